@@ -1,0 +1,9 @@
+export { isStoreUrl, openStore, type OpenStoreOptions } from './open-store.js';
+export {
+  SharedStore,
+  StoreUnavailable,
+  type CallOptions,
+  type StoreLog,
+  type Subscription,
+  type Write,
+} from './shared-store.js';

@@ -1,0 +1,132 @@
+import type { CacheManagerStore } from 'cache-manager';
+import { SharedStore, StoreUnavailable, type Subscription, type Write } from './shared-store.js';
+
+const PURGE_INTERVAL_MS = 30_000;
+
+interface Entry {
+  readonly value: string;
+  readonly expiresAtMs: number;
+}
+
+/**
+ * A store inside this process, for local work and tests: everything that shares it must run in the same process, and it
+ * is gone when the process ends.
+ */
+export class MemoryStore extends SharedStore {
+  override readonly shared = false;
+  private readonly entries = new Map<string, Entry>();
+  private readonly listeners = new Map<string, Set<(message: string) => void>>();
+  private readonly purge = setInterval(() => this.dropExpired(), PURGE_INTERVAL_MS).unref();
+  private closed = false;
+
+  override get available(): boolean {
+    return !this.closed;
+  }
+
+  override readonly cacheStore: CacheManagerStore = {
+    name: 'memory',
+    get: async (key) => parse((await this.getMany([key]))[0]),
+    mget: async (...keys) => (await this.getMany(keys)).map(parse),
+    set: (key, value, ttl) => this.set(key, JSON.stringify(value), { ttlMs: ttl ?? Infinity }),
+    mset: async (values, ttl) => {
+      for (const [key, value] of Object.entries(values)) await this.cacheStore.set(key, value, ttl);
+    },
+    del: (key) => this.delete(key),
+    mdel: async (...keys) => {
+      for (const key of keys) await this.delete(key);
+    },
+    ttl: async (key) => (this.read(key)?.expiresAtMs ?? Date.now()) - Date.now(),
+    keys: async () => [...this.entries.keys()],
+  };
+
+  override async getMany(keys: readonly string[]): Promise<(string | null)[]> {
+    this.assertOpen();
+    return keys.map((key) => this.read(key)?.value ?? null);
+  }
+
+  override async set(key: string, value: string, { ttlMs }: { ttlMs: number }): Promise<void> {
+    this.assertOpen();
+    this.entries.set(key, { value, expiresAtMs: Date.now() + ttlMs });
+  }
+
+  override async setIfAbsent(key: string, value: string, options: { ttlMs: number }): Promise<boolean> {
+    this.assertOpen();
+    if (this.read(key)) return false;
+    await this.set(key, value, options);
+    return true;
+  }
+
+  override async delete(key: string): Promise<void> {
+    this.assertOpen();
+    this.entries.delete(key);
+  }
+
+  override async deleteIfEqual(key: string, value: string): Promise<boolean> {
+    this.assertOpen();
+    return this.read(key)?.value === value && this.entries.delete(key);
+  }
+
+  override async writeAll(writes: readonly Write[]): Promise<void> {
+    this.assertOpen();
+    for (const write of writes) {
+      if (write.op === 'set')
+        this.entries.set(write.key, { value: write.value, expiresAtMs: Date.now() + write.ttlMs });
+      else if (write.op === 'delete') this.entries.delete(write.key);
+      else this.publish(write.channel, write.message);
+    }
+  }
+
+  override async *scan(prefix: string): AsyncIterable<{ key: string; value: string }> {
+    this.assertOpen();
+    for (const key of [...this.entries.keys()]) {
+      const entry = key.startsWith(prefix) ? this.read(key) : undefined;
+      if (entry) yield { key, value: entry.value };
+    }
+  }
+
+  override subscribe(channel: string, listener: (message: string) => void): Subscription {
+    const listeners = this.listeners.get(channel) ?? new Set();
+    this.listeners.set(channel, listeners.add(listener));
+    return {
+      live: true,
+      onChange: () => undefined,
+      close: async () => void listeners.delete(listener),
+    };
+  }
+
+  override onAvailable(listener: () => void): () => void {
+    const soon = setImmediate(listener);
+    return () => clearImmediate(soon);
+  }
+
+  override async close(): Promise<void> {
+    this.closed = true;
+    clearInterval(this.purge);
+    this.entries.clear();
+    this.listeners.clear();
+  }
+
+  /** Delivered at once: a listener of this process cannot lag behind the write that it is told of. */
+  private publish(channel: string, message: string): void {
+    for (const listener of this.listeners.get(channel) ?? []) listener(message);
+  }
+
+  private read(key: string): Entry | undefined {
+    const entry = this.entries.get(key);
+    if (entry && entry.expiresAtMs > Date.now()) return entry;
+    this.entries.delete(key);
+    return undefined;
+  }
+
+  private dropExpired(): void {
+    for (const key of this.entries.keys()) this.read(key);
+  }
+
+  private assertOpen(): void {
+    if (this.closed) throw new StoreUnavailable('the store is closed');
+  }
+}
+
+function parse(json: string | null | undefined): unknown {
+  return json == null ? undefined : JSON.parse(json);
+}

@@ -1,0 +1,218 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { RedisServer } from '../../../test/support/redis-server.js';
+import { openStore, StoreUnavailable, type SharedStore } from './index.js';
+
+describe.each(['memory', 'redis'])('a shared store (%s)', (kind) => {
+  let redis: RedisServer | undefined;
+  let store: SharedStore;
+
+  beforeAll(async () => {
+    redis = kind === 'redis' ? await RedisServer.start() : undefined;
+    store = openStore(redis?.url ?? 'memory:');
+    await new Promise<void>((resolve) => store.onAvailable(resolve));
+  });
+
+  afterAll(async () => {
+    await store.close();
+    await redis?.stop();
+  });
+
+  it('is available', () => {
+    expect(store.available).toBe(true);
+  });
+
+  it('returns values in the order of the keys, null for an absent one', async () => {
+    await store.set('a', '1', { ttlMs: 10_000 });
+    await store.set('c', '3', { ttlMs: 10_000 });
+    expect(await store.getMany(['c', 'b', 'a'])).toEqual(['3', null, '1']);
+  });
+
+  it('forgets a value after its ttl', async () => {
+    await store.set('short', 'x', { ttlMs: 30 });
+    await delay(60);
+    expect(await store.getMany(['short'])).toEqual([null]);
+  });
+
+  it('sets an absent key only once', async () => {
+    expect(await store.setIfAbsent('once', 'first', { ttlMs: 10_000 })).toBe(true);
+    expect(await store.setIfAbsent('once', 'second', { ttlMs: 10_000 })).toBe(false);
+    expect(await store.getMany(['once'])).toEqual(['first']);
+  });
+
+  it('deletes a key only while it holds the value', async () => {
+    await store.set('lock', 'mine', { ttlMs: 10_000 });
+    expect(await store.deleteIfEqual('lock', 'yours')).toBe(false);
+    expect(await store.deleteIfEqual('lock', 'mine')).toBe(true);
+    expect(await store.getMany(['lock'])).toEqual([null]);
+  });
+
+  it('applies all writes of a transaction', async () => {
+    await store.set('old', 'x', { ttlMs: 10_000 });
+    await store.writeAll([
+      { op: 'set', key: 'new', value: 'y', ttlMs: 10_000 },
+      { op: 'delete', key: 'old' },
+    ]);
+    expect(await store.getMany(['old', 'new'])).toEqual([null, 'y']);
+  });
+
+  it('scans the keys of a prefix', async () => {
+    for (let i = 0; i < 1200; i += 1) await store.set(`scan:${i}`, String(i), { ttlMs: 60_000 });
+    await store.set('other:1', 'x', { ttlMs: 60_000 });
+    const found = new Map<string, string>();
+    for await (const { key, value } of store.scan('scan:')) found.set(key, value);
+    expect(found.size).toBe(1200);
+    expect(found.get('scan:7')).toBe('7');
+  });
+
+  it('delivers what is published with a transaction', async () => {
+    const messages: string[] = [];
+    const subscription = store.subscribe('news', (message) => messages.push(message));
+    await until(() => subscription.live);
+    await store.writeAll([
+      { op: 'set', key: 'k', value: 'v', ttlMs: 1000 },
+      { op: 'publish', channel: 'news', message: 'hello' },
+    ]);
+    await until(() => messages.length > 0);
+    expect(messages).toEqual(['hello']);
+    await subscription.close();
+  });
+
+  it("serves Nest's CacheModule", async () => {
+    await store.cacheStore.set('cached', { a: 1 }, 10_000);
+    expect(await store.cacheStore.get('cached')).toEqual({ a: 1 });
+    expect(await store.cacheStore.mget('cached', 'absent')).toEqual([{ a: 1 }, undefined]);
+    await store.cacheStore.del('cached');
+    expect(await store.cacheStore.get('cached')).toBeUndefined();
+  });
+});
+
+describe('a store on a Redis in trouble', () => {
+  let redis: RedisServer;
+  let store: SharedStore;
+  const reports: string[] = [];
+
+  beforeEach(async () => {
+    reports.length = 0;
+    redis = await RedisServer.start();
+    const log = { info: (line: string) => reports.push(line), warn: (line: string) => reports.push(line) };
+    store = openStore(redis.url, { log });
+    await new Promise<void>((resolve) => store.onAvailable(resolve));
+  });
+
+  afterEach(async () => {
+    await store.close();
+    await redis.stop();
+  });
+
+  it('rejects at once while Redis is dead, says so once, and works again after its restart', async () => {
+    await redis.kill();
+    await until(() => !store.available);
+    await expect(store.getMany(['a'])).rejects.toThrow(StoreUnavailable);
+    await expect(store.set('a', '1', { ttlMs: 1000 })).rejects.toThrow(StoreUnavailable);
+    await delay(500);
+    expect(reports).toHaveLength(1);
+    await redis.restart();
+    await until(() => store.available);
+    await store.set('a', '1', { ttlMs: 1000 });
+    expect(await store.getMany(['a'])).toEqual(['1']);
+    expect(reports).toHaveLength(2);
+  });
+
+  it('settles every call on a frozen Redis, opens the breaker, and works again once it is thawed', async () => {
+    redis.freeze();
+    const [slow] = await Promise.allSettled([store.getMany(['a'])]);
+    expect(slow).toMatchObject({ status: 'rejected', reason: expect.any(StoreUnavailable) });
+    expect(store.available).toBe(false);
+    await expect(store.writeAll([{ op: 'delete', key: 'a' }])).rejects.toThrow(StoreUnavailable);
+    redis.thaw();
+    await until(() => store.available);
+    expect(await store.getMany(['a'])).toEqual([null]);
+  });
+
+  it('refuses a transaction as a whole when Redis is full', async () => {
+    await redis.cli('CONFIG', 'SET', 'maxmemory', '1');
+    await expect(
+      store.writeAll([
+        { op: 'set', key: 'x', value: '1', ttlMs: 10_000 },
+        { op: 'publish', channel: 'news', message: 'x is set' },
+      ]),
+    ).rejects.toThrow(StoreUnavailable);
+    await redis.cli('CONFIG', 'SET', 'maxmemory', '0');
+    expect(await store.getMany(['x'])).toEqual([null]);
+  });
+
+  it('refuses writes and still reads when Redis is a read-only replica', async () => {
+    await store.set('x', '1', { ttlMs: 60_000 });
+    await redis.cli('CONFIG', 'SET', 'min-replicas-to-write', '1');
+    await expect(store.set('y', '1', { ttlMs: 60_000 })).rejects.toThrow(StoreUnavailable);
+    expect(await store.getMany(['x'])).toEqual(['1']);
+  });
+
+  it('stops being live when the connection is lost, and is subscribed again before it is live again', async () => {
+    const messages: string[] = [];
+    const changes: boolean[] = [];
+    const subscription = store.subscribe('news', (message) => messages.push(message));
+    subscription.onChange((live) => changes.push(live));
+    await until(() => subscription.live);
+    await redis.kill();
+    await until(() => !subscription.live);
+    await redis.restart();
+    await until(() => subscription.live);
+    await redis.cli('PUBLISH', 'news', 'again');
+    await until(() => messages.length > 0);
+    expect(messages).toEqual(['again']);
+    expect(changes).toEqual([true, false, true]);
+    await subscription.close();
+  });
+
+  it('is not live while a frozen Redis may hold messages back', async () => {
+    const subscription = store.subscribe('news', () => undefined);
+    await until(() => subscription.live);
+    redis.freeze();
+    await until(() => !subscription.live);
+    redis.thaw();
+    await until(() => subscription.live);
+    await subscription.close();
+  });
+});
+
+describe('opening a store', () => {
+  it('does not wait for a Redis that is absent at start', async () => {
+    const redis = await RedisServer.start();
+    await redis.kill();
+    const store = openStore(redis.url);
+    await expect(store.getMany(['a'])).rejects.toThrow(StoreUnavailable);
+    await redis.restart();
+    await until(() => store.available);
+    await store.close();
+    await redis.stop();
+  });
+
+  it('reports a wrong password without repeating it', async () => {
+    const redis = await RedisServer.start(['--requirepass', 'right']);
+    const reports: string[] = [];
+    const log = { info: () => undefined, warn: (line: string) => reports.push(line) };
+    const store = openStore(redis.url.replace('//', '//:wrong-canary@'), { log });
+    await until(() => reports.length > 0);
+    expect(reports[0]).toContain('WRONGPASS');
+    expect(reports.join()).not.toContain('canary');
+    await expect(store.getMany(['a'])).rejects.toThrow(StoreUnavailable);
+    await store.close();
+    await redis.stop();
+  });
+
+  it.each(['', 'localhost:6379', 'http://localhost', 'redis+sentinel://a', 'redis://'])(
+    'refuses %p',
+    (url) => {
+      expect(() => openStore(url)).toThrow(TypeError);
+    },
+  );
+});
+
+async function until(condition: () => boolean, timeoutMs = 5_000): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error('did not come true in time');
+    await delay(5);
+  }
+}

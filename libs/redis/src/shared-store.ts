@@ -1,0 +1,74 @@
+import type { CacheManagerStore } from 'cache-manager';
+
+/** One step of a transaction. */
+export type Write =
+  | { readonly op: 'set'; readonly key: string; readonly value: string; readonly ttlMs: number }
+  | { readonly op: 'delete'; readonly key: string }
+  | { readonly op: 'publish'; readonly channel: string; readonly message: string };
+
+export interface CallOptions {
+  /** How long the caller is ready to wait. Default: the store's budget for reads or for writes. */
+  readonly timeoutMs?: number;
+}
+
+/** Messages of one channel. */
+export interface Subscription {
+  /**
+   * Whether every message published so far has been delivered, as far as can be known: false from the moment the connection
+   * is lost, silent for half a second, or the process was paused, until it is certain again. Costs a comparison of numbers.
+   */
+  readonly live: boolean;
+  /** Told whenever `live` has changed. */
+  onChange(listener: (live: boolean) => void): void;
+  close(): Promise<void>;
+}
+
+/**
+ * What the services of the suite share. Every call settles within its budget, whatever Redis does: with an answer, or by
+ * rejecting with {@link StoreUnavailable}.
+ */
+export abstract class SharedStore {
+  /** False where no other process sees the data (`memory:`). */
+  abstract readonly shared: boolean;
+  /** Whether a call has a chance right now; for readiness. */
+  abstract readonly available: boolean;
+  /** For Nest's CacheModule, by cache-manager's `KeyvAdapter`: values as JSON, TTLs in milliseconds. */
+  abstract readonly cacheStore: CacheManagerStore;
+
+  /** Values in the order of `keys`, null for an absent one; one round trip. */
+  abstract getMany(keys: readonly string[], options?: CallOptions): Promise<(string | null)[]>;
+  abstract set(key: string, value: string, options: CallOptions & { readonly ttlMs: number }): Promise<void>;
+  /** @returns whether the key was absent and has been set */
+  abstract setIfAbsent(
+    key: string,
+    value: string,
+    options: CallOptions & { readonly ttlMs: number },
+  ): Promise<boolean>;
+  abstract delete(key: string, options?: CallOptions): Promise<void>;
+  /** @returns whether the key held this value and has been deleted; atomic */
+  abstract deleteIfEqual(key: string, value: string, options?: CallOptions): Promise<boolean>;
+  /** All of the writes or, when it rejects because one was refused, none. */
+  abstract writeAll(writes: readonly Write[], options?: CallOptions): Promise<void>;
+  /** Every key with this prefix that exists throughout the scan; one that comes or goes meanwhile may be missed. */
+  abstract scan(prefix: string): AsyncIterable<{ readonly key: string; readonly value: string }>;
+  abstract subscribe(channel: string, listener: (message: string) => void): Subscription;
+  /** Told each time the store becomes available, the first time included. Returns how to stop being told. */
+  abstract onAvailable(listener: () => void): () => void;
+  abstract close(): Promise<void>;
+}
+
+/** The store did not answer within the budget, refused, or cannot be reached. */
+export class StoreUnavailable extends Error {
+  readonly code = 'store_unavailable';
+
+  constructor(message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'StoreUnavailable';
+  }
+}
+
+/** Where a store reports that it went away or came back, once each time. */
+export interface StoreLog {
+  info(message: string): void;
+  warn(message: string): void;
+}

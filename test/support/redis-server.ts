@@ -1,0 +1,107 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** A private redis-server that can be killed, frozen and brought back on the same port. */
+export class RedisServer {
+  private child: ChildProcess | undefined;
+
+  private constructor(
+    readonly port: number,
+    private readonly dir: string,
+    private readonly args: readonly string[],
+  ) {}
+
+  /** @param args further command-line settings, e.g. `['--appendonly', 'yes']` */
+  static async start(args: readonly string[] = []): Promise<RedisServer> {
+    const server = new RedisServer(await freePort(), await mkdtemp(join(tmpdir(), 'redis-')), args);
+    await server.launch();
+    return server;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  /** Ends it the hard way; nothing is flushed. */
+  async kill(): Promise<void> {
+    const { child } = this;
+    this.child = undefined;
+    if (!child || child.exitCode !== null) return;
+    const exited = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await exited;
+  }
+
+  /** Starts it again on its port, with what it had on disk. */
+  async restart(): Promise<void> {
+    await this.kill();
+    await this.launch();
+  }
+
+  freeze(): void {
+    this.child?.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.child?.kill('SIGCONT');
+  }
+
+  async stop(): Promise<void> {
+    await this.kill();
+    await rm(this.dir, { recursive: true, force: true });
+  }
+
+  async cli(...args: string[]): Promise<string> {
+    const { stdout } = await run('redis-cli', ['-p', String(this.port), '--raw', ...args]);
+    return stdout.trimEnd();
+  }
+
+  /** Every key with its value as text, whatever its type. */
+  async dump(): Promise<Record<string, string>> {
+    const keys = (await this.cli('KEYS', '*')).split('\n').filter(Boolean);
+    const entries = keys.map(async (key) => [key, await this.cli('GET', key).catch(() => '')] as const);
+    return Object.fromEntries(await Promise.all(entries));
+  }
+
+  private async launch(): Promise<void> {
+    const child = spawn(
+      'redis-server',
+      ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.dir, '--save', '', ...this.args],
+      { stdio: 'ignore' },
+    );
+    this.child = child;
+    const end = () => child.kill('SIGKILL');
+    process.once('exit', end);
+    child.once('exit', () => process.removeListener('exit', end));
+    for (let attempt = 0; attempt < 200; attempt += 1) {
+      if (child.exitCode !== null) throw new Error(`redis-server ended with code ${child.exitCode}`);
+      if (await this.answers()) return;
+      await delay(25);
+    }
+    throw new Error('redis-server did not answer within 5 s');
+  }
+
+  private async answers(): Promise<boolean> {
+    // With a password set, NOAUTH is an answer as well.
+    return this.cli('PING').then(
+      (reply) => reply === 'PONG' || reply.includes('NOAUTH'),
+      () => false,
+    );
+  }
+}
+
+/** A port that nobody listens on at the moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
