@@ -1,0 +1,133 @@
+import { ClientTCP } from '@nestjs/microservices';
+import { firstValueFrom, timeout, TimeoutError } from 'rxjs';
+import type { ReplicaAddress } from './address.js';
+import { failureSchema } from './contract.js';
+import { UserTokenUnavailable } from './user-token-unavailable.js';
+
+/** Certificates for mutual TLS, PEM. */
+export interface TlsMaterial {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Whether the call may have reached user-token. A call that did not can go to another replica, whatever it does. */
+export class CallFailed extends Error {
+  constructor(
+    readonly unavailable: UserTokenUnavailable,
+    readonly sent: boolean,
+  ) {
+    super(unavailable.message);
+  }
+}
+
+/**
+ * Characters that may be under way on one connection. user-token drops a connection whose unread bytes pass
+ * 64 KiB, however many well-formed messages they are, so a burst waits here.
+ */
+const WINDOW_CHARS = 48 * 1024;
+const MAX_REPLY_CHARS = 1024 * 1024;
+const ENVELOPE_CHARS = 128;
+
+/** One connection to one user-token process. Connects at the first call and again at the next call after a loss. */
+export class Replica {
+  private readonly proxy: QuietClientTcp;
+  private charsUnderWay = 0;
+  private readonly waiting: (() => void)[] = [];
+
+  constructor(
+    readonly address: ReplicaAddress,
+    tls: TlsMaterial | undefined,
+  ) {
+    this.proxy = new QuietClientTcp({
+      host: address.host,
+      port: address.port,
+      maxBufferSize: MAX_REPLY_CHARS,
+      incompleteMessageTimeout: 5_000,
+      ...(tls && { tlsOptions: { ...tls, servername: address.host } }),
+    });
+  }
+
+  /**
+   * @returns the reply as it came
+   * @throws {CallFailed} for every failure: refused, reset, silent, or an error that user-token answered with
+   */
+  async call(pattern: string, payload: object, timeoutMs: number): Promise<unknown> {
+    const startedAt = performance.now();
+    const chars = JSON.stringify(payload).length + ENVELOPE_CHARS;
+    await this.admit(chars, timeoutMs);
+    try {
+      const remainingMs = Math.max(1, timeoutMs - (performance.now() - startedAt));
+      return await firstValueFrom(this.proxy.send<unknown>(pattern, payload).pipe(timeout(remainingMs)));
+    } catch (error) {
+      throw asCallFailed(error, this.address);
+    } finally {
+      this.charsUnderWay -= chars;
+      this.waiting.shift()?.();
+    }
+  }
+
+  close(): void {
+    this.proxy.close();
+  }
+
+  private async admit(chars: number, timeoutMs: number): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    while (this.charsUnderWay > 0 && this.charsUnderWay + chars > WINDOW_CHARS) {
+      const freed = await this.nextFreed(deadline - performance.now());
+      if (!freed) {
+        const unavailable = new UserTokenUnavailable('timeout', 'too many calls to user-token are waiting');
+        throw new CallFailed(unavailable, false);
+      }
+    }
+    this.charsUnderWay += chars;
+    if (this.charsUnderWay < WINDOW_CHARS) this.waiting.shift()?.();
+  }
+
+  private nextFreed(timeoutMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        clearTimeout(timer);
+        resolve(true);
+      };
+      const timer = setTimeout(
+        () => {
+          this.waiting.splice(this.waiting.indexOf(wake), 1);
+          resolve(false);
+        },
+        Math.max(0, timeoutMs),
+      );
+      this.waiting.push(wake);
+    });
+  }
+}
+
+/** Nest's client logs whatever bytes a broken peer sent; the failed call reports all that is needed. */
+class QuietClientTcp extends ClientTCP {
+  override handleError(): void {}
+}
+
+function asCallFailed(error: unknown, { host, port }: ReplicaAddress): CallFailed {
+  const where = `user-token at ${host}:${port}`;
+  if (error instanceof TimeoutError) {
+    return new CallFailed(
+      new UserTokenUnavailable('timeout', `${where} did not answer in time`, { cause: error }),
+      true,
+    );
+  }
+  const failure = failureSchema.safeParse(error);
+  if (failure.success) {
+    const { code, message, retryAfterSeconds } = failure.data;
+    return new CallFailed(new UserTokenUnavailable(code, message, { retryAfterSeconds }), true);
+  }
+  if (error instanceof Error) {
+    // Nest rejects with a plain "Connection closed" once a socket that had been open is lost; errors with a code come from connecting.
+    const sent = !('code' in error);
+    return new CallFailed(
+      new UserTokenUnavailable('unreachable', `${where} cannot be reached`, { cause: error }),
+      sent,
+    );
+  }
+  // "no such handler" arrives as a string, an unhandled exception as { status, message }.
+  return new CallFailed(new UserTokenUnavailable('protocol', `${where} answered outside the contract`), true);
+}

@@ -1,0 +1,150 @@
+import type { z } from 'zod';
+import { parseReplicaAddresses } from './address.js';
+import {
+  grantResultSchema,
+  logoutResultSchema,
+  patterns,
+  verdictSchema,
+  type GrantResult,
+  type LoginRequest,
+  type LogoutResult,
+  type SessionRequest,
+  type Verdict,
+  type VerifyRequest,
+} from './contract.js';
+import { CallFailed, Replica, type TlsMaterial } from './replica.js';
+import { UserTokenUnavailable } from './user-token-unavailable.js';
+
+export interface UserTokenClientOptions {
+  /** `tcp://host:port` or `tls+tcp://host:port`, comma-separated for several replicas. */
+  readonly urls: string;
+  /** Required for `tls+tcp:` addresses. */
+  readonly tls?: TlsMaterial | undefined;
+  /** Deadline of a verification, retry included. Default 2,000 (2 s): a cold one may include a JWKS fetch. */
+  readonly verifyTimeoutMs?: number | undefined;
+  /** Deadline of log-in, refresh and log-out, which wait for Auth0. Default 10,000 (10 s). */
+  readonly sessionTimeoutMs?: number | undefined;
+}
+
+/** How long a replica that failed is passed over while another one is left. */
+const COOL_DOWN_MS = 1_000;
+
+/**
+ * The one client of user-token. Each call has a deadline, goes to the replicas in turn, and either resolves with a
+ * value of the contract or rejects with {@link UserTokenUnavailable}; there is no third outcome.
+ *
+ * A call that never left this process, or that may be repeated without harm (verify, refresh within its replay
+ * window, log out), is tried once more, on another replica where there is one.
+ */
+export class UserTokenClient {
+  private readonly replicas: readonly Replica[];
+  private readonly coolingDownUntil = new Map<Replica, number>();
+  private readonly verifyTimeoutMs: number;
+  private readonly sessionTimeoutMs: number;
+  private turn = 0;
+
+  /** @throws {TypeError} when `urls` is malformed or asks for TLS without `tls` */
+  constructor(options: UserTokenClientOptions) {
+    const addresses = parseReplicaAddresses(options.urls);
+    if (addresses.some((address) => address.tls) && !options.tls) {
+      throw new TypeError('tls+tcp:// needs the certificate authority, certificate and key of this service');
+    }
+    this.replicas = addresses.map((address) => new Replica(address, address.tls ? options.tls : undefined));
+    this.verifyTimeoutMs = options.verifyTimeoutMs ?? 2_000;
+    this.sessionTimeoutMs = options.sessionTimeoutMs ?? 10_000;
+  }
+
+  /** Whether a token is active, and for whom. */
+  verify(request: VerifyRequest): Promise<Verdict> {
+    return this.call(patterns.verify, request, verdictSchema, {
+      timeoutMs: this.verifyTimeoutMs,
+      repeatable: true,
+    });
+  }
+
+  /** Password grant. Not repeated once sent: an attempt counts against the user's limit. */
+  login(request: LoginRequest): Promise<GrantResult> {
+    return this.call(patterns.login, request, grantResultSchema, {
+      timeoutMs: this.sessionTimeoutMs,
+      repeatable: false,
+    });
+  }
+
+  /** A new access token for an old one, expired or not. */
+  refresh(request: SessionRequest): Promise<GrantResult> {
+    return this.call(patterns.refresh, request, grantResultSchema, {
+      timeoutMs: this.sessionTimeoutMs,
+      repeatable: true,
+    });
+  }
+
+  /** Ends the session of this token: refused everywhere from now on, refresh token revoked upstream. */
+  logout(request: SessionRequest): Promise<LogoutResult> {
+    return this.call(patterns.logout, request, logoutResultSchema, {
+      timeoutMs: this.sessionTimeoutMs,
+      repeatable: true,
+    });
+  }
+
+  close(): void {
+    for (const replica of this.replicas) replica.close();
+  }
+
+  private async call<T>(
+    pattern: string,
+    payload: object,
+    schema: z.ZodType<T>,
+    { timeoutMs, repeatable }: { timeoutMs: number; repeatable: boolean },
+  ): Promise<T> {
+    const deadline = performance.now() + timeoutMs;
+    const first = this.nextReplica();
+    try {
+      // Half of the time when a second try can follow, so that a frozen replica leaves room for it.
+      return accept(schema, await first.call(pattern, payload, repeatable ? timeoutMs / 2 : timeoutMs));
+    } catch (error) {
+      const failed = asFailure(error);
+      if (lostReplica(failed)) this.coolingDownUntil.set(first, performance.now() + COOL_DOWN_MS);
+      const mayRepeat = lostReplica(failed) && (repeatable || !failed.sent);
+      if (!mayRepeat) throw failed.unavailable;
+    }
+    const second = this.nextReplica();
+    try {
+      return accept(schema, await second.call(pattern, payload, Math.max(1, deadline - performance.now())));
+    } catch (error) {
+      const failed = asFailure(error);
+      if (lostReplica(failed)) this.coolingDownUntil.set(second, performance.now() + COOL_DOWN_MS);
+      throw failed.unavailable;
+    }
+  }
+
+  private nextReplica(): Replica {
+    const now = performance.now();
+    const well = this.replicas.filter((replica) => (this.coolingDownUntil.get(replica) ?? 0) <= now);
+    const candidates = well.length > 0 ? well : this.replicas;
+    this.turn = (this.turn + 1) % Number.MAX_SAFE_INTEGER;
+    return candidates[this.turn % candidates.length]!;
+  }
+}
+
+/** The connection or the process is at fault, not what was asked. */
+function lostReplica({ unavailable }: CallFailed): boolean {
+  return (
+    unavailable.code === 'unreachable' || unavailable.code === 'timeout' || unavailable.code === 'draining'
+  );
+}
+
+function asFailure(error: unknown): CallFailed {
+  if (error instanceof CallFailed) return error;
+  if (error instanceof UserTokenUnavailable) return new CallFailed(error, true);
+  throw error;
+}
+
+function accept<T>(schema: z.ZodType<T>, reply: unknown): T {
+  const parsed = schema.safeParse(reply);
+  if (parsed.success) return parsed.data;
+  const where = parsed.error.issues.map((issue) => issue.path.join('.')).join(', ');
+  throw new UserTokenUnavailable(
+    'protocol',
+    `user-token's reply is not of the contract at: ${where || 'the whole reply'}`,
+  );
+}
