@@ -1,0 +1,63 @@
+import { Controller, Get, Inject, Module, type DynamicModule } from '@nestjs/common';
+import { HealthCheck, HealthCheckService, HealthIndicatorService, TerminusModule } from '@nestjs/terminus';
+
+/** State of one thing that the service needs. `detail` is shown to operators. */
+export interface CheckResult {
+  readonly up: boolean;
+  readonly detail?: string;
+}
+
+export type Checks = Readonly<Record<string, () => CheckResult | Promise<CheckResult>>>;
+
+/** What readiness is made of. */
+export interface Health {
+  readonly checks: Checks;
+  draining: boolean;
+}
+
+const HEALTH = Symbol('HEALTH');
+
+@Controller('health')
+class HealthController {
+  constructor(
+    private readonly health: HealthCheckService,
+    private readonly indicators: HealthIndicatorService,
+    @Inject(HEALTH) private readonly state: Health,
+  ) {}
+
+  /** The process runs; restarting it would help nothing that this does not show. */
+  @Get('live')
+  live(): { status: 'ok' } {
+    return { status: 'ok' };
+  }
+
+  /** Traffic is welcome: every check passes and the service is not draining. 503 otherwise. */
+  @Get('ready')
+  @HealthCheck()
+  ready() {
+    const checks = Object.entries<Checks[string]>({
+      ...this.state.checks,
+      accepting: () => (this.state.draining ? { up: false, detail: 'draining' } : { up: true }),
+    });
+    return this.health.check(
+      checks.map(([name, check]) => async () => {
+        const { up, detail } = await check();
+        const indicator = this.indicators.check(name);
+        const data: Record<string, string> = detail === undefined ? {} : { detail };
+        return up ? indicator.up(data) : indicator.down(data);
+      }),
+    );
+  }
+}
+
+@Module({})
+export class HealthModule {
+  static forState(state: Health): DynamicModule {
+    return {
+      module: HealthModule,
+      imports: [TerminusModule.forRoot({ logger: false })],
+      controllers: [HealthController],
+      providers: [{ provide: HEALTH, useValue: state }],
+    };
+  }
+}

@@ -1,0 +1,33 @@
+export { createHttpApplication, type HttpApplicationOptions } from './http-application.js';
+export { type CheckResult, type Checks } from './health.module.js';
+export { startHttpService, type ListenerSettings, type RunningHttpService } from './http-service.js';
+export { InFlight } from './in-flight.js';
+export { InputPipe } from './input.pipe.js';
+export { createLogger, type LoggerOptions } from './logger.js';
+export { NestLogger } from './nest-logger.js';
+export { startOps, type OpsListener, type OpsOptions } from './ops.listener.js';
+export { ProblemFilter, statusOf, type ProblemDetails } from './problem.filter.js';
+export { currentRequestId, runWithRequestId } from './request-context.js';
+export { runService, type RunningService, type RunOptions } from './run-service.js';
+export {
+  defineSettings,
+  environmentSetting,
+  issuerUrl,
+  list,
+  logLevelSetting,
+  port,
+  readSettings,
+  secret,
+  secretList,
+  serviceSettings,
+  SettingsError,
+  text,
+  wholeNumber,
+  type Environment,
+  type LogLevel,
+  type Setting,
+  type Settings,
+  type SettingsDefinition,
+} from './settings.js';
+export { listenOrExplain, StartError } from './start-error.js';
+export { type Logger } from 'pino';

@@ -1,0 +1,77 @@
+import { pino, type DestinationStream, type Logger } from 'pino';
+import pretty from 'pino-pretty';
+import { currentRequestId } from './request-context.js';
+import type { LogLevel } from './settings.js';
+
+export interface LoggerOptions {
+  readonly service: string;
+  /** `local` writes for people, all others JSON lines. */
+  readonly environment: string;
+  readonly level?: LogLevel;
+  /** Where lines go, always as JSON; standard output by default. */
+  readonly destination?: DestinationStream | undefined;
+}
+
+const SECRET_FIELDS = [
+  'authorization',
+  'cookie',
+  'password',
+  'secret',
+  'client_secret',
+  'clientSecret',
+  'token',
+  'access_token',
+  'accessToken',
+  'refresh_token',
+  'refreshToken',
+  'id_token',
+  'mfa_token',
+];
+
+/** The logger of a service. Fields with secret-sounding names are replaced, down to the third level. */
+export function createLogger({ service, environment, level = 'info', destination }: LoggerOptions): Logger {
+  return pino(
+    {
+      base: { service },
+      level,
+      redact: {
+        paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`, `*.*.${field}`]),
+        censor: '[redacted]',
+      },
+      serializers: { err: describeError, error: describeError },
+      mixin: () => {
+        const requestId = currentRequestId();
+        return requestId === undefined ? {} : { requestId };
+      },
+    },
+    destination ?? (environment === 'local' ? readable() : pino.destination({ sync: true })),
+  );
+}
+
+/** Lines for people, written at once, so that the last ones before an exit are not lost. */
+function readable(): DestinationStream {
+  return pretty({
+    sync: true,
+    ignore: 'pid,hostname,service',
+    messageFormat: '[{service}] {msg}',
+    colorize: process.stdout.isTTY,
+  });
+}
+
+const MAX_CAUSES = 4;
+
+/**
+ * Name, message, code and stack, and the same of what caused it. Everything else that libraries hang on errors, requests
+ * and responses among it, stays out of the log.
+ */
+export function describeError(error: unknown, depth = 0): object {
+  if (!(error instanceof Error)) return { message: typeof error === 'string' ? error : typeof error };
+  const { code } = error as { code?: unknown };
+  return {
+    type: error.name,
+    message: error.message,
+    ...(typeof code === 'string' && { code }),
+    stack: error.stack,
+    ...(error.cause !== undefined && depth < MAX_CAUSES && { cause: describeError(error.cause, depth + 1) }),
+  };
+}

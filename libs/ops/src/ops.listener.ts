@@ -1,0 +1,49 @@
+import type { Logger } from 'pino';
+import type { AddressInfo } from 'node:net';
+import { HealthModule, type Checks, type Health } from './health.module.js';
+import { createHttpApplication } from './http-application.js';
+import { listenOrExplain } from './start-error.js';
+
+export interface OpsOptions {
+  readonly service: string;
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  /** The variable that chooses the port, for the message when it is taken. */
+  readonly setting: string;
+  readonly logger: Logger;
+  readonly checks: Checks;
+}
+
+export interface OpsListener {
+  readonly port: number;
+  /** From now on not ready, so that balancers stop sending. */
+  drain(): void;
+  close(): Promise<void>;
+}
+
+/** The internal listener of a service: `GET /health/live` and `GET /health/ready`. Not to be published. */
+export async function startOps({
+  service,
+  host,
+  port,
+  setting,
+  logger,
+  checks,
+}: OpsOptions): Promise<OpsListener> {
+  const health: Health = { checks, draining: false };
+  const app = await createHttpApplication(HealthModule.forState(health), { logger, accessLog: false });
+  await listenOrExplain({ service: `${service} ops`, port, setting }, () => app.listen(port, host)).catch(
+    async (error: unknown) => {
+      await app.close();
+      throw error;
+    },
+  );
+  return {
+    port: (app.getHttpServer().address() as AddressInfo).port,
+    drain: () => {
+      health.draining = true;
+    },
+    close: () => app.close(),
+  };
+}

@@ -1,0 +1,63 @@
+// RFC 9457: problem details for HTTP APIs.
+import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import type { HttpAdapterHost } from '@nestjs/core';
+import type { Logger } from 'pino';
+import { STATUS_CODES } from 'node:http';
+
+/** Body of an error response, `application/problem+json`. */
+export interface ProblemDetails {
+  readonly type: 'about:blank';
+  readonly title: string;
+  readonly status: number;
+  readonly detail?: string;
+  /** OAuth error code where there is one, e.g. `invalid_token`. */
+  readonly error?: string;
+  /** Which fields of the input are wrong, and how. */
+  readonly errors?: readonly { readonly path: string; readonly message: string }[];
+  readonly request_id?: string;
+}
+
+/** Answers every exception of an HTTP application with problem details; headers that were set before are kept. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  constructor(
+    private readonly adapterHost: HttpAdapterHost,
+    private readonly logger: Logger,
+  ) {}
+
+  catch(exception: unknown, host: ArgumentsHost): void {
+    const { httpAdapter } = this.adapterHost;
+    const http = host.switchToHttp();
+    const { id } = http.getRequest<{ id?: unknown }>();
+    const problem = { ...problemOf(exception), ...(typeof id === 'string' && { request_id: id }) };
+    if (problem.status >= 500) {
+      this.logger.error({ err: exception, requestId: problem.request_id }, 'a request failed');
+    }
+    const response = http.getResponse<object>();
+    httpAdapter.setHeader(response, 'Content-Type', 'application/problem+json');
+    httpAdapter.reply(response, problem, problem.status);
+  }
+}
+
+function problemOf(exception: unknown): ProblemDetails {
+  const status = statusOf(exception);
+  const base = { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status } as const;
+  if (!(exception instanceof HttpException)) return base;
+  const body = exception.getResponse();
+  if (typeof body === 'string') return { ...base, detail: body };
+  const { error, error_description: description, message, errors } = body as Record<string, unknown>;
+  const detail = description ?? message;
+  return {
+    ...base,
+    ...(typeof detail === 'string' && { detail }),
+    ...(typeof error === 'string' && description !== undefined && { error }),
+    ...(Array.isArray(errors) && { errors: errors as ProblemDetails['errors'] & object }),
+  };
+}
+
+/** Fastify's own errors carry a status and no secrets but, in their message, what was sent: only the status is taken. */
+export function statusOf(exception: unknown): number {
+  if (exception instanceof HttpException) return exception.getStatus();
+  const status = (exception as { statusCode?: unknown } | null)?.statusCode;
+  return typeof status === 'number' && status >= 400 && status < 500 ? status : 500;
+}

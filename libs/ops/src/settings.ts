@@ -1,0 +1,195 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+
+/** One environment variable. */
+export interface Setting<T = unknown> {
+  readonly schema: z.ZodType<T>;
+  /** One line for `.env.example`: meaning and unit. */
+  readonly doc: string;
+  /** Value when unset, everywhere. */
+  readonly default?: string | undefined;
+  /** Value when unset and ENVIRONMENT is `local`; elsewhere the variable must then be set. */
+  readonly localDefault?: string | undefined;
+  /** May be given as `NAME_FILE`, and is never shown. */
+  readonly secret?: boolean;
+}
+
+export type SettingsDefinition = Readonly<Record<string, Setting>>;
+
+export type Settings<D extends SettingsDefinition> = {
+  readonly [Name in keyof D]: D[Name] extends Setting<infer T> ? T : never;
+};
+
+/** Every wrong or missing variable, one line each. */
+export class SettingsError extends Error {
+  constructor(readonly problems: readonly string[]) {
+    super(`The configuration is not complete:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
+    this.name = 'SettingsError';
+  }
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Keeps the type of each entry; the definition is a plain object. */
+export function defineSettings<const D extends Record<string, Setting>>(definition: D): D {
+  return definition;
+}
+
+/**
+ * Reads and checks a service's variables once. An empty variable counts as unset. Where ENVIRONMENT is missing the process
+ * must not start: it decides which defaults are safe.
+ *
+ * @throws {SettingsError} listing everything that is wrong
+ */
+export function readSettings<D extends SettingsDefinition>(
+  definition: D,
+  environment: Environment,
+): Settings<D> {
+  const local = environment['ENVIRONMENT'] === 'local';
+  const problems: string[] = [];
+  const values: Record<string, unknown> = {};
+  for (const [name, setting] of Object.entries(definition)) {
+    try {
+      values[name] = readOne(name, setting, environment, local);
+    } catch (error) {
+      if (!(error instanceof ProblemFound)) throw error;
+      problems.push(error.message);
+    }
+  }
+  if (problems.length > 0) throw new SettingsError(problems);
+  return Object.freeze(values) as Settings<D>;
+}
+
+class ProblemFound extends Error {}
+
+function readOne(name: string, setting: Setting, environment: Environment, local: boolean): unknown {
+  const given = rawValue(name, setting, environment);
+  const raw = given ?? (local ? setting.localDefault : undefined) ?? setting.default;
+  const parsed = setting.schema.safeParse(raw);
+  if (parsed.success) {
+    if (!local && parsed.data instanceof URL && isPlainHttp(parsed.data)) {
+      throw new ProblemFound(`${name} must be an https URL outside of ENVIRONMENT=local`);
+    }
+    return parsed.data;
+  }
+  if (raw === undefined) throw new ProblemFound(`${name} is missing: ${setting.doc}`);
+  const shown = setting.secret ? '' : ` (is "${raw.slice(0, 80)}")`;
+  throw new ProblemFound(`${name} ${parsed.error.issues.map((issue) => issue.message).join(', ')}${shown}`);
+}
+
+function rawValue(name: string, setting: Setting, environment: Environment): string | undefined {
+  const value = environment[name] || undefined;
+  const file = setting.secret ? environment[`${name}_FILE`] || undefined : undefined;
+  if (file === undefined) return value;
+  if (value !== undefined) throw new ProblemFound(`${name} and ${name}_FILE are both set: set one of them`);
+  const content = readSecretFile(name, file);
+  if (content === '') throw new ProblemFound(`${name}_FILE names an empty file (${file})`);
+  return content;
+}
+
+function readSecretFile(name: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+  } catch {
+    throw new ProblemFound(`${name}_FILE names a file that cannot be read (${file})`);
+  }
+}
+
+function isPlainHttp(url: URL): boolean {
+  return url.protocol === 'http:' && !['localhost', '127.0.0.1', '[::1]'].includes(url.hostname);
+}
+
+/** Name of the deployment; `local` allows embedded defaults, plain http and readable logs. */
+export const environmentSetting: Setting<string> = {
+  schema: z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, 'must be a name such as local, dev, int or prod'),
+  doc: 'name of the deployment; "local" allows the defaults marked local',
+};
+
+export const logLevelSetting: Setting<LogLevel> = {
+  schema: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+    message: 'must be fatal, error, warn, info, debug, trace or silent',
+  }),
+  doc: 'least severe level that is logged',
+  default: 'info',
+};
+
+export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+
+/** TCP port; 0 lets the system choose. */
+export function port(): z.ZodType<number> {
+  return wholeNumber(0, 65_535);
+}
+
+/** Whole number within bounds. */
+export function wholeNumber(min: number, max: number): z.ZodType<number> {
+  const message = `must be a whole number from ${min} to ${max}`;
+  return z
+    .string(message)
+    .regex(/^\d+$/, message)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, message);
+}
+
+export function text(pattern: RegExp = /\S/, expected = 'must not be blank'): z.ZodType<string> {
+  return z.string(expected).regex(pattern, expected);
+}
+
+/** Comma-separated, blanks around the entries dropped, at least one entry. */
+export function list(): z.ZodType<readonly string[]> {
+  const message = 'must be a comma-separated list';
+  return z
+    .string(message)
+    .transform((value) =>
+      value
+        .split(',')
+        .map((entry) => entry.trim())
+        .filter(Boolean),
+    )
+    .refine((entries) => entries.length > 0, message);
+}
+
+/** A secret of at least so many characters; the default is what 128 random bits take in hex. */
+export function secret(minLength = 32): z.ZodType<string> {
+  const message = `must have at least ${minLength} characters`;
+  return z.string(message).min(minLength, message);
+}
+
+/** Comma-separated secrets, each as {@link secret}. */
+export function secretList(minLength = 32): z.ZodType<readonly string[]> {
+  const message = `must be comma-separated secrets of at least ${minLength} characters each`;
+  return list().refine((entries) => entries.every((entry) => entry.length >= minLength), message);
+}
+
+/**
+ * Issuer identifier as Auth0 writes it: https, with a trailing slash, no query or fragment (OpenID Connect Discovery section 3).
+ * Plain http passes for loopback hosts and in ENVIRONMENT=local.
+ */
+export function issuerUrl(): z.ZodType<URL> {
+  const message = 'must be an https URL that ends in "/", such as https://acme-dev.auth0.com/';
+  return z
+    .string(message)
+    .refine((value) => URL.canParse(value) && /^https?:\/\/[^?#@\s]+\/$/.test(value), message)
+    .transform((value) => new URL(value));
+}
+
+/** Settings of every service: name of the deployment, log level, listeners, draining. */
+export function serviceSettings({ port: httpPort, opsPort }: { port: number; opsPort: number }) {
+  return defineSettings({
+    ENVIRONMENT: environmentSetting,
+    LOG_LEVEL: logLevelSetting,
+    HOST: { schema: text(), doc: 'address to listen on', default: '0.0.0.0', localDefault: '127.0.0.1' },
+    PORT: { schema: port(), doc: 'port to listen on', default: String(httpPort) },
+    OPS_HOST: {
+      schema: text(),
+      doc: 'address of the health listener',
+      default: '0.0.0.0',
+      localDefault: '127.0.0.1',
+    },
+    OPS_PORT: { schema: port(), doc: 'port of the health listener', default: String(opsPort) },
+    DRAIN_DELAY_MS: {
+      schema: wholeNumber(0, 60_000),
+      doc: 'time between "not ready" and closing the listener at a stop, in ms',
+      default: '0',
+    },
+  });
+}
