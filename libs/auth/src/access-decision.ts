@@ -1,0 +1,44 @@
+import type { Principal } from '@app/user-token-client';
+
+/** What a service and a route ask of a principal. */
+export interface AccessRequirement {
+  /** The token must be meant for at least one of these (RFC 9068 section 4). */
+  readonly audience: readonly string[];
+  /** All of these scopes. */
+  readonly scopes: readonly string[];
+  /** All of these permissions (Auth0 RBAC). */
+  readonly permissions: readonly string[];
+}
+
+/** `invalid_token`: not acceptable here at all. `insufficient_scope`: known, but not allowed to do this; `needed` names what it takes. */
+export type AccessDecision =
+  | { readonly allowed: true }
+  | { readonly allowed: false; readonly error: 'invalid_token' }
+  | { readonly allowed: false; readonly error: 'insufficient_scope'; readonly needed: readonly string[] };
+
+const ALLOWED: AccessDecision = { allowed: true };
+const INVALID_TOKEN: AccessDecision = { allowed: false, error: 'invalid_token' };
+
+/**
+ * The one place where a principal is let in. Pure, and called on every request, whether the principal came from a cache
+ * or from user-token: what is cached is a fact, never a decision (CVE-2021-32701).
+ */
+export function decideAccess(
+  principal: Principal,
+  requirement: AccessRequirement,
+  nowSeconds: number,
+): AccessDecision {
+  if (!(nowSeconds < principal.expiresAtSeconds)) return INVALID_TOKEN;
+  if (!requirement.audience.some((audience) => principal.audience.includes(audience))) return INVALID_TOKEN;
+  if (
+    requirement.scopes.every((scope) => principal.scopes.includes(scope)) &&
+    requirement.permissions.every((permission) => principal.permissions.includes(permission))
+  ) {
+    return ALLOWED;
+  }
+  return {
+    allowed: false,
+    error: 'insufficient_scope',
+    needed: [...new Set([...requirement.scopes, ...requirement.permissions])],
+  };
+}

@@ -1,0 +1,146 @@
+import {
+  Inject,
+  Module,
+  type DynamicModule,
+  type FactoryProvider,
+  type ModuleMetadata,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
+import { CACHE_MANAGER, CacheModule, type Cache } from '@nestjs/cache-manager';
+import { PassportModule } from '@nestjs/passport';
+import { KeyvAdapter } from 'cache-manager';
+import { Keyv } from 'keyv';
+import type { SharedStore } from '@app/redis';
+import { UserTokenClient } from '@app/user-token-client';
+import {
+  AUTH_OPTIONS,
+  resolveAuthOptions,
+  type AuthOptions,
+  type ResolvedAuthOptions,
+} from './auth.options.js';
+import { BearerGuard } from './bearer.guard.js';
+import { BearerStrategy } from './bearer.strategy.js';
+import { PrincipalResolver, type TokenCaches } from './principal-resolver.js';
+import { ProcessTokenCache } from './process-token-cache.js';
+import { RevocationFeed } from './revocation-feed.js';
+import { SharedTokenCache } from './shared-token-cache.js';
+import { TcpTokenVerifier } from './tcp-token-verifier.js';
+import { TokenVerifier } from './token-verifier.js';
+
+const TOKEN_CACHES = Symbol('TOKEN_CACHES');
+
+/** Options that come from other providers, as in every Nest `forRootAsync`. */
+export interface AuthAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
+  readonly inject?: FactoryProvider['inject'];
+  readonly useFactory: (...dependencies: never[]) => AuthOptions | Promise<AuthOptions>;
+}
+
+/**
+ * All that a service needs to trust a bearer token. Import it once, in the root module (each further call would make a
+ * second cache), and register the guard where it can be seen: `{ provide: APP_GUARD, useExisting: BearerGuard }` closes
+ * every route of an HTTP application, `@UseGuards(BearerGuard)` one controller.
+ */
+@Module({})
+export class AuthModule implements OnApplicationShutdown {
+  constructor(
+    private readonly userToken: UserTokenClient,
+    @Inject(AUTH_OPTIONS) private readonly options: ResolvedAuthOptions,
+  ) {}
+
+  static forRoot(options: AuthOptions): DynamicModule {
+    return this.forRootAsync({ useFactory: () => options });
+  }
+
+  static forRootAsync({ imports = [], inject = [], useFactory }: AuthAsyncOptions): DynamicModule {
+    const options: DynamicModule = {
+      module: AuthOptionsModule,
+      imports,
+      providers: [
+        {
+          provide: AUTH_OPTIONS,
+          inject,
+          useFactory: async (...dependencies: never[]) =>
+            resolveAuthOptions(await useFactory(...dependencies)),
+        },
+      ],
+      exports: [AUTH_OPTIONS],
+    };
+    return {
+      module: AuthModule,
+      global: true,
+      imports: [
+        options,
+        PassportModule,
+        CacheModule.registerAsync({
+          imports: [options],
+          inject: [AUTH_OPTIONS],
+          useFactory: ({ store }: ResolvedAuthOptions) => ({ stores: store ? [keyvOver(store)] : [] }),
+        }),
+      ],
+      providers: [
+        BearerGuard,
+        BearerStrategy,
+        {
+          provide: UserTokenClient,
+          inject: [AUTH_OPTIONS],
+          useFactory: ({ userToken }: ResolvedAuthOptions) =>
+            userToken instanceof UserTokenClient ? userToken : new UserTokenClient(userToken),
+        },
+        { provide: TokenVerifier, useClass: TcpTokenVerifier },
+        {
+          provide: RevocationFeed,
+          inject: [AUTH_OPTIONS],
+          useFactory: ({ store }: ResolvedAuthOptions) => store && new RevocationFeed(store),
+        },
+        {
+          provide: TOKEN_CACHES,
+          inject: [AUTH_OPTIONS, CACHE_MANAGER, { token: RevocationFeed, optional: true }],
+          useFactory: tokenCaches,
+        },
+        {
+          provide: PrincipalResolver,
+          inject: [AUTH_OPTIONS, TokenVerifier, { token: TOKEN_CACHES, optional: true }],
+          useFactory: ({ cache }: ResolvedAuthOptions, verifier: TokenVerifier, caches?: TokenCaches) =>
+            new PrincipalResolver(verifier, caches, { ttlMs: cache.refusalTtlMs, max: cache.maxRefusals }),
+        },
+      ],
+      // Nest makes the guard anew in each module that names it in @UseGuards(), from these.
+      exports: [BearerGuard, UserTokenClient, PrincipalResolver, options],
+    };
+  }
+
+  onApplicationShutdown(): void {
+    if (this.options.userToken !== this.userToken) this.userToken.close();
+  }
+}
+
+@Module({})
+class AuthOptionsModule {}
+
+function keyvOver(store: SharedStore): Keyv {
+  const keyv = new Keyv({
+    store: new KeyvAdapter(store.cacheStore),
+    useKeyPrefix: false,
+    throwOnErrors: true,
+  });
+  // The store below writes JSON itself.
+  keyv.serialize = undefined;
+  keyv.deserialize = undefined;
+  // The store reports its own outages; without a listener keyv would throw here as well.
+  keyv.on('error', () => undefined);
+  return keyv;
+}
+
+function tokenCaches(
+  { store, cache: options }: ResolvedAuthOptions,
+  cache: Cache,
+  feed: RevocationFeed | undefined,
+): TokenCaches | undefined {
+  if (!store || !feed) return undefined;
+  const processCache = new ProcessTokenCache(options, feed);
+  feed.drive(processCache);
+  return {
+    process: processCache,
+    shared: new SharedTokenCache(store, cache, options.secret, options.ttlSeconds),
+  };
+}

@@ -1,0 +1,69 @@
+import type { SharedStore } from '@app/redis';
+import type { UserTokenClient, UserTokenClientOptions } from '@app/user-token-client';
+
+export const AUTH_OPTIONS = Symbol('AUTH_OPTIONS');
+
+/** Options of {@link AuthModule}. */
+export interface AuthOptions {
+  /** Audience(s) that tokens must be meant for: this service's API identifier at Auth0. At least one. */
+  readonly audience: string | readonly string[];
+  /** How to reach user-token, or a client that exists already (the caller closes that one). */
+  readonly userToken: UserTokenClientOptions | UserTokenClient;
+  /**
+   * Shared store that the suite's services use together; the caller closes it. Without it nothing is cached and every
+   * request asks user-token: slower, and right, for only through the store can a service hear of revocations.
+   */
+  readonly store?: SharedStore | undefined;
+  /** Protection space named in challenges (RFC 9110 section 11.5). Default `api`. */
+  readonly realm?: string;
+  readonly cache?: AuthCacheOptions;
+}
+
+export interface AuthCacheOptions {
+  /**
+   * Key under which entries in Redis are sealed; the same in all services of an environment, at least 32 characters.
+   * Required with `store`: who may write to Redis must not be able to make a log-in.
+   */
+  readonly secret: string;
+  /** Longest life of a cached principal, in seconds. Default 300 (5 minutes). Its token's expiry ends it earlier. */
+  readonly ttlSeconds?: number;
+  /** Memory for principals in this process, in bytes. Default 52,428,800 (50 MB). */
+  readonly maxBytes?: number;
+  /** How long a refusal is remembered in this process, in milliseconds. Default 5,000 (5 s). Outages are never remembered. */
+  readonly refusalTtlMs?: number;
+  /** How many refusals are remembered. Default 10,000. */
+  readonly maxRefusals?: number;
+}
+
+/** {@link AuthOptions} with every default filled in. */
+export interface ResolvedAuthOptions {
+  readonly audience: readonly string[];
+  readonly userToken: UserTokenClientOptions | UserTokenClient;
+  readonly store: SharedStore | undefined;
+  readonly realm: string;
+  readonly cache: Required<AuthCacheOptions>;
+}
+
+/** @throws {TypeError} naming the option that is wrong */
+export function resolveAuthOptions(options: AuthOptions): ResolvedAuthOptions {
+  const audience = typeof options.audience === 'string' ? [options.audience] : [...options.audience];
+  if (audience.length === 0 || audience.some((entry) => entry === '')) {
+    throw new TypeError('AuthModule: audience must name at least one API identifier');
+  }
+  if (options.store && (options.cache?.secret.length ?? 0) < 32) {
+    throw new TypeError('AuthModule: cache.secret must have at least 32 characters when a store is given');
+  }
+  return {
+    audience,
+    userToken: options.userToken,
+    store: options.store,
+    realm: options.realm ?? 'api',
+    cache: {
+      secret: options.cache?.secret ?? '',
+      ttlSeconds: options.cache?.ttlSeconds ?? 300,
+      maxBytes: options.cache?.maxBytes ?? 50 * 1024 * 1024,
+      refusalTtlMs: options.cache?.refusalTtlMs ?? 5_000,
+      maxRefusals: options.cache?.maxRefusals ?? 10_000,
+    },
+  };
+}

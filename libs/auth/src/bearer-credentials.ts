@@ -1,0 +1,95 @@
+// RFC 6750 section 2: how a bearer token is carried. Only section 2.1, the Authorization header, is supported.
+import { hash } from 'node:crypto';
+import { isCanonicalToken } from '@app/user-token-client';
+
+/** What a request carried: one token of canonical spelling, nothing, or something that must be refused. */
+export type BearerCredentials =
+  | { readonly kind: 'token'; readonly token: string }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'invalid_request'; readonly description: string }
+  | { readonly kind: 'invalid_token' };
+
+/** The parts of an Express or Fastify request that are looked at. */
+export interface BearerRequest {
+  /** Node's request below Fastify's. */
+  readonly raw?: { readonly rawHeaders: readonly string[] };
+  readonly rawHeaders?: readonly string[];
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly query?: unknown;
+  readonly body?: unknown;
+}
+
+const NONE: BearerCredentials = { kind: 'none' };
+const INVALID_TOKEN: BearerCredentials = { kind: 'invalid_token' };
+const BEARER = /^Bearer(?: +(.*))?$/i;
+const B64TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
+
+/**
+ * Reads the token of a request.
+ *
+ * Node keeps only the first of several Authorization headers, where a proxy may have checked the last, so the raw
+ * headers are counted. A token in the query or in a form body is never used; next to a header it is an
+ * `invalid_request`, as one request must not use two methods (RFC 6750 section 2).
+ */
+export function readBearerCredentials(request: BearerRequest): BearerCredentials {
+  const rawHeaders = request.raw?.rawHeaders ?? request.rawHeaders ?? [];
+  let authorization: string | undefined;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!;
+    if (name.length !== 13 || (name !== 'authorization' && name.toLowerCase() !== 'authorization')) continue;
+    if (authorization !== undefined)
+      return invalidRequest('The request has more than one Authorization header');
+    authorization = rawHeaders[i + 1]!;
+  }
+  if (authorization === undefined) return NONE;
+
+  const bearer = BEARER.exec(authorization);
+  if (!bearer) return NONE;
+  const token = bearer[1];
+  if (!token || !B64TOKEN.test(token)) {
+    return invalidRequest('The Authorization header is not of the form: Bearer <token>');
+  }
+  if (carriesSecondToken(request)) {
+    return invalidRequest('The access token is given in more than one way');
+  }
+  if (!isCanonicalToken(token)) return INVALID_TOKEN;
+  return { kind: 'token', token };
+}
+
+/** Cache key of a token: `tok:v1:` and the base64url SHA-256 of it. The token itself is never stored. */
+export function tokenKey(token: string): string {
+  return `tok:v1:${hash('sha256', token, 'base64url')}`;
+}
+
+/**
+ * The `sub` that a JWT claims, unverified: good for naming the epoch to read along with a cache entry, and for nothing else.
+ * Undefined for an opaque token.
+ */
+export function claimedSubject(token: string): string | undefined {
+  const start = token.indexOf('.') + 1;
+  const end = token.indexOf('.', start);
+  if (start === 0 || end === -1) return undefined;
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(token.slice(start, end), 'base64url').toString());
+    const subject = (claims as { sub?: unknown } | null)?.sub;
+    return typeof subject === 'string' ? subject : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function carriesSecondToken({ query, body, headers }: BearerRequest): boolean {
+  if (hasAccessToken(query)) return true;
+  const contentType = headers['content-type'];
+  const isForm =
+    typeof contentType === 'string' && /^application\/x-www-form-urlencoded\b/i.test(contentType);
+  return isForm && hasAccessToken(body);
+}
+
+function hasAccessToken(parameters: unknown): boolean {
+  return typeof parameters === 'object' && parameters !== null && 'access_token' in parameters;
+}
+
+function invalidRequest(description: string): BearerCredentials {
+  return { kind: 'invalid_request', description };
+}

@@ -1,0 +1,164 @@
+import { Inject, Injectable, ForbiddenException, type ExecutionContext } from '@nestjs/common';
+import { HttpAdapterHost, Reflector } from '@nestjs/core';
+import { AuthGuard } from '@nestjs/passport';
+import { UserTokenUnavailable, type Principal, type Verdict } from '@app/user-token-client';
+import { decideAccess, type AccessRequirement } from './access-decision.js';
+import { AUTH_OPTIONS, type ResolvedAuthOptions } from './auth.options.js';
+import { bearerChallenge, type BearerError } from './bearer-challenge.js';
+import { readBearerCredentials, tokenKey, type BearerRequest } from './bearer-credentials.js';
+import { BearerRefusal, INVALID_TOKEN_DESCRIPTION, VerdictUnavailable } from './bearer-refusal.js';
+import { presentVerdict, STRATEGY_NAME } from './bearer.strategy.js';
+import { nowInSeconds, PrincipalResolver } from './principal-resolver.js';
+import { PERMISSIONS, PUBLIC, SCOPES } from './route-access.decorators.js';
+
+interface GuardedRequest extends BearerRequest {
+  readonly id?: unknown;
+  user?: Principal;
+}
+
+/** What a route asks; `public` routes ask nothing. */
+type RouteRequirement = AccessRequirement | 'public';
+
+/**
+ * Lets a request pass whose bearer token is active, meant for this service, and carries what the route's `@Scopes()` and
+ * `@Permissions()` ask; puts the {@link Principal} on `request.user`. Works on Fastify and on Express.
+ *
+ * Everything else is refused as RFC 6750 section 3 says: 400, 401 or 403 with `WWW-Authenticate`. When no verdict can be
+ * reached the answer is 503 with `Retry-After`, never a 401. Anything but HTTP is denied.
+ */
+@Injectable()
+export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
+  private readonly requirements = new WeakMap<object, WeakMap<object, RouteRequirement>>();
+
+  constructor(
+    private readonly resolver: PrincipalResolver,
+    private readonly reflector: Reflector,
+    private readonly adapterHost: HttpAdapterHost,
+    @Inject(AUTH_OPTIONS) private readonly settings: ResolvedAuthOptions,
+  ) {
+    super();
+  }
+
+  // Not async: a principal that this process knows is let in without a promise (see docs/architecture.md).
+  override canActivate(context: ExecutionContext): boolean | Promise<boolean> {
+    if (context.getType() !== 'http') throw new ForbiddenException();
+    const requirement = this.requirementOf(context);
+    if (requirement === 'public') return true;
+
+    const request = context.switchToHttp().getRequest<GuardedRequest>();
+    const credentials = readBearerCredentials(request);
+    if (credentials.kind === 'none') throw this.refusal(context, undefined, 'An access token is required');
+    if (credentials.kind === 'invalid_request') {
+      throw this.refusal(context, 'invalid_request', credentials.description);
+    }
+    if (credentials.kind === 'invalid_token') throw this.invalidToken(context);
+
+    const key = tokenKey(credentials.token);
+    const known = this.resolver.known(key, nowInSeconds());
+    if (known) return this.admit(context, request, known, requirement);
+    if (this.resolver.refusedLately(key)) throw this.invalidToken(context);
+    return this.resolveAndAdmit(context, request, key, credentials.token, requirement);
+  }
+
+  /** Called by passport's middle part with what {@link BearerStrategy} made of the verdict. */
+  override handleRequest<User>(
+    error: unknown,
+    user: User | false,
+    _info: unknown,
+    context: ExecutionContext,
+  ): User {
+    if (error instanceof Error) throw error;
+    if (error || !user) throw this.invalidToken(context);
+    return user;
+  }
+
+  private async resolveAndAdmit(
+    context: ExecutionContext,
+    request: GuardedRequest,
+    key: string,
+    token: string,
+    requirement: AccessRequirement,
+  ): Promise<boolean> {
+    const verdict = await this.reachVerdict(context, request, key, token);
+    presentVerdict(request, token, verdict);
+    await super.canActivate(context);
+    if (!request.user) throw this.invalidToken(context);
+    return this.admit(context, request, request.user, requirement);
+  }
+
+  private async reachVerdict(
+    context: ExecutionContext,
+    request: GuardedRequest,
+    key: string,
+    token: string,
+  ): Promise<Verdict> {
+    try {
+      return await this.resolver.resolve(key, token, typeof request.id === 'string' ? request.id : undefined);
+    } catch (error) {
+      if (!(error instanceof UserTokenUnavailable)) throw error;
+      this.setHeader(context, 'Retry-After', String(error.retryAfterSeconds));
+      throw new VerdictUnavailable(error.retryAfterSeconds, error);
+    }
+  }
+
+  private admit(
+    context: ExecutionContext,
+    request: GuardedRequest,
+    principal: Principal,
+    requirement: AccessRequirement,
+  ): true {
+    const decision = decideAccess(principal, requirement, nowInSeconds());
+    if (decision.allowed) {
+      request.user = principal;
+      return true;
+    }
+    delete request.user;
+    if (decision.error === 'invalid_token') throw this.invalidToken(context);
+    const description = 'The access token does not carry what this request needs';
+    throw this.refusal(context, 'insufficient_scope', description, decision.needed);
+  }
+
+  private invalidToken(context: ExecutionContext): BearerRefusal {
+    return this.refusal(context, 'invalid_token', INVALID_TOKEN_DESCRIPTION);
+  }
+
+  private refusal(
+    context: ExecutionContext,
+    error: BearerError | undefined,
+    description: string,
+    scope?: readonly string[],
+  ): BearerRefusal {
+    const challenge = bearerChallenge({
+      realm: this.settings.realm,
+      ...(error && { error, description }),
+      ...(scope && { scope }),
+    });
+    this.setHeader(context, 'WWW-Authenticate', challenge);
+    return new BearerRefusal(error, description, challenge);
+  }
+
+  private setHeader(context: ExecutionContext, name: string, value: string): void {
+    this.adapterHost.httpAdapter.setHeader(context.switchToHttp().getResponse(), name, value);
+  }
+
+  private requirementOf(context: ExecutionContext): RouteRequirement {
+    const handler = context.getHandler();
+    const controller = context.getClass();
+    let byController = this.requirements.get(handler);
+    const known = byController?.get(controller);
+    if (known) return known;
+    const requirement = this.readRequirement([handler, controller]);
+    if (!byController) this.requirements.set(handler, (byController = new WeakMap()));
+    byController.set(controller, requirement);
+    return requirement;
+  }
+
+  private readRequirement(targets: Parameters<Reflector['getAllAndOverride']>[1]): RouteRequirement {
+    if (this.reflector.getAllAndOverride<boolean | undefined>(PUBLIC, targets)) return 'public';
+    return {
+      audience: this.settings.audience,
+      scopes: this.reflector.getAllAndOverride<string[] | undefined>(SCOPES, targets) ?? [],
+      permissions: this.reflector.getAllAndOverride<string[] | undefined>(PERMISSIONS, targets) ?? [],
+    };
+  }
+}

@@ -1,0 +1,96 @@
+import { defineSettings, list, secret, StartError, text, type Settings } from '@app/ops';
+import { isStoreUrl, openStore, type SharedStore, type StoreLog } from '@app/redis';
+import { isLoopback, parseReplicaAddresses, type TlsMaterial } from '@app/user-token-client';
+import type { AuthOptions } from './auth.options.js';
+
+/** Environment variables of a service that guards its routes; to be spread into its settings. */
+export const authSettings = defineSettings({
+  AUTH0_AUDIENCE: {
+    schema: list(),
+    doc: 'API identifier(s) that tokens must be meant for, comma-separated',
+    localDefault: 'https://api.venue.example/',
+  },
+  REDIS_URL: {
+    schema: text().refine(isStoreUrl, 'must be redis://host:port, rediss://host:port or memory:'),
+    doc: 'the store that all services share; memory: is private to one process',
+    secret: true,
+    localDefault: 'memory:',
+  },
+  TOKEN_CACHE_SECRET: {
+    schema: secret(),
+    doc: 'seals cached principals in Redis; 32 characters or more, the same in all services',
+    secret: true,
+    localDefault: 'local-only-token-cache-secret-change-me',
+  },
+  USER_TOKEN_URL: {
+    schema: text().refine(isReplicaList, 'must be tcp://host:port or tls+tcp://host:port, comma-separated'),
+    doc: 'user-token replicas, comma-separated: tls+tcp://host:port (mutual TLS) or, on this machine, tcp://host:port',
+    localDefault: 'tcp://127.0.0.1:3003',
+  },
+  USER_TOKEN_TLS_CA: {
+    schema: text().optional(),
+    doc: 'mutual TLS: PEM of the authority that signs user-token',
+    secret: true,
+  },
+  USER_TOKEN_TLS_CERT: { schema: text().optional(), doc: 'mutual TLS: PEM of our certificate', secret: true },
+  USER_TOKEN_TLS_KEY: { schema: text().optional(), doc: 'mutual TLS: PEM of our key', secret: true },
+});
+
+type AuthSettings = Settings<typeof authSettings> & { readonly ENVIRONMENT: string };
+
+/**
+ * Options of `AuthModule` from the settings of a service.
+ *
+ * @param store the store that the services of this environment share; undefined where it is private to the process, and then
+ *   nothing is cached
+ * @throws {StartError} when access tokens would leave the machine unencrypted, outside of ENVIRONMENT=local
+ */
+export function authOptions(
+  settings: AuthSettings,
+  realm: string,
+  store: SharedStore | undefined,
+): AuthOptions {
+  const { USER_TOKEN_TLS_CA: ca, USER_TOKEN_TLS_CERT: cert, USER_TOKEN_TLS_KEY: key } = settings;
+  const tls: TlsMaterial | undefined = ca && cert && key ? { ca, cert, key } : undefined;
+  const addresses = parseReplicaAddresses(settings.USER_TOKEN_URL);
+  if (
+    settings.ENVIRONMENT !== 'local' &&
+    addresses.some((address) => !address.tls && !isLoopback(address.host))
+  ) {
+    throw new StartError(
+      'USER_TOKEN_URL would carry access tokens unencrypted: use tls+tcp:// with USER_TOKEN_TLS_CA, USER_TOKEN_TLS_CERT and USER_TOKEN_TLS_KEY (each also as *_FILE).',
+    );
+  }
+  if (addresses.some((address) => address.tls) && !tls) {
+    throw new StartError(
+      'USER_TOKEN_URL asks for TLS: set USER_TOKEN_TLS_CA, USER_TOKEN_TLS_CERT and USER_TOKEN_TLS_KEY.',
+    );
+  }
+  return {
+    audience: settings.AUTH0_AUDIENCE,
+    userToken: { urls: settings.USER_TOKEN_URL, tls },
+    store,
+    realm,
+    cache: { secret: settings.TOKEN_CACHE_SECRET },
+  };
+}
+
+function isReplicaList(urls: string): boolean {
+  try {
+    return parseReplicaAddresses(urls).length > 0;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Opens the store of a service that runs in a process of its own. `memory:` would be private to it, so that it would never
+ * hear of a log-out: it then gets no store, and caches nothing.
+ */
+export function openSharedStore(url: string, log: StoreLog): SharedStore | undefined {
+  if (url !== 'memory:') return openStore(url, { log });
+  log.warn(
+    'REDIS_URL is memory:, which no other process shares: nothing is cached, every request asks user-token',
+  );
+  return undefined;
+}

@@ -1,0 +1,40 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { PassportModule } from '@nestjs/passport';
+import { AUTH_OPTIONS, resolveAuthOptions } from '../auth.options.js';
+import { BearerGuard } from '../bearer.guard.js';
+import { BearerStrategy } from '../bearer.strategy.js';
+import { PrincipalResolver } from '../principal-resolver.js';
+import { TokenVerifier } from '../token-verifier.js';
+import { TestTokenVerifier } from './test-users.js';
+
+/**
+ * In place of `AuthModule` in a service's own tests: the real guard, and no Redis, no user-token, no network. Requests
+ * carry the headers that `asUser({ subject, scopes, permissions })` makes; every other token is refused.
+ *
+ * > [!WARNING]
+ * > Whoever can reach an application built with this module can be anybody. It lives in `@app/auth/testing` so that no
+ * > application imports it by accident, and the linter refuses that path outside of specs.
+ */
+@Module({})
+export class AuthTestingModule {
+  static forRoot({ audience = 'https://api.test/', realm = 'api' } = {}): DynamicModule {
+    const options = resolveAuthOptions({ audience, realm, userToken: { urls: 'tcp://127.0.0.1:1' } });
+    const verifier = new TestTokenVerifier(options.audience);
+    return {
+      module: AuthTestingModule,
+      global: true,
+      imports: [PassportModule],
+      providers: [
+        BearerGuard,
+        BearerStrategy,
+        { provide: AUTH_OPTIONS, useValue: options },
+        { provide: TokenVerifier, useValue: verifier },
+        {
+          provide: PrincipalResolver,
+          useValue: new PrincipalResolver(verifier, undefined, { ttlMs: 1_000, max: 100 }),
+        },
+      ],
+      exports: [BearerGuard, PrincipalResolver, AUTH_OPTIONS],
+    };
+  }
+}

@@ -1,0 +1,2 @@
+export { AuthTestingModule } from './auth-testing.module.js';
+export { asUser, TestTokenVerifier } from './test-users.js';

@@ -1,0 +1,39 @@
+import type { Principal, Verdict } from '@app/user-token-client';
+import { TokenVerifier } from '../token-verifier.js';
+
+const ISSUER = 'https://issuer.test/';
+
+/**
+ * Request headers of somebody whom {@link TestTokenVerifier} knows.
+ *
+ * @example await request(server).get('/venues').set(asUser({ subject: 'auth0|ada', scopes: ['read:venues'] }))
+ */
+export function asUser(user: Partial<Principal> = {}): { authorization: string } {
+  const token = Buffer.from(JSON.stringify(user)).toString('base64url');
+  return { authorization: `Bearer test-token~${token}` };
+}
+
+/** Stands in for user-token: takes the tokens of {@link asUser} at their word and refuses all others. */
+export class TestTokenVerifier extends TokenVerifier {
+  constructor(private readonly audience: readonly string[]) {
+    super();
+  }
+
+  override verify(accessToken: string): Promise<Verdict> {
+    const [, encoded] = /^test-token~([A-Za-z0-9_-]*)$/.exec(accessToken) ?? [];
+    if (encoded === undefined) return Promise.resolve({ active: false, reason: 'invalid' });
+    const nowSeconds = Math.floor(Date.now() / 1000);
+    const principal: Principal = {
+      subject: 'auth0|test-user',
+      scopes: [],
+      permissions: [],
+      issuer: ISSUER,
+      audience: [...this.audience],
+      issuedAtSeconds: nowSeconds,
+      expiresAtSeconds: nowSeconds + 3600,
+      claims: {},
+      ...(JSON.parse(Buffer.from(encoded, 'base64url').toString()) as Partial<Principal>),
+    };
+    return Promise.resolve({ active: true, principal, epoch: null });
+  }
+}

@@ -1,0 +1,11 @@
+import type { Verdict } from '@app/user-token-client';
+
+/** Asked about a token that no cache knows. */
+export abstract class TokenVerifier {
+  /**
+   * @param accessToken canonical spelling, at most 8 KiB
+   * @returns the verdict; a refusal is a value
+   * @throws {UserTokenUnavailable} when none was reached
+   */
+  abstract verify(accessToken: string, context: { requestId?: string | undefined }): Promise<Verdict>;
+}

@@ -1,0 +1,87 @@
+import type { AddressInfo, Server } from 'node:net';
+import { Controller, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import {
+  MessagePattern,
+  Payload,
+  RpcException,
+  Transport,
+  type MicroserviceOptions,
+} from '@nestjs/microservices';
+import {
+  patterns,
+  type Failure,
+  type Principal,
+  type Verdict,
+  type VerifyRequest,
+} from '@app/user-token-client';
+
+/** What the fake does with a verification: answer, fail as user-token would, or stay silent. */
+export type Behaviour = (accessToken: string) => Verdict | Failure | 'silence' | Promise<Verdict>;
+
+/** A user-token that speaks the real protocol over real TCP and says what it is told to say. */
+export interface FakeUserToken {
+  readonly url: string;
+  readonly port: number;
+  /** Tokens asked about so far. */
+  readonly asked: string[];
+  behave(behaviour: Behaviour): void;
+  stop(): Promise<void>;
+}
+
+export async function startFakeUserToken(port = 0): Promise<FakeUserToken> {
+  const asked: string[] = [];
+  let behaviour: Behaviour = () => ({ active: false, reason: 'invalid' });
+
+  @Controller()
+  class VerifyController {
+    @MessagePattern(patterns.verify)
+    async verify(@Payload() { accessToken }: VerifyRequest): Promise<Verdict> {
+      asked.push(accessToken);
+      const answer = await behaviour(accessToken);
+      if (answer === 'silence') return new Promise(() => undefined);
+      if ('code' in answer) throw new RpcException(answer);
+      return answer;
+    }
+  }
+
+  @Module({ controllers: [VerifyController] })
+  class FakeModule {}
+
+  const app = await NestFactory.createMicroservice<MicroserviceOptions>(FakeModule, {
+    transport: Transport.TCP,
+    options: { host: '127.0.0.1', port },
+    logger: false,
+  });
+  await app.listen();
+  const bound = (app.unwrap<Server>().address() as AddressInfo).port;
+  return {
+    url: `tcp://127.0.0.1:${bound}`,
+    port: bound,
+    asked,
+    behave: (next) => {
+      behaviour = next;
+    },
+    stop: () => app.close(),
+  };
+}
+
+/** A principal that is good for an hour, with every field defaulted. */
+export function principal(overrides: Partial<Principal> = {}): Principal {
+  const nowSeconds = Math.floor(Date.now() / 1000);
+  return {
+    subject: 'auth0|ada',
+    scopes: ['read:venues'],
+    permissions: ['write:venues'],
+    issuer: 'https://issuer.test/',
+    audience: ['https://api.test/'],
+    issuedAtSeconds: nowSeconds,
+    expiresAtSeconds: nowSeconds + 3600,
+    claims: {},
+    ...overrides,
+  };
+}
+
+export function active(overrides: Partial<Principal> = {}, epoch: string | null = ''): Verdict {
+  return { active: true, principal: principal(overrides), epoch };
+}
