@@ -1,0 +1,199 @@
+import * as client from 'openid-client';
+import type { GrantRefusal } from '@app/user-token-client';
+import {
+  AuthorizationServer,
+  UpstreamUnavailable,
+  type Credentials,
+  type UpstreamGrant,
+  type UpstreamRefusal,
+  type UserInfo,
+} from '../core/authorization-server.js';
+
+export interface OpenidOptions {
+  /** Issuer identifier with its trailing slash, e.g. `https://acme-dev.auth0.com/`. */
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
+  /** API identifier asked for with every log-in. */
+  readonly audience: string;
+  /** Scopes asked for with every log-in, OpenID's included. */
+  readonly scope: string;
+  /** Connection of log-ins that name none; without it Auth0 uses its default directory. */
+  readonly realm?: string | undefined;
+  /** Deadline of one request. */
+  readonly timeoutMs: number;
+}
+
+const PASSWORD_REALM = 'http://auth0.com/oauth/grant-type/password-realm';
+
+/** Auth0's error codes that speak of the user; all others speak of our configuration or of Auth0's health. */
+const REFUSALS: Readonly<Record<string, GrantRefusal>> = {
+  invalid_grant: 'invalid_grant',
+  // "user is blocked": answered like a wrong password, so that nobody learns which accounts exist.
+  unauthorized: 'invalid_grant',
+  too_many_attempts: 'too_many_attempts',
+  password_leaked: 'password_leaked',
+  mfa_required: 'mfa_required',
+  requires_verification: 'requires_verification',
+};
+
+/** Speaks to Auth0, or to a server of its dialect, through openid-client. Metadata is discovered at first use and kept. */
+export class OpenidAuthorizationServer extends AuthorizationServer {
+  private metadata: Promise<client.ServerMetadata> | undefined;
+
+  constructor(private readonly options: OpenidOptions) {
+    super();
+  }
+
+  override async grantPassword({ username, password, realm, clientAddress }: Credentials) {
+    const connection = realm ?? this.options.realm;
+    const config = await this.configuration(clientAddress);
+    const parameters = {
+      username,
+      password,
+      audience: this.options.audience,
+      scope: this.options.scope,
+      ...(connection !== undefined && { realm: connection }),
+    };
+    const grantType = connection === undefined ? 'password' : PASSWORD_REALM;
+    return this.grant(() => client.genericGrantRequest(config, grantType, parameters), this.options.scope);
+  }
+
+  override async grantRefresh(refreshToken: string) {
+    const config = await this.configuration();
+    return this.grant(() => client.refreshTokenGrant(config, refreshToken), '');
+  }
+
+  override async revoke(refreshToken: string): Promise<void> {
+    const config = await this.configuration();
+    try {
+      await client.tokenRevocation(config, refreshToken, { token_type_hint: 'refresh_token' });
+    } catch (error) {
+      throw unavailable('revocation', error);
+    }
+  }
+
+  override async userInfo(accessToken: string): Promise<UserInfo> {
+    const config = await this.configuration();
+    try {
+      const { sub, ...claims } = await client.fetchUserInfo(config, accessToken, client.skipSubjectCheck);
+      return { active: true, subject: sub, claims };
+    } catch (error) {
+      if (error instanceof client.WWWAuthenticateChallengeError && error.status === 401)
+        return { active: false };
+      throw unavailable('userinfo', error);
+    }
+  }
+
+  /** Where the signing keys are. */
+  async jwksUri(): Promise<URL> {
+    const { jwks_uri: uri } = await this.discovered();
+    if (uri === undefined)
+      throw new UpstreamUnavailable('the discovery document of AUTH0_ISSUER_URL names no jwks_uri');
+    return new URL(uri);
+  }
+
+  private async grant(
+    request: () => Promise<client.TokenEndpointResponse>,
+    scopeAsked: string,
+  ): Promise<UpstreamGrant | UpstreamRefusal> {
+    try {
+      const response = await request();
+      return {
+        granted: true,
+        accessToken: response.access_token,
+        refreshToken: response.refresh_token,
+        expiresInSeconds: response.expires_in ?? 0,
+        // RFC 6749 section 5.1: `scope` may be left out when it is what was asked for.
+        scope: response.scope ?? scopeAsked,
+      };
+    } catch (error) {
+      const refusal = error instanceof client.ResponseBodyError ? REFUSALS[error.error] : undefined;
+      if (refusal) return { granted: false, error: refusal };
+      throw unavailable('token', error);
+    }
+  }
+
+  private async configuration(clientAddress?: string): Promise<client.Configuration> {
+    const { clientId, clientSecret, timeoutMs, issuer } = this.options;
+    const metadata = await this.discovered();
+    const config = new client.Configuration(
+      metadata,
+      clientId,
+      undefined,
+      client.ClientSecretPost(clientSecret),
+    );
+    config.timeout = timeoutMs / 1000;
+    if (issuer.startsWith('http:')) client.allowInsecureRequests(config);
+    if (clientAddress !== undefined) {
+      config[client.customFetch] = (url, init) =>
+        fetch(url, {
+          ...init,
+          headers: { ...init.headers, 'auth0-forwarded-for': clientAddress },
+        } as RequestInit);
+    }
+    return config;
+  }
+
+  private async discovered(): Promise<client.ServerMetadata> {
+    this.metadata ??= this.discover().catch((error: unknown) => {
+      this.metadata = undefined;
+      throw error;
+    });
+    return this.metadata;
+  }
+
+  private async discover(): Promise<client.ServerMetadata> {
+    const { issuer, clientId, timeoutMs } = this.options;
+    try {
+      const config = await client.discovery(new URL(issuer), clientId, undefined, undefined, {
+        timeout: timeoutMs / 1000,
+        ...(issuer.startsWith('http:') && { execute: [client.allowInsecureRequests] }),
+      });
+      const metadata = config.serverMetadata();
+      assertOwnEndpoints(metadata, issuer);
+      return metadata;
+    } catch (error) {
+      if (error instanceof UpstreamUnavailable) throw error;
+      throw unavailable('discovery', error);
+    }
+  }
+}
+
+/** A discovery document must not send credentials elsewhere. */
+function assertOwnEndpoints(metadata: client.ServerMetadata, issuer: string): void {
+  for (const name of ['token_endpoint', 'jwks_uri', 'userinfo_endpoint', 'revocation_endpoint'] as const) {
+    const endpoint = metadata[name];
+    if (endpoint !== undefined && new URL(endpoint).origin !== new URL(issuer).origin) {
+      throw new UpstreamUnavailable(
+        `the discovery document of AUTH0_ISSUER_URL has a ${name} on another origin`,
+      );
+    }
+  }
+}
+
+/**
+ * Reduced to what an operator needs: openid-client's errors carry the whole response, and with it tokens.
+ * The texts of Auth0 name clients, APIs and scopes, never credentials.
+ */
+function unavailable(endpoint: string, error: unknown): UpstreamUnavailable {
+  const where = `the authorization server's ${endpoint} endpoint`;
+  if (error instanceof client.ResponseBodyError) {
+    const text = `${where} answered ${error.status} ${error.error}: ${(error.error_description ?? '').slice(0, 200)}`;
+    return new UpstreamUnavailable(text, retryAfterSeconds(error.response));
+  }
+  const response = error instanceof client.ClientError ? error.cause : undefined;
+  if (response instanceof Response) {
+    return new UpstreamUnavailable(`${where} answered ${response.status}`, retryAfterSeconds(response));
+  }
+  const code =
+    error instanceof Error ? ((error.cause as { code?: string } | undefined)?.code ?? error.name) : 'error';
+  return new UpstreamUnavailable(`${where} gave no usable answer (${code})`);
+}
+
+const MAX_RETRY_AFTER_SECONDS = 300;
+
+function retryAfterSeconds(response: Response): number | undefined {
+  const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
+  return seconds > 0 ? Math.min(Math.ceil(seconds), MAX_RETRY_AFTER_SECONDS) : undefined;
+}

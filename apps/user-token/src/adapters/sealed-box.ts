@@ -1,0 +1,51 @@
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
+
+/**
+ * AES-256-GCM under a key that only the holder of an access token and of this deployment's secret can derive (HKDF,
+ * RFC 5869): a copy of Redis opens nothing, nor does the secret without the token. The place where a value is stored is
+ * authenticated with it, so a value that was moved does not open.
+ *
+ * @param secrets the first seals, all open, so that a secret can be rotated
+ */
+export class SealedBox {
+  constructor(private readonly secrets: readonly string[]) {
+    if (secrets.length === 0) throw new TypeError('SealedBox needs at least one secret');
+  }
+
+  seal(accessToken: string, place: string, content: string): string {
+    const iv = randomBytes(IV_BYTES);
+    const cipher = createCipheriv('aes-256-gcm', deriveKey(accessToken, this.secrets[0]!), iv);
+    cipher.setAAD(Buffer.from(place));
+    const sealed = Buffer.concat([iv, cipher.update(content, 'utf8'), cipher.final(), cipher.getAuthTag()]);
+    return sealed.toString('base64url');
+  }
+
+  /** @returns undefined when the value is not one that was sealed for this token, in this place, under one of the secrets */
+  open(accessToken: string, place: string, sealed: string): string | undefined {
+    for (const secret of this.secrets) {
+      const content = tryOpen(deriveKey(accessToken, secret), place, Buffer.from(sealed, 'base64url'));
+      if (content !== undefined) return content;
+    }
+    return undefined;
+  }
+}
+
+function deriveKey(accessToken: string, secret: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', accessToken, secret, 'session:v1', 32));
+}
+
+function tryOpen(key: Buffer, place: string, sealed: Buffer): string | undefined {
+  if (sealed.length < IV_BYTES + TAG_BYTES) return undefined;
+  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, IV_BYTES));
+  decipher.setAAD(Buffer.from(place));
+  decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
+  try {
+    const content = decipher.update(sealed.subarray(IV_BYTES, -TAG_BYTES));
+    return Buffer.concat([content, decipher.final()]).toString('utf8');
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,79 @@
+import { hash, randomUUID } from 'node:crypto';
+import type { SharedStore } from '@app/redis';
+import type { GrantedToken } from '@app/user-token-client';
+import { Sessions, type Release, type Session, type SessionState } from '../core/sessions.js';
+import type { SealedBox } from './sealed-box.js';
+
+export interface StoreSessionsOptions {
+  /** How long a session may be left without a refresh. */
+  readonly idleSeconds: number;
+  /** How long the answer of a refresh is kept for others who present the same old token. */
+  readonly replayWindowSeconds: number;
+  /** Longest time that a refresh may hold its lock. */
+  readonly lockMs: number;
+}
+
+/** Sessions in the shared store, one sealed value each, under the hash of the access token. */
+export class StoreSessions extends Sessions {
+  constructor(
+    private readonly store: SharedStore,
+    private readonly box: SealedBox,
+    private readonly options: StoreSessionsOptions,
+  ) {
+    super();
+  }
+
+  override async find(accessToken: string): Promise<SessionState | undefined> {
+    const place = placeOf(accessToken);
+    const [sealed] = await this.store.getMany([place], { timeoutMs: 1_000 });
+    const content = sealed ? this.box.open(accessToken, place, sealed) : undefined;
+    return content === undefined ? undefined : (JSON.parse(content) as SessionState);
+  }
+
+  override async start(accessToken: string, session: Session): Promise<void> {
+    await this.store.set(placeOf(accessToken), this.seal(accessToken, { kind: 'open', session }), {
+      ttlMs: this.options.idleSeconds * 1000,
+    });
+  }
+
+  override async replace(oldAccessToken: string, token: GrantedToken, session: Session): Promise<void> {
+    const { expiresAtSeconds } = session;
+    await this.store.writeAll([
+      {
+        op: 'set',
+        key: placeOf(token.accessToken),
+        value: this.seal(token.accessToken, { kind: 'open', session }),
+        ttlMs: this.options.idleSeconds * 1000,
+      },
+      {
+        op: 'set',
+        key: placeOf(oldAccessToken),
+        value: this.seal(oldAccessToken, { kind: 'refreshed', token, expiresAtSeconds }),
+        ttlMs: this.options.replayWindowSeconds * 1000,
+      },
+    ]);
+  }
+
+  override async end(accessToken: string): Promise<void> {
+    await this.store.delete(placeOf(accessToken));
+  }
+
+  override async lock(accessToken: string): Promise<Release | undefined> {
+    const key = `lock:v1:${hash('sha256', accessToken, 'base64url')}`;
+    const owner = randomUUID();
+    const taken = await this.store.setIfAbsent(key, owner, { ttlMs: this.options.lockMs });
+    if (!taken) return undefined;
+    // A release that is lost costs the next refresh of this session the rest of the lock's life.
+    return () => this.store.deleteIfEqual(key, owner).then(noop, noop);
+  }
+
+  private seal(accessToken: string, state: SessionState): string {
+    return this.box.seal(accessToken, placeOf(accessToken), JSON.stringify(state));
+  }
+}
+
+function placeOf(accessToken: string): string {
+  return `session:v1:${hash('sha256', accessToken, 'base64url')}`;
+}
+
+function noop(): void {}

@@ -1,0 +1,37 @@
+import { AuthorizationServer } from '../core/authorization-server.js';
+import { TokenCheck, type CheckedToken } from '../core/token-check.js';
+import { pick } from './jwks-token-check.js';
+
+/** Checks opaque tokens by asking `/userinfo`, which is all they are good for: their audience is that endpoint. */
+export class UserinfoTokenCheck extends TokenCheck {
+  constructor(
+    private readonly authorizationServer: AuthorizationServer,
+    private readonly options: {
+      readonly issuer: string;
+      /** Auth0 does not tell when an opaque token expires, so it is asked again after this time. */
+      readonly recheckSeconds: number;
+      readonly claims: readonly string[];
+    },
+  ) {
+    super();
+  }
+
+  override async check(accessToken: string): Promise<CheckedToken> {
+    const userInfo = await this.authorizationServer.userInfo(accessToken);
+    if (!userInfo.active) return { active: false, reason: 'invalid' };
+    const nowSeconds = Math.floor(Date.now() / 1000);
+    return {
+      active: true,
+      principal: {
+        subject: userInfo.subject,
+        scopes: [],
+        permissions: [],
+        issuer: this.options.issuer,
+        audience: [`${this.options.issuer}userinfo`],
+        issuedAtSeconds: nowSeconds,
+        expiresAtSeconds: nowSeconds + this.options.recheckSeconds,
+        claims: pick(userInfo.claims, this.options.claims),
+      },
+    };
+  }
+}

@@ -1,0 +1,153 @@
+import {
+  defineSettings,
+  issuerUrl,
+  list,
+  readSettings,
+  secret,
+  secretList,
+  serviceSettings,
+  StartError,
+  text,
+  wholeNumber,
+  type Environment,
+} from '@app/ops';
+import { isStoreUrl } from '@app/redis';
+import { isLoopback, type TlsMaterial } from '@app/user-token-client';
+import { z } from 'zod';
+
+const DAY_SECONDS = 24 * 3600;
+
+/** Environment variables of user-token. */
+export const userTokenSettings = defineSettings({
+  ...serviceSettings({ port: 3003, opsPort: 9003 }),
+  AUTH0_ISSUER_URL: {
+    schema: issuerUrl(),
+    doc: 'issuer, with its trailing slash, e.g. https://acme-dev.auth0.com/',
+    localDefault: 'http://localhost:3002/',
+  },
+  AUTH0_AUDIENCE: {
+    schema: list(),
+    doc: 'API identifier(s), comma-separated; log-ins ask for the first',
+    localDefault: 'https://api.venue.example/',
+  },
+  AUTH0_CLIENT_ID: { schema: text(), doc: 'client of this deployment at Auth0', localDefault: 'venue-suite' },
+  AUTH0_CLIENT_SECRET: {
+    schema: secret(1),
+    doc: 'its secret',
+    secret: true,
+    localDefault: 'venue-suite-local-secret',
+  },
+  AUTH0_REALM: {
+    schema: text().optional(),
+    doc: 'connection to log in with; unset: the default directory of the tenant',
+  },
+  AUTH0_SCOPE: {
+    schema: text(),
+    doc: "scopes asked for at log-in: OpenID's and the API's, separated by spaces",
+    default: 'openid profile email offline_access read:venues write:venues',
+  },
+  REDIS_URL: {
+    schema: text().refine(isStoreUrl, 'must be redis://host:port, rediss://host:port or memory:'),
+    doc: 'the store that all services share; memory: is private to one process',
+    secret: true,
+    localDefault: 'memory:',
+  },
+  SESSION_SECRETS: {
+    schema: secretList(),
+    doc: 'comma-separated, 32 characters or more each; the first seals sessions, all open them',
+    secret: true,
+    localDefault: 'local-only-session-secret-change-me-000',
+  },
+  SESSION_IDLE_SECONDS: {
+    schema: wholeNumber(60, 365 * DAY_SECONDS),
+    doc: 'how long a session may be left without a refresh, in seconds',
+    default: String(30 * DAY_SECONDS),
+  },
+  REFRESH_REPLAY_WINDOW_SECONDS: {
+    schema: wholeNumber(1, 600),
+    doc: 'how long the old access token still gets the answer of a refresh, in seconds',
+    default: '30',
+  },
+  CLOCK_TOLERANCE_SECONDS: {
+    schema: wholeNumber(0, 60),
+    doc: 'how far the clock of Auth0 may be ahead, for nbf and iat, in seconds',
+    default: '5',
+  },
+  OPAQUE_RECHECK_SECONDS: {
+    schema: wholeNumber(10, 3600),
+    doc: 'how long an answer of /userinfo counts, in seconds (Auth0 allows 5 a minute per user)',
+    default: '300',
+  },
+  PRINCIPAL_CLAIMS: {
+    schema: list(),
+    doc: 'further claims that services get to see, comma-separated',
+    default: 'gty,org_id,email,email_verified,name,nickname',
+  },
+  UPSTREAM_TIMEOUT_MS: {
+    schema: wholeNumber(100, 30_000),
+    doc: 'deadline of a request to Auth0, in ms',
+    default: '5000',
+  },
+  DENIALS_UNKNOWN: {
+    schema: z.enum(['refuse', 'accept'], { message: 'must be refuse or accept' }),
+    doc: 'when Redis is away since the start and revocations are not known: refuse (503) or accept tokens',
+    default: 'refuse',
+  },
+  MAX_CONNECTIONS: {
+    schema: wholeNumber(1, 100_000),
+    doc: 'TCP connections accepted at a time',
+    default: '1000',
+  },
+  USER_TOKEN_TLS_CA: {
+    schema: text().optional(),
+    doc: 'mutual TLS: PEM of the authority that signs clients',
+    secret: true,
+  },
+  USER_TOKEN_TLS_CERT: { schema: text().optional(), doc: 'mutual TLS: PEM of our certificate', secret: true },
+  USER_TOKEN_TLS_KEY: { schema: text().optional(), doc: 'mutual TLS: PEM of our key', secret: true },
+});
+
+/** @throws {SettingsError | StartError} */
+export function readUserTokenConfig(environment: Environment) {
+  const settings = readSettings(userTokenSettings, environment);
+  const { USER_TOKEN_TLS_CA: ca, USER_TOKEN_TLS_CERT: cert, USER_TOKEN_TLS_KEY: key } = settings;
+  const tls: TlsMaterial | undefined = ca && cert && key ? { ca, cert, key } : undefined;
+  if (!tls && (ca || cert || key)) {
+    throw new StartError(
+      'USER_TOKEN_TLS_CA, USER_TOKEN_TLS_CERT and USER_TOKEN_TLS_KEY must be set together.',
+    );
+  }
+  if (!tls && !isLoopback(settings.HOST) && settings.ENVIRONMENT !== 'local') {
+    throw new StartError(
+      'user-token would receive access tokens and passwords unencrypted: set USER_TOKEN_TLS_CA, USER_TOKEN_TLS_CERT and USER_TOKEN_TLS_KEY (each also as *_FILE), or HOST=127.0.0.1.',
+    );
+  }
+  return {
+    environment: settings.ENVIRONMENT,
+    logLevel: settings.LOG_LEVEL,
+    host: settings.HOST,
+    port: settings.PORT,
+    opsHost: settings.OPS_HOST,
+    opsPort: settings.OPS_PORT,
+    issuer: settings.AUTH0_ISSUER_URL.href,
+    audience: settings.AUTH0_AUDIENCE,
+    clientId: settings.AUTH0_CLIENT_ID,
+    clientSecret: settings.AUTH0_CLIENT_SECRET,
+    realm: settings.AUTH0_REALM,
+    scope: settings.AUTH0_SCOPE,
+    redisUrl: settings.REDIS_URL,
+    sessionSecrets: settings.SESSION_SECRETS,
+    sessionIdleSeconds: settings.SESSION_IDLE_SECONDS,
+    replayWindowSeconds: settings.REFRESH_REPLAY_WINDOW_SECONDS,
+    clockToleranceSeconds: settings.CLOCK_TOLERANCE_SECONDS,
+    opaqueRecheckSeconds: settings.OPAQUE_RECHECK_SECONDS,
+    principalClaims: settings.PRINCIPAL_CLAIMS,
+    upstreamTimeoutMs: settings.UPSTREAM_TIMEOUT_MS,
+    denialsUnknown: settings.DENIALS_UNKNOWN,
+    maxConnections: settings.MAX_CONNECTIONS,
+    tls,
+    drainDelayMs: settings.DRAIN_DELAY_MS,
+  };
+}
+
+export type UserTokenConfig = Readonly<ReturnType<typeof readUserTokenConfig>>;

@@ -1,0 +1,57 @@
+import type { GrantRefusal } from '@app/user-token-client';
+
+/** What the authorization server granted; the refresh token must not leave this service. */
+export interface UpstreamGrant {
+  readonly granted: true;
+  readonly accessToken: string;
+  readonly refreshToken: string | undefined;
+  readonly expiresInSeconds: number;
+  /** Granted scopes, separated by spaces. */
+  readonly scope: string;
+}
+
+export interface UpstreamRefusal {
+  readonly granted: false;
+  readonly error: GrantRefusal;
+}
+
+export interface Credentials {
+  readonly username: string;
+  readonly password: string;
+  /** Auth0 connection; the configured one when absent. */
+  readonly realm?: string | undefined;
+  /** Address of the end user. */
+  readonly clientAddress?: string | undefined;
+}
+
+/** What `/userinfo` says about an opaque token. */
+export type UserInfo =
+  | { readonly active: true; readonly subject: string; readonly claims: Readonly<Record<string, unknown>> }
+  | { readonly active: false };
+
+/**
+ * Auth0, or whatever speaks its dialect. A refusal is a value; no answer, or one that makes no sense, is an
+ * {@link UpstreamUnavailable}.
+ */
+export abstract class AuthorizationServer {
+  /** RFC 6749 section 4.3, or Auth0's password-realm grant. */
+  abstract grantPassword(credentials: Credentials): Promise<UpstreamGrant | UpstreamRefusal>;
+  /** RFC 6749 section 6. */
+  abstract grantRefresh(refreshToken: string): Promise<UpstreamGrant | UpstreamRefusal>;
+  /** RFC 7009. */
+  abstract revoke(refreshToken: string): Promise<void>;
+  /** OpenID Connect Core section 5.3. */
+  abstract userInfo(accessToken: string): Promise<UserInfo>;
+}
+
+/** The authorization server gave no usable answer; says nothing about the user or the token. */
+export class UpstreamUnavailable extends Error {
+  constructor(
+    message: string,
+    readonly retryAfterSeconds = 5,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+    this.name = 'UpstreamUnavailable';
+  }
+}

@@ -1,0 +1,126 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { isCanonicalToken, type GrantedToken, type GrantResult } from '@app/user-token-client';
+import { AuthorizationServer, UpstreamUnavailable, type UpstreamGrant } from './authorization-server.js';
+import { Denials, type DeniedToken } from './denials.js';
+import { Sessions, type Session, type SessionState } from './sessions.js';
+import { TokenCheck } from './token-check.js';
+import { tokenId } from './token-id.js';
+
+const REFUSED: GrantResult = { granted: false, error: 'invalid_grant' };
+const POLL_MS = 25;
+
+interface Replacement {
+  readonly token: GrantedToken;
+  readonly session: Session;
+}
+
+/**
+ * A new access token for an old one, expired or not. The holder of the session's lock asks upstream; everybody else who
+ * presents the same old token meanwhile, or within the replay window, gets the same new token.
+ */
+export class RefreshSession {
+  /** Rotated upstream, but not stored yet: the old refresh token is spent, so a retry must find the new one here. */
+  private readonly unstored = new Map<string, Replacement>();
+
+  constructor(
+    private readonly authorizationServer: AuthorizationServer,
+    private readonly tokenCheck: TokenCheck,
+    private readonly denials: Denials,
+    private readonly sessions: Sessions,
+    private readonly options: { readonly waitMs: number; readonly replayWindowSeconds: number },
+  ) {}
+
+  /** @throws {UpstreamUnavailable | StoreUnavailable | DenialsUnknown} and then the old token still refreshes */
+  async execute(accessToken: string): Promise<GrantResult> {
+    if (!isCanonicalToken(accessToken)) return REFUSED;
+    const deadline = performance.now() + this.options.waitMs;
+    while (performance.now() < deadline) {
+      const state = await this.sessions.find(accessToken);
+      if (!state) return REFUSED;
+      if (state.kind === 'refreshed') return replay(state);
+      const release = await this.sessions.lock(accessToken);
+      if (!release) {
+        await delay(POLL_MS);
+        continue;
+      }
+      try {
+        return await this.refreshLocked(accessToken);
+      } finally {
+        await release();
+      }
+    }
+    throw new UpstreamUnavailable('another refresh of this session is taking too long', 1);
+  }
+
+  private async refreshLocked(accessToken: string): Promise<GrantResult> {
+    const state = await this.sessions.find(accessToken);
+    if (!state) return REFUSED;
+    if (state.kind === 'refreshed') return replay(state);
+    const { session } = state;
+    const { denied } = await this.denials.status(session.subject, tokenId(accessToken));
+    if (denied || session.refreshToken === undefined) return REFUSED;
+
+    const pending = this.unstored.get(tokenId(accessToken));
+    const replacement = pending ?? (await this.askUpstream(accessToken, session, session.refreshToken));
+    if (!('token' in replacement)) {
+      if (replacement.error === 'invalid_grant') await this.sessions.end(accessToken);
+      return replacement;
+    }
+    await this.store(accessToken, replacement);
+    return { granted: true, token: replacement.token };
+  }
+
+  private async askUpstream(accessToken: string, session: Session, refreshToken: string) {
+    const grant = await this.authorizationServer.grantRefresh(refreshToken);
+    if (!grant.granted) return grant;
+    const checked = await this.tokenCheck.check(grant.accessToken);
+    if (!checked.active) {
+      throw new UpstreamUnavailable(`the refreshed access token does not verify here (${checked.reason})`);
+    }
+    if (checked.principal.subject !== session.subject) {
+      throw new UpstreamUnavailable('the refreshed access token is for another subject');
+    }
+    return asReplacement(accessToken, session, grant, checked.principal.expiresAtSeconds);
+  }
+
+  private async store(accessToken: string, replacement: Replacement): Promise<void> {
+    const id = tokenId(accessToken);
+    try {
+      await this.sessions.replace(accessToken, replacement.token, replacement.session);
+      this.unstored.delete(id);
+    } catch (error) {
+      this.unstored.set(id, replacement);
+      setTimeout(() => this.unstored.delete(id), this.options.replayWindowSeconds * 1000).unref();
+      throw error;
+    }
+  }
+}
+
+function asReplacement(
+  oldAccessToken: string,
+  session: Session,
+  grant: UpstreamGrant,
+  expiresAtSeconds: number,
+): Replacement {
+  const nowSeconds = Date.now() / 1000;
+  const old: DeniedToken = { tokenId: tokenId(oldAccessToken), expiresAtSeconds: session.expiresAtSeconds };
+  return {
+    token: {
+      accessToken: grant.accessToken,
+      expiresInSeconds: grant.expiresInSeconds,
+      scope: grant.scope || session.scope,
+    },
+    session: {
+      ...session,
+      scope: grant.scope || session.scope,
+      expiresAtSeconds,
+      refreshToken: grant.refreshToken ?? session.refreshToken,
+      predecessors: [...session.predecessors, old].filter((token) => token.expiresAtSeconds > nowSeconds),
+    },
+  };
+}
+
+function replay({ token, expiresAtSeconds }: Extract<SessionState, { kind: 'refreshed' }>): GrantResult {
+  const expiresInSeconds = Math.max(0, Math.floor(expiresAtSeconds - Date.now() / 1000));
+  return { granted: true, token: { ...token, expiresInSeconds } };
+}

@@ -1,0 +1,31 @@
+import type { CallHandler, ExecutionContext, NestInterceptor } from '@nestjs/common';
+import { InFlight, runWithRequestId } from '@app/ops';
+import { Observable } from 'rxjs';
+import type { Log } from '../core/log.js';
+
+/** Around every call: counts it while it is in flight, gives its log lines the caller's request id, and leaves one line. */
+export class CallInterceptor implements NestInterceptor {
+  constructor(
+    private readonly inFlight: InFlight,
+    private readonly log: Log,
+  ) {}
+
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const rpc = context.switchToRpc();
+    const { requestId } = rpc.getData<{ requestId?: string }>();
+    const pattern = rpc.getContext<{ getPattern(): string }>().getPattern();
+    const startedAtMs = performance.now();
+    return new Observable((caller) =>
+      runWithRequestId(requestId, () => {
+        this.inFlight.enter();
+        const calling = next.handle().subscribe(caller);
+        calling.add(() => {
+          this.inFlight.leave();
+          const durationMs = Math.round((performance.now() - startedAtMs) * 10) / 10;
+          this.log.info({ pattern, durationMs, requestId }, pattern);
+        });
+        return calling;
+      }),
+    );
+  }
+}

@@ -1,0 +1,80 @@
+import type { AddressInfo, Server } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { NestFactory } from '@nestjs/core';
+import { Transport, type MicroserviceOptions } from '@nestjs/microservices';
+import { InFlight, listenOrExplain, NestLogger, startOps, type Logger, type RunningService } from '@app/ops';
+import type { SharedStore } from '@app/redis';
+import type { UserTokenConfig } from './config.js';
+import { UserTokenModule } from './user-token.module.js';
+
+/** What a user-token process is given; the store stays the caller's to close. */
+export interface UserTokenEnvironment {
+  readonly store: SharedStore;
+  readonly logger: Logger;
+}
+
+export interface RunningUserToken extends RunningService {
+  readonly port: number;
+  readonly opsPort: number;
+}
+
+const MAX_BUFFER_CHARS = 64 * 1024;
+const MAX_SEND_BUFFER_BYTES = 1024 * 1024;
+const INCOMPLETE_MESSAGE_TIMEOUT_MS = 5_000;
+const DRAIN_TIMEOUT_MS = 8_000;
+
+/** Starts user-token: TCP interface and ops listener. */
+export async function startUserToken(
+  config: UserTokenConfig,
+  { store, logger }: UserTokenEnvironment,
+): Promise<RunningUserToken> {
+  const inFlight = new InFlight();
+  const { host, port, tls } = config;
+  const app = await NestFactory.createMicroservice<MicroserviceOptions>(
+    UserTokenModule.forRoot(config, { store, logger, inFlight }),
+    {
+      transport: Transport.TCP,
+      options: {
+        host,
+        port,
+        maxBufferSize: MAX_BUFFER_CHARS,
+        maxSendBufferSize: MAX_SEND_BUFFER_BYTES,
+        incompleteMessageTimeout: INCOMPLETE_MESSAGE_TIMEOUT_MS,
+        ...(tls && { tlsOptions: { ...tls, requestCert: true, rejectUnauthorized: true } }),
+      },
+      logger: new NestLogger(logger),
+      abortOnError: false,
+    },
+  );
+  await listenOrExplain({ service: 'user-token', port, setting: 'PORT' }, () => app.listen());
+  const server = app.unwrap<Server>();
+  server.maxConnections = config.maxConnections;
+  const boundPort = (server.address() as AddressInfo).port;
+  const ops = await startOps({
+    service: 'user-token',
+    host: config.opsHost,
+    port: config.opsPort,
+    setting: 'OPS_PORT',
+    logger,
+    checks: { store: () => ({ up: store.available, ...(!store.available && { detail: 'Redis is away' }) }) },
+  }).catch(async (error: unknown) => {
+    await app.close();
+    throw error;
+  });
+  logger.info({ port: boundPort }, `user-token listens on ${host}:${boundPort}`);
+  return {
+    addresses: { tcp: `${tls ? 'tls+tcp' : 'tcp'}://${host}:${boundPort}` },
+    port: boundPort,
+    opsPort: ops.port,
+    stop: async () => {
+      ops.drain();
+      await delay(config.drainDelayMs);
+      // Nest's close() would cut the calls that are under way.
+      server.close();
+      const drained = await inFlight.idle(DRAIN_TIMEOUT_MS);
+      if (!drained) logger.warn('calls were still under way when user-token stopped');
+      await app.close();
+      await ops.close();
+    },
+  };
+}

@@ -1,0 +1,110 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
+import type { InFlight, Logger } from '@app/ops';
+import { SharedStore } from '@app/redis';
+import { JwksTokenCheck, remoteKeys } from './adapters/jwks-token-check.js';
+import { OpenidAuthorizationServer } from './adapters/openid-authorization-server.js';
+import { SealedBox } from './adapters/sealed-box.js';
+import { StoreDenials } from './adapters/store-denials.js';
+import { StoreSessions } from './adapters/store-sessions.js';
+import { TokenCheckByForm } from './adapters/token-check-by-form.js';
+import { UserinfoTokenCheck } from './adapters/userinfo-token-check.js';
+import type { UserTokenConfig } from './config.js';
+import { AuthorizationServer } from './core/authorization-server.js';
+import { Denials } from './core/denials.js';
+import { LogIn } from './core/log-in.js';
+import { LogOut } from './core/log-out.js';
+import { RefreshSession } from './core/refresh-session.js';
+import { Sessions } from './core/sessions.js';
+import { TokenCheck } from './core/token-check.js';
+import { VerifyToken } from './core/verify-token.js';
+import { CallInterceptor } from './edge/call.interceptor.js';
+import { FailureFilter } from './edge/failure.filter.js';
+import { PayloadPipe } from './edge/payload.pipe.js';
+import { SessionController } from './edge/session.controller.js';
+import { TokenController } from './edge/token.controller.js';
+
+/** Denials kept in the process; about 200 bytes each. */
+const MAX_LOCAL_DENIALS = 100_000;
+
+export interface UserTokenDependencies {
+  readonly store: SharedStore;
+  readonly logger: Logger;
+  readonly inFlight: InFlight;
+}
+
+/** Which adapter stands behind which port. */
+@Module({})
+export class UserTokenModule {
+  static forRoot(config: UserTokenConfig, { store, logger, inFlight }: UserTokenDependencies): DynamicModule {
+    const { issuer, principalClaims: claims } = config;
+    const authorizationServer = new OpenidAuthorizationServer({
+      issuer,
+      clientId: config.clientId,
+      clientSecret: config.clientSecret,
+      audience: config.audience[0]!,
+      scope: config.scope,
+      realm: config.realm,
+      timeoutMs: config.upstreamTimeoutMs,
+    });
+    const tokenCheck = new TokenCheckByForm(
+      new JwksTokenCheck(
+        { issuer, audience: config.audience, clockToleranceSeconds: config.clockToleranceSeconds, claims },
+        remoteKeys(() => authorizationServer.jwksUri(), config.upstreamTimeoutMs),
+      ),
+      new UserinfoTokenCheck(authorizationServer, {
+        issuer,
+        recheckSeconds: config.opaqueRecheckSeconds,
+        claims,
+      }),
+    );
+    const sessions = new StoreSessions(store, new SealedBox(config.sessionSecrets), {
+      idleSeconds: config.sessionIdleSeconds,
+      replayWindowSeconds: config.replayWindowSeconds,
+      // The holder makes one upstream request and one write.
+      lockMs: config.upstreamTimeoutMs + 2_000,
+    });
+    const refreshing = { waitMs: config.upstreamTimeoutMs, replayWindowSeconds: config.replayWindowSeconds };
+    return {
+      module: UserTokenModule,
+      controllers: [TokenController, SessionController],
+      providers: [
+        { provide: AuthorizationServer, useValue: authorizationServer },
+        { provide: TokenCheck, useValue: tokenCheck },
+        { provide: Sessions, useValue: sessions },
+        {
+          provide: Denials,
+          useFactory: () =>
+            new StoreDenials(
+              store,
+              { whenUnknown: config.denialsUnknown, maxLocal: MAX_LOCAL_DENIALS },
+              logger,
+            ),
+        },
+        {
+          provide: VerifyToken,
+          inject: [TokenCheck, Denials],
+          useFactory: (check: TokenCheck, denials: Denials) => new VerifyToken(check, denials),
+        },
+        {
+          provide: LogIn,
+          useFactory: () => new LogIn(authorizationServer, tokenCheck, sessions, logger),
+        },
+        {
+          provide: RefreshSession,
+          inject: [Denials],
+          useFactory: (denials: Denials) =>
+            new RefreshSession(authorizationServer, tokenCheck, denials, sessions, refreshing),
+        },
+        {
+          provide: LogOut,
+          inject: [Denials],
+          useFactory: (denials: Denials) => new LogOut(authorizationServer, tokenCheck, denials, sessions),
+        },
+        { provide: APP_PIPE, useValue: new PayloadPipe() },
+        { provide: APP_FILTER, useValue: new FailureFilter(logger) },
+        { provide: APP_INTERCEPTOR, useValue: new CallInterceptor(inFlight, logger) },
+      ],
+    };
+  }
+}
