@@ -1,0 +1,75 @@
+import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import type { HttpAdapterHost } from '@nestjs/core';
+import { BearerRefusal } from '@app/auth';
+import { statusOf, type Logger } from '@app/ops';
+import { UserTokenUnavailable } from '@app/user-token-client';
+import { OAuthError, type OAuthErrorHeaders } from './oauth-error.js';
+
+interface Answer extends OAuthErrorHeaders {
+  readonly status: number;
+  readonly body: { readonly error?: string; readonly error_description: string };
+}
+
+/** Answers every exception in the form of RFC 6749 section 5.2: `{ error, error_description }`. */
+@Catch()
+export class OAuthErrorFilter implements ExceptionFilter {
+  constructor(
+    private readonly adapterHost: HttpAdapterHost,
+    private readonly logger: Logger,
+  ) {}
+
+  catch(exception: unknown, host: ArgumentsHost): void {
+    const { httpAdapter } = this.adapterHost;
+    const http = host.switchToHttp();
+    const answer = answerTo(exception);
+    if (answer.status >= 500) {
+      const { id: requestId } = http.getRequest<{ id?: unknown }>();
+      this.logger.error({ err: exception, requestId }, 'a request failed');
+    }
+    const response = http.getResponse<object>();
+    httpAdapter.setHeader(response, 'Content-Type', 'application/json; charset=utf-8');
+    httpAdapter.setHeader(response, 'Pragma', 'no-cache');
+    if (answer.challenge) httpAdapter.setHeader(response, 'WWW-Authenticate', answer.challenge);
+    if (answer.retryAfterSeconds)
+      httpAdapter.setHeader(response, 'Retry-After', String(answer.retryAfterSeconds));
+    httpAdapter.reply(response, answer.body, answer.status);
+  }
+}
+
+function answerTo(exception: unknown): Answer {
+  if (exception instanceof UserTokenUnavailable) {
+    const { retryAfterSeconds } = exception;
+    return {
+      ...plain(503, 'temporarily_unavailable', 'The service cannot answer at the moment'),
+      retryAfterSeconds,
+    };
+  }
+  if (exception instanceof OAuthError) {
+    return {
+      status: exception.getStatus(),
+      body: exception.getResponse() as Answer['body'],
+      ...exception.headers,
+    };
+  }
+  if (exception instanceof BearerRefusal) {
+    const body = exception.getResponse() as Answer['body'];
+    return { status: exception.getStatus(), body, challenge: exception.challenge };
+  }
+  const status = statusOf(exception);
+  if (status === 404) return plain(status, 'not_found', 'There is nothing here');
+  if (status === 503) return { status, body: (exception as HttpException).getResponse() as Answer['body'] };
+  if (status >= 500) return plain(status, 'server_error', 'The request failed');
+  return plain(status, 'invalid_request', describeInput(exception));
+}
+
+function plain(status: number, error: string, description: string): Answer {
+  return { status, body: { error, error_description: description } };
+}
+
+/** Names the wrong fields; texts of a parser are not passed on, for they repeat what was sent. */
+function describeInput(exception: unknown): string {
+  const body: unknown = exception instanceof HttpException ? exception.getResponse() : undefined;
+  const errors = (body as { errors?: { path: string; message: string }[] } | undefined)?.errors;
+  if (!Array.isArray(errors)) return 'The request is malformed';
+  return `The request is malformed: ${errors.map(({ path, message }) => `${path || 'body'}: ${message}`).join('; ')}`;
+}

@@ -1,0 +1,16 @@
+import { openSharedStore } from '@app/auth/settings';
+import { createLogger, runService } from '@app/ops';
+import { readGatewayConfig } from './config.js';
+import { startGateway } from './start-gateway.js';
+
+await runService('gateway', async () => {
+  const config = readGatewayConfig(process.env);
+  const logger = createLogger({
+    service: 'gateway',
+    environment: config.ENVIRONMENT,
+    level: config.LOG_LEVEL,
+  });
+  const store = openSharedStore(config.REDIS_URL, logger);
+  const running = await startGateway(config, { logger, store });
+  return { ...running, stop: () => running.stop().finally(() => store?.close()) };
+});

@@ -1,0 +1,39 @@
+import { randomUUID } from 'node:crypto';
+import { Venues, type NewVenue, type Venue } from '../core/venue.js';
+
+const EXAMPLES: readonly Venue[] = [
+  { id: 'royal-institution', name: 'Royal Institution', city: 'London', capacity: 440 },
+  { id: 'teatro-regio', name: 'Teatro Regio', city: 'Turin', capacity: 1582 },
+  { id: 'philharmonie', name: 'Philharmonie', city: 'Berlin', capacity: 2440 },
+];
+
+/** Venues of this process, gone with it: this service is an example, and what it shows is the guard. */
+export class MemoryVenues extends Venues {
+  private readonly venues = new Map(EXAMPLES.map((venue) => [venue.id, venue]));
+
+  override async list(): Promise<readonly Venue[]> {
+    return [...this.venues.values()];
+  }
+
+  override async find(id: string): Promise<Venue | undefined> {
+    return this.venues.get(id);
+  }
+
+  override async add(venue: NewVenue): Promise<Venue> {
+    const added = { id: randomUUID(), ...venue };
+    this.venues.set(added.id, added);
+    return added;
+  }
+
+  override async change(id: string, changes: Partial<NewVenue>): Promise<Venue | undefined> {
+    const venue = this.venues.get(id);
+    if (!venue) return undefined;
+    const changed = { ...venue, ...changes };
+    this.venues.set(id, changed);
+    return changed;
+  }
+
+  override async remove(id: string): Promise<boolean> {
+    return this.venues.delete(id);
+  }
+}

@@ -1,0 +1,23 @@
+import { authOptions } from '@app/auth/settings';
+import { createHttpApplication, startHttpService, type Logger, type RunningHttpService } from '@app/ops';
+import type { SharedStore } from '@app/redis';
+import type { VenueConfig } from './config.js';
+import { VenueModule } from './venue.module.js';
+
+/** What a venue process is given; the store stays the caller's to close. */
+export interface VenueEnvironment {
+  readonly logger: Logger;
+  /** Undefined where there is none that all services share; then every request asks user-token. */
+  readonly store: SharedStore | undefined;
+}
+
+/** Starts venue: HTTP interface and ops listener. */
+export async function startVenue(
+  config: VenueConfig,
+  { logger, store }: VenueEnvironment,
+): Promise<RunningHttpService> {
+  const module = VenueModule.forRoot(authOptions(config, 'venue', store), logger);
+  const app = await createHttpApplication(module, { logger });
+  // Redis being away makes the service slower, not unready.
+  return startHttpService('venue', app, config, { logger, checks: {} });
+}
