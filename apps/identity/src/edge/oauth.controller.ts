@@ -1,0 +1,60 @@
+import { All, Controller, Post, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { AuthorizationServer } from '../authorization-server.js';
+import { tokenRequestParameters } from '../provider/token-request.js';
+import { formParameters, ParameterError } from './form-parameters.js';
+import { oidcRequest } from './oidc-request.js';
+
+const clientParameters = ['client_id', 'client_secret'];
+const tokenParameters = ['grant_type', ...clientParameters, ...tokenRequestParameters, 'refresh_token'];
+const revocationParameters = [...clientParameters, 'token', 'token_type_hint'];
+
+/** Hands requests over to oidc-provider; the two endpoints with parameters take them as form or as JSON. */
+@Controller()
+export class OAuthController {
+  constructor(private readonly server: AuthorizationServer) {}
+
+  @Post('oauth/token')
+  token(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    return this.submit(request, reply, tokenParameters, 'grant_type');
+  }
+
+  @Post('oauth/revoke')
+  revoke(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    return this.submit(request, reply, revocationParameters, 'token');
+  }
+
+  @All('*')
+  async rest(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    reply.hijack();
+    await this.server.handle(oidcRequest(request, this.server.issuer), reply.raw);
+  }
+
+  private async submit(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    names: readonly string[],
+    required: string,
+  ): Promise<void> {
+    const form = readForm(request.body, names, required);
+    if (typeof form === 'string') {
+      return void reply
+        .code(400)
+        .headers({ 'cache-control': 'no-store', pragma: 'no-cache' })
+        .send({ error: 'invalid_request', error_description: form });
+    }
+    reply.hijack();
+    await this.server.handle(oidcRequest(request, this.server.issuer, form), reply.raw);
+  }
+}
+
+/** @returns the form, or what is wrong with it */
+function readForm(body: unknown, names: readonly string[], required: string): URLSearchParams | string {
+  try {
+    const form = formParameters(body, names);
+    return form.get(required) ? form : `Missing required parameter: ${required}`;
+  } catch (error) {
+    if (error instanceof ParameterError) return error.message;
+    throw error;
+  }
+}

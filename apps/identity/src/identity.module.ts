@@ -1,0 +1,25 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { APP_FILTER, HttpAdapterHost } from '@nestjs/core';
+import { ProblemFilter, type Logger } from '@app/ops';
+import { AuthorizationServer } from './authorization-server.js';
+import { OAuthController } from './edge/oauth.controller.js';
+import { UserinfoController } from './edge/userinfo.controller.js';
+
+@Module({})
+export class IdentityModule {
+  static forServer(server: AuthorizationServer, logger: Logger): DynamicModule {
+    return {
+      module: IdentityModule,
+      // The order matters: OAuthController ends with a route for everything else.
+      controllers: [UserinfoController, OAuthController],
+      providers: [
+        { provide: AuthorizationServer, useValue: server },
+        {
+          provide: APP_FILTER,
+          inject: [HttpAdapterHost],
+          useFactory: (adapterHost: HttpAdapterHost) => new ProblemFilter(adapterHost, logger),
+        },
+      ],
+    };
+  }
+}

@@ -1,0 +1,188 @@
+import { randomBytes } from 'node:crypto';
+import type { EventEmitter } from 'node:events';
+import type { ClientMetadata, Configuration, KoaContextWithOIDC } from 'oidc-provider';
+import type { CredentialCheck, UserDirectory } from '../core/credential-check.js';
+import type { Api, Client, Directory } from '../core/directory.js';
+import { oidcScopes } from '../core/granted-scopes.js';
+import { applyDialect } from './access-token-dialect.js';
+import {
+  Auth0Error,
+  blockedAtRefresh,
+  foreignToken,
+  inAuth0Dialect,
+  unknownAudience,
+  userGone,
+} from './auth0-error.js';
+import { claimsByScope, claimsOf } from './claims.js';
+import { clientCredentialsGrant } from './client-credentials.grant.js';
+import { createMemoryAdapter } from './memory-adapter.js';
+import { Provider } from './oidc-provider.js';
+import { passwordGrant, type LoginAttempt } from './password.grant.js';
+import { resourceServerOf } from './resource-server.js';
+import type { SigningKeys } from './signing-keys.js';
+import { tokenRequestParameters } from './token-request.js';
+
+export interface ProviderOptions {
+  /** `iss` of every token, with the slash at the end that Auth0's has. */
+  readonly issuer: string;
+  readonly directory: Directory;
+  readonly credentialCheck: CredentialCheck;
+  readonly users: UserDirectory;
+  readonly signingKeys: SigningKeys;
+  readonly onAttempt: (attempt: LoginAttempt) => void;
+  /** A fault of ours: the client is told nothing of it. */
+  readonly onFault: (error: Error) => void;
+}
+
+/** Auth0's defaults for tokens no API sets a lifetime for. */
+const opaqueAccessTokenLifetimeSeconds = 86_400;
+const idTokenLifetimeSeconds = 36_000;
+
+/** oidc-provider with Auth0's paths, grants and errors. */
+export function createProvider(options: ProviderOptions): Provider {
+  const { directory, credentialCheck, onAttempt } = options;
+  const provider = new Provider(options.issuer, configuration(options));
+  // `ctx.ip`, `ctx.host` and `ctx.protocol` come from the headers that `oidcRequest` writes.
+  provider.proxy = true;
+
+  const grant = { directory, credentialCheck, onAttempt };
+  const parameters = [...tokenRequestParameters];
+  provider.registerGrantType('password', passwordGrant(grant, { realmRequired: false }), parameters);
+  provider.registerGrantType(
+    'http://auth0.com/oauth/grant-type/password-realm',
+    passwordGrant(grant, { realmRequired: true }),
+    parameters,
+  );
+  provider.registerGrantType('client_credentials', clientCredentialsGrant(directory), parameters);
+
+  speakAuth0(provider, options);
+  return provider;
+}
+
+function configuration(options: ProviderOptions): Configuration {
+  const { directory, signingKeys, users, issuer } = options;
+  const clientOf = (clientId: string | undefined) => known(directory.clients.get(clientId ?? ''));
+  return {
+    adapter: createMemoryAdapter({
+      refreshTokenLeewaySeconds: (clientId) => clientOf(clientId).refreshTokenLeewaySeconds,
+    }),
+    claims: Object.fromEntries(Object.entries(claimsByScope).map(([scope, names]) => [scope, [...names]])),
+    clientAuthMethods: ['client_secret_post', 'client_secret_basic'],
+    clients: [...directory.clients.values()].map(clientMetadata),
+    // Auth0 puts the claims of scope profile and email into the ID token as well.
+    conformIdTokenClaims: false,
+    cookies: { keys: [randomBytes(32).toString('base64url')] },
+    enabledJWA: { idTokenSigningAlgValues: ['RS256'] },
+    features: {
+      devInteractions: { enabled: false },
+      resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo: (_ctx, identifier) => resourceServerOf(knownApi(directory, identifier)),
+        // A refresh keeps the audience of the log-in.
+        useGrantedResource: () => true,
+      },
+      revocation: {
+        enabled: true,
+        allowedPolicy: (_ctx, client, token) => {
+          if (token.clientId !== client.clientId) throw foreignToken();
+          return true;
+        },
+      },
+      rpInitiatedLogout: { enabled: false },
+    },
+    findAccount: async (_ctx, userId) => {
+      const user = await users.find(userId);
+      if (!user) throw userGone();
+      if (user.blocked) throw blockedAtRefresh();
+      return { accountId: user.userId, claims: () => claimsOf(user) };
+    },
+    formats: {
+      customizers: {
+        jwt: async (_ctx, token, jwt) => {
+          const api = knownApi(directory, token.resourceServer?.identifier() ?? '');
+          const user = token.kind === 'AccessToken' ? known(await users.find(token.accountId)) : undefined;
+          applyDialect(jwt, { token, api, user, issuer });
+        },
+      },
+    },
+    jwks: { keys: [...signingKeys.keys] } as NonNullable<Configuration['jwks']>,
+    // Nobody can log in by a browser here.
+    responseTypes: [],
+    rotateRefreshToken: true,
+    routes: {
+      authorization: '/authorize',
+      jwks: '/.well-known/jwks.json',
+      revocation: '/oauth/revoke',
+      token: '/oauth/token',
+      userinfo: '/userinfo',
+    },
+    scopes: [...oidcScopes],
+    ttl: {
+      AccessToken: (_ctx, token) =>
+        accessTokenLifetimeSeconds(clientOf(token.clientId), token.resourceServer),
+      ClientCredentials: (_ctx, token) =>
+        accessTokenLifetimeSeconds(clientOf(token.clientId), token.resourceServer),
+      Grant: (_ctx, grant) => clientOf(grant.clientId).refreshTokenLifetimeSeconds,
+      IdToken: idTokenLifetimeSeconds,
+      RefreshToken: (ctx, token) =>
+        // Rotation never extends the life that began with the log-in.
+        Math.max(
+          1,
+          ctx.oidc.entities.RotatedRefreshToken?.remainingTTL ??
+            clientOf(token.clientId).refreshTokenLifetimeSeconds,
+        ),
+    },
+  };
+}
+
+function clientMetadata(client: Client): ClientMetadata {
+  return {
+    client_id: client.clientId,
+    client_secret: client.clientSecret,
+    grant_types: [...client.grantTypes],
+    redirect_uris: [],
+    response_types: [],
+    token_endpoint_auth_method: 'client_secret_post',
+  };
+}
+
+function accessTokenLifetimeSeconds(
+  client: Client,
+  resourceServer: { readonly accessTokenTTL?: number | undefined } | undefined,
+): number {
+  return (
+    client.accessTokenLifetimeSeconds ?? resourceServer?.accessTokenTTL ?? opaqueAccessTokenLifetimeSeconds
+  );
+}
+
+function speakAuth0(provider: Provider, { onFault }: ProviderOptions): void {
+  const rephrase = (ctx: KoaContextWithOIDC, error: Error) => {
+    const response = inAuth0Dialect(ctx, error);
+    if (!response) return;
+    ctx.status = response.status;
+    ctx.body = response.body;
+  };
+  provider.on('grant.error', rephrase);
+  provider.on('revocation.error', rephrase);
+  provider.on('server_error', (ctx, error) => {
+    rephrase(ctx, error);
+    if (!(error instanceof Auth0Error)) onFault(error);
+  });
+  const app: EventEmitter = provider;
+  app.on('error', onFault);
+  provider.use((ctx, next) => {
+    if (ctx.method === 'POST') ctx.set({ 'cache-control': 'no-store', pragma: 'no-cache' });
+    return next();
+  });
+}
+
+function knownApi(directory: Directory, identifier: string): Api {
+  const api = directory.apis.get(identifier);
+  if (!api) throw unknownAudience(identifier);
+  return api;
+}
+
+function known<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('a token refers to a client or user that is not in the directory');
+  return value;
+}

@@ -1,0 +1,76 @@
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
+import { z } from 'zod';
+
+/** The keys tokens are signed with: RSA, private part included. The first signs, all of them are published. */
+export interface SigningKeys {
+  readonly keys: readonly JWK[];
+}
+
+/** A key set that cannot sign. The message never quotes it. */
+export class SigningKeysError extends Error {
+  override readonly name = 'SigningKeysError';
+}
+
+const part = z.string().min(1);
+const rsaPrivateKey = z.object({
+  kty: z.literal('RSA'),
+  n: part,
+  e: part,
+  d: part,
+  p: part,
+  q: part,
+  dp: part,
+  dq: part,
+  qi: part,
+  kid: part.optional(),
+});
+const keySet = z.object({ keys: z.array(rsaPrivateKey).min(1) });
+
+/** A new RSA key of 2048 bits, gone with the process and every token signed with it. */
+export async function generateSigningKeys(): Promise<SigningKeys> {
+  const { privateKey } = await generateKeyPair('RS256', { modulusLength: 2048, extractable: true });
+  return { keys: [await signingKey(await exportJWK(privateKey))] };
+}
+
+/**
+ * Reads a JWK Set (RFC 7517 section 5) of RSA private keys; a missing `kid` becomes the thumbprint (RFC 7638).
+ *
+ * @throws SigningKeysError
+ */
+export async function parseSigningKeys(jwksJson: string): Promise<SigningKeys> {
+  const parsed = keySet.safeParse(readJson(jwksJson));
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const where = issue?.path.join('.') || 'the document';
+    throw new SigningKeysError(
+      `IDENTITY_KEYS is not a JWK Set of RSA private keys: ${where} is missing or wrong. ` +
+        'Unset it to have a key generated at each start.',
+    );
+  }
+  const keys = await Promise.all(parsed.data.keys.map((key) => signingKey(definedOnly(key))));
+  if (new Set(keys.map(({ kid }) => kid)).size < keys.length) {
+    throw new SigningKeysError('IDENTITY_KEYS holds two keys of the same kid.');
+  }
+  return { keys };
+}
+
+async function signingKey(jwk: JWK): Promise<JWK> {
+  try {
+    await importJWK(jwk, 'RS256');
+  } catch {
+    throw new SigningKeysError('IDENTITY_KEYS holds a key that is not a usable RSA private key.');
+  }
+  return { ...jwk, kid: jwk.kid ?? (await calculateJwkThumbprint(jwk)), use: 'sig', alg: 'RS256' };
+}
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new SigningKeysError('IDENTITY_KEYS is not JSON: it must be a JWK Set, as {"keys":[...]}.');
+  }
+}
+
+function definedOnly({ kid, ...key }: z.infer<typeof rsaPrivateKey>): JWK {
+  return kid === undefined ? key : { ...key, kid };
+}

@@ -1,0 +1,62 @@
+import {
+  createHttpApplication,
+  StartError,
+  startHttpService,
+  type Logger,
+  type RunningHttpService,
+} from '@app/ops';
+import { AuthorizationServer } from './authorization-server.js';
+import type { IdentityConfig } from './config.js';
+import { IdentityModule } from './identity.module.js';
+import type { Provider } from './provider/oidc-provider.js';
+import { generateSigningKeys, parseSigningKeys, SigningKeysError } from './provider/signing-keys.js';
+import { defaultSeedPath, loadSeed } from './seed/load-seed.js';
+import { SeedError } from './seed/seed-error.js';
+import { SeedCredentialCheck, SeedUserDirectory } from './seed/seed-users.js';
+
+export interface RunningIdentity extends RunningHttpService {
+  readonly issuer: string;
+  /** oidc-provider itself; its events tell what was issued. */
+  readonly provider: Provider;
+}
+
+/**
+ * Starts the authorization server. With PORT 0 the issuer is `http://localhost:<port>/`, whatever the configuration says,
+ * since nobody could know it before.
+ *
+ * @throws {StartError} for an unusable seed file or key set, or a port that is taken
+ */
+export async function startIdentity(
+  config: IdentityConfig,
+  { logger }: { readonly logger: Logger },
+): Promise<RunningIdentity> {
+  const { seed, signingKeys } = await readInputs(config);
+  const server = new AuthorizationServer({
+    directory: seed.directory,
+    credentialCheck: new SeedCredentialCheck(seed.users),
+    users: new SeedUserDirectory(seed.users),
+    signingKeys,
+    onAttempt: ({ type, ...attempt }) => logger.info(attempt, `password grant: ${type}`),
+    onFault: (error) => logger.error({ err: error }, 'the authorization server failed'),
+  });
+  const portIsKnown = config.PORT !== 0;
+  if (portIsKnown) server.open(config.AUTH0_ISSUER_URL.href);
+  const app = await createHttpApplication(IdentityModule.forServer(server, logger), { logger });
+  const running = await startHttpService('identity', app, config, { logger, checks: {} });
+  if (!portIsKnown) server.open(`http://localhost:${running.port}/`);
+  return { ...running, issuer: server.issuer, provider: server.provider };
+}
+
+async function readInputs({ IDENTITY_SEED: seedPath, IDENTITY_KEYS: keys }: IdentityConfig) {
+  try {
+    return {
+      seed: await loadSeed(seedPath ?? defaultSeedPath),
+      signingKeys: keys === undefined ? await generateSigningKeys() : await parseSigningKeys(keys),
+    };
+  } catch (error) {
+    if (error instanceof SeedError || error instanceof SigningKeysError) {
+      throw new StartError(error.message, { cause: error });
+    }
+    throw error;
+  }
+}
