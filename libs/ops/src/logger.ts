@@ -52,6 +52,7 @@ export function createLogger({ service, environment, level = 'info', destination
 function readable(): DestinationStream {
   return pretty({
     sync: true,
+    singleLine: true,
     ignore: 'pid,hostname,service',
     messageFormat: '[{service}] {msg}',
     colorize: process.stdout.isTTY,

@@ -1,0 +1,129 @@
+import { createLogger, type Environment, type Logger, type RunningService } from '@app/ops';
+import { openStore, type SharedStore } from '@app/redis';
+import { readGatewayConfig, startGateway } from '@app/gateway';
+import { readIdentityConfig, startIdentity, type RunningIdentity } from '@app/identity';
+import { readUserTokenConfig, startUserToken } from '@app/user-token';
+import { readVenueConfig, startVenue } from '@app/venue';
+
+/** The whole suite in one process, over real HTTP and real TCP. */
+export interface RunningSuite extends RunningService {
+  readonly gatewayUrl: string;
+  readonly venueUrl: string;
+  readonly issuer: string;
+  /** Absent when AUTH0_ISSUER_URL names a server of somebody else's. */
+  readonly identity: RunningIdentity | undefined;
+  readonly userTokenUrl: string;
+}
+
+export interface SuiteOptions {
+  /** Where log lines go, as JSON; standard output by default. */
+  readonly logDestination?: { write(line: string): void } | undefined;
+}
+
+/**
+ * Starts identity, user-token, gateway and venue with the settings that each would read on its own; ports are set with
+ * `GATEWAY_PORT`, `GATEWAY_OPS_PORT` and so on, for there is only one PORT. Without AUTH0_ISSUER_URL, tokens come from the
+ * bundled identity.
+ *
+ * @throws {SettingsError | StartError} and then nothing is left running
+ */
+export async function startSuite(
+  environment: Environment,
+  { logDestination }: SuiteOptions = {},
+): Promise<RunningSuite> {
+  const stops: (() => Promise<void>)[] = [];
+  const stop = async () => {
+    // The edge first, so that nobody is left asking a service that is gone.
+    for (const stopOne of stops.splice(0).reverse()) await stopOne();
+  };
+  const keep = <T extends { stop(): Promise<void> }>(running: T): T => {
+    stops.push(() => running.stop());
+    return running;
+  };
+  const loggerOf = (service: string, { ENVIRONMENT, LOG_LEVEL }: LogSettings): Logger =>
+    createLogger({ service, environment: ENVIRONMENT, level: LOG_LEVEL, destination: logDestination });
+
+  try {
+    const identity = environment['AUTH0_ISSUER_URL']
+      ? undefined
+      : keep(await startOwnIdentity(environment, loggerOf));
+    const shared = { ...environment, AUTH0_ISSUER_URL: identity?.issuer ?? environment['AUTH0_ISSUER_URL'] };
+
+    const userTokenConfig = readUserTokenConfig(settingsOf('USER_TOKEN', shared));
+    const logger = loggerOf('user-token', {
+      ENVIRONMENT: userTokenConfig.environment,
+      LOG_LEVEL: userTokenConfig.logLevel,
+    });
+    const stores = new Stores(userTokenConfig.redisUrl, logger);
+    stops.push(() => stores.close());
+    const userToken = keep(await startUserToken(userTokenConfig, { store: stores.open(), logger }));
+    const userTokenUrl = `tcp://127.0.0.1:${userToken.port}`;
+
+    const gatewayConfig = readGatewayConfig({
+      ...settingsOf('GATEWAY', shared),
+      USER_TOKEN_URL: userTokenUrl,
+    });
+    const gateway = keep(
+      await startGateway(gatewayConfig, { store: stores.open(), logger: loggerOf('gateway', gatewayConfig) }),
+    );
+    const venueConfig = readVenueConfig({ ...settingsOf('VENUE', shared), USER_TOKEN_URL: userTokenUrl });
+    const venue = keep(
+      await startVenue(venueConfig, { store: stores.open(), logger: loggerOf('venue', venueConfig) }),
+    );
+
+    const gatewayUrl = `http://localhost:${gateway.port}`;
+    const venueUrl = `http://localhost:${venue.port}`;
+    const issuer = identity?.issuer ?? userTokenConfig.issuer;
+    const addresses = { gateway: gatewayUrl, venue: venueUrl, issuer, 'user-token': userTokenUrl };
+    return { addresses, gatewayUrl, venueUrl, issuer, identity, userTokenUrl, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+interface LogSettings {
+  readonly ENVIRONMENT: string;
+  readonly LOG_LEVEL: ReturnType<typeof readGatewayConfig>['LOG_LEVEL'];
+}
+
+async function startOwnIdentity(
+  environment: Environment,
+  loggerOf: (service: string, settings: LogSettings) => Logger,
+): Promise<RunningIdentity> {
+  const own = settingsOf('IDENTITY', environment);
+  const port = own['PORT'] || '3002';
+  const config = readIdentityConfig({ ...own, AUTH0_ISSUER_URL: `http://localhost:${port}/` });
+  return startIdentity(config, { logger: loggerOf('identity', config) });
+}
+
+/** One service's view of the environment. */
+function settingsOf(service: string, environment: Environment): Environment {
+  return {
+    ...environment,
+    PORT: environment[`${service}_PORT`],
+    OPS_PORT: environment[`${service}_OPS_PORT`],
+  };
+}
+
+/** With `memory:` one store for all services, else a connection for each, as in processes of their own. */
+class Stores {
+  private readonly opened: SharedStore[] = [];
+
+  constructor(
+    private readonly url: string,
+    private readonly logger: Logger,
+  ) {}
+
+  open(): SharedStore {
+    const [first] = this.opened;
+    if (first && !first.shared) return first;
+    const store = openStore(this.url, { log: this.logger });
+    this.opened.push(store);
+    return store;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.opened.map((store) => store.close()));
+  }
+}
