@@ -15,6 +15,7 @@ const base = {
 };
 
 export default {
+  globalSetup: '<rootDir>/test/support/ensure-redis-server.ts',
   coverageProvider: 'v8',
   collectCoverageFrom: ['{apps,libs}/*/src/**/*.ts', '!**/*.spec.ts', '!**/main.ts', '!**/index.ts'],
   testTimeout: 30_000,

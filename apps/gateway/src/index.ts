@@ -1,2 +1,3 @@
 export { gatewaySettings, readGatewayConfig, type GatewayConfig } from './config.js';
 export { startGateway, type GatewayEnvironment } from './start-gateway.js';
+export { GatewayModule } from './gateway.module.js';

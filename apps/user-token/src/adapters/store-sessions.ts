@@ -37,7 +37,7 @@ export class StoreSessions extends Sessions {
   }
 
   override async replace(oldAccessToken: string, token: GrantedToken, session: Session): Promise<void> {
-    const { expiresAtSeconds } = session;
+    const { subject, expiresAtSeconds } = session;
     await this.store.writeAll([
       {
         op: 'set',
@@ -48,7 +48,7 @@ export class StoreSessions extends Sessions {
       {
         op: 'set',
         key: placeOf(oldAccessToken),
-        value: this.seal(oldAccessToken, { kind: 'refreshed', token, expiresAtSeconds }),
+        value: this.seal(oldAccessToken, { kind: 'refreshed', subject, token, expiresAtSeconds }),
         ttlMs: this.options.replayWindowSeconds * 1000,
       },
     ]);

@@ -37,7 +37,7 @@ export class RefreshSession {
     while (performance.now() < deadline) {
       const state = await this.sessions.find(accessToken);
       if (!state) return REFUSED;
-      if (state.kind === 'refreshed') return replay(state);
+      if (state.kind === 'refreshed') return this.replay(accessToken, state);
       const release = await this.sessions.lock(accessToken);
       if (!release) {
         await delay(POLL_MS);
@@ -55,7 +55,7 @@ export class RefreshSession {
   private async refreshLocked(accessToken: string): Promise<GrantResult> {
     const state = await this.sessions.find(accessToken);
     if (!state) return REFUSED;
-    if (state.kind === 'refreshed') return replay(state);
+    if (state.kind === 'refreshed') return await this.replay(accessToken, state);
     const { session } = state;
     const { denied } = await this.denials.status(session.subject, tokenId(accessToken));
     if (denied || session.refreshToken === undefined) return REFUSED;
@@ -68,6 +68,17 @@ export class RefreshSession {
     }
     await this.store(accessToken, replacement);
     return { granted: true, token: replacement.token };
+  }
+
+  /** The answer that was given before; a session that was logged out since has taken it back. */
+  private async replay(
+    accessToken: string,
+    { subject, token, expiresAtSeconds }: Extract<SessionState, { kind: 'refreshed' }>,
+  ): Promise<GrantResult> {
+    const { denied } = await this.denials.status(subject, tokenId(accessToken));
+    if (denied) return REFUSED;
+    const expiresInSeconds = Math.max(0, Math.floor(expiresAtSeconds - Date.now() / 1000));
+    return { granted: true, token: { ...token, expiresInSeconds } };
   }
 
   private async askUpstream(accessToken: string, session: Session, refreshToken: string) {
@@ -118,9 +129,4 @@ function asReplacement(
       predecessors: [...session.predecessors, old].filter((token) => token.expiresAtSeconds > nowSeconds),
     },
   };
-}
-
-function replay({ token, expiresAtSeconds }: Extract<SessionState, { kind: 'refreshed' }>): GrantResult {
-  const expiresInSeconds = Math.max(0, Math.floor(expiresAtSeconds - Date.now() / 1000));
-  return { granted: true, token: { ...token, expiresInSeconds } };
 }

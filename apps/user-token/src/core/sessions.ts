@@ -17,7 +17,12 @@ export interface Session {
 /** `refreshed`: replaced moments ago; whoever still presents the old access token gets the same new one. */
 export type SessionState =
   | { readonly kind: 'open'; readonly session: Session }
-  | { readonly kind: 'refreshed'; readonly token: GrantedToken; readonly expiresAtSeconds: number };
+  | {
+      readonly kind: 'refreshed';
+      readonly subject: string;
+      readonly token: GrantedToken;
+      readonly expiresAtSeconds: number;
+    };
 
 /** Ends the exclusive right to refresh. */
 export type Release = () => Promise<void>;

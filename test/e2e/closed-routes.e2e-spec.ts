@@ -1,0 +1,79 @@
+import type { DynamicModule } from '@nestjs/common';
+import { createHttpApplication, createLogger } from '@app/ops';
+import { GatewayModule } from '@app/gateway';
+import { VenueModule } from '@app/venue';
+import { Suite } from '../support/suite.js';
+
+interface Route {
+  readonly method: string;
+  readonly path: string;
+}
+
+/** The only routes that may answer somebody who shows no token with anything but 401. */
+const OPEN = { venue: ['GET /', 'HEAD /'], gateway: ['POST /auth/login'] };
+
+const logger = createLogger({ service: 'test', environment: 'local', level: 'silent' });
+const auth = { audience: 'https://api.test/', userToken: { urls: 'tcp://127.0.0.1:1' } };
+
+describe('closed by default', () => {
+  let suite: Suite;
+  const routes = new Map<'venue' | 'gateway', Route[]>();
+
+  beforeAll(async () => {
+    suite = await Suite.open();
+    routes.set('venue', await routesOf(VenueModule.forRoot(auth, logger)));
+    routes.set('gateway', await routesOf(GatewayModule.forRoot(auth, logger)));
+  });
+
+  afterAll(async () => {
+    await suite.close();
+  });
+
+  it.each(['venue', 'gateway'] as const)('every route of %s answers 401 without a token', async (service) => {
+    const all = routes.get(service)!;
+    expect(all.length).toBeGreaterThan(3);
+    const answering: string[] = [];
+    for (const { method, path } of all) {
+      const url = path.replace(/:\w+/g, 'royal-institution');
+      const answer = await suite[service](url, { method });
+      if (answer.status !== 401) answering.push(`${method} ${path}`);
+      else expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer realm=/);
+    }
+    expect(answering.sort()).toEqual(OPEN[service].toSorted());
+  });
+
+  it.each([
+    '/VENUES',
+    '/venues/',
+    '//venues',
+    '/venues/.',
+    '/x/../venues',
+    '/%76enues',
+    '/venues;a=1',
+    '/venues%00',
+    '/venues%20',
+    '/venues?',
+    '/venues/royal-institution/',
+  ])('%s does not get past the guard', async (path) => {
+    for (const method of ['GET', 'HEAD', 'POST', 'OPTIONS', 'DELETE']) {
+      const headers = { 'x-http-method-override': 'GET', 'x-original-url': '/', 'x-rewrite-url': '/' };
+      const answer = await suite.venue(path, { method, headers });
+      expect([400, 401, 404, 405]).toContain(answer.status);
+      expect(answer.text).not.toContain('Royal Institution');
+    }
+  });
+});
+
+async function routesOf(module: DynamicModule): Promise<Route[]> {
+  const app = await createHttpApplication(module, { logger });
+  const found: Route[] = [];
+  app
+    .getHttpAdapter()
+    .getInstance()
+    .addHook('onRoute', ({ method, url }) => {
+      for (const one of [method].flat()) found.push({ method: one, path: url });
+    });
+  await app.init();
+  await app.close();
+  return found;
+}
