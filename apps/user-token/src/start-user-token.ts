@@ -22,6 +22,7 @@ const MAX_BUFFER_CHARS = 64 * 1024;
 const MAX_SEND_BUFFER_BYTES = 1024 * 1024;
 const INCOMPLETE_MESSAGE_TIMEOUT_MS = 5_000;
 const DRAIN_TIMEOUT_MS = 8_000;
+const REPLY_FLUSH_MS = 50;
 
 /** Starts user-token: TCP interface and ops listener. */
 export async function startUserToken(
@@ -72,6 +73,8 @@ export async function startUserToken(
       // Nest's close() would cut the calls that are under way.
       server.close();
       const drained = await inFlight.idle(DRAIN_TIMEOUT_MS);
+      // A call leaves before Nest has written its reply.
+      await delay(REPLY_FLUSH_MS);
       if (!drained) logger.warn('calls were still under way when user-token stopped');
       await app.close();
       await ops.close();
