@@ -1,4 +1,4 @@
-import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK, type JWTPayload } from 'jose';
+import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose';
 
 /** A signing key of a test's own issuer. */
 export interface TestKey {
@@ -39,5 +39,5 @@ export function mintToken(key: TestKey, { claims = {}, header = {} }: MintOverri
     ...claims,
   };
   const protectedHeader = { alg: 'RS256', typ: 'JWT', kid: key.kid, ...header };
-  return new SignJWT(payload as JWTPayload).setProtectedHeader(protectedHeader).sign(key.privateKey);
+  return new SignJWT(payload).setProtectedHeader(protectedHeader).sign(key.privateKey);
 }

@@ -1,3 +1,4 @@
+import { isNativeError } from 'node:util/types';
 import { pino, type DestinationStream, type Logger } from 'pino';
 import pretty from 'pino-pretty';
 import { currentRequestId } from './request-context.js';
@@ -66,7 +67,7 @@ const MAX_CAUSES = 4;
  * and responses among it, stays out of the log.
  */
 export function describeError(error: unknown, depth = 0): object {
-  if (!(error instanceof Error)) return { message: typeof error === 'string' ? error : typeof error };
+  if (!isNativeError(error)) return { message: typeof error === 'string' ? error : typeof error };
   const { code } = error as { code?: unknown };
   return {
     type: error.name,

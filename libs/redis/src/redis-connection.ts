@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { isNativeError } from 'node:util/types';
 import { createClient } from 'redis';
 import type { StoreLog } from './shared-store.js';
 
@@ -142,7 +143,7 @@ export async function within<T>(timeoutMs: number, promise: Promise<T>): Promise
 
 /** Redis repeats no argument in its connection errors; anything longer is not one of these. */
 function reason(error: unknown): string {
-  if (!(error instanceof Error)) return 'unknown error';
+  if (!isNativeError(error)) return 'unknown error';
   const [first] = error instanceof AggregateError ? (error.errors as Error[]) : [error];
   return (first?.message || error.name).slice(0, 120);
 }

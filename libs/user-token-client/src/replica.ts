@@ -1,3 +1,4 @@
+import { isNativeError } from 'node:util/types';
 import { ClientTCP } from '@nestjs/microservices';
 import { firstValueFrom, timeout, TimeoutError } from 'rxjs';
 import type { ReplicaAddress } from './address.js';
@@ -102,8 +103,19 @@ export class Replica {
   }
 }
 
-/** Nest's client logs whatever bytes a broken peer sent; the failed call reports all that is needed. */
 class QuietClientTcp extends ClientTCP {
+  /** A connection that failed is made anew by the next call; Nest would keep handing out the failure until the socket is closed. */
+  override connect(): Promise<unknown> {
+    const connecting = super.connect();
+    connecting.catch(() => {
+      if (this.connectionPromise !== connecting) return;
+      this.connectionPromise = null;
+      this.socket = null;
+    });
+    return connecting;
+  }
+
+  /** Nest would log whatever bytes a broken peer sent; the failed call reports all that is needed. */
   override handleError(): void {}
 }
 
@@ -120,7 +132,7 @@ function asCallFailed(error: unknown, { host, port }: ReplicaAddress): CallFaile
     const { code, message, retryAfterSeconds } = failure.data;
     return new CallFailed(new UserTokenUnavailable(code, message, { retryAfterSeconds }), true);
   }
-  if (error instanceof Error) {
+  if (isNativeError(error)) {
     // Nest rejects with a plain "Connection closed" once a socket that had been open is lost; errors with a code come from connecting.
     const sent = !('code' in error);
     return new CallFailed(

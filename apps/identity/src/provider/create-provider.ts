@@ -105,7 +105,7 @@ function configuration(options: ProviderOptions): Configuration {
         },
       },
     },
-    jwks: { keys: [...signingKeys.keys] } as NonNullable<Configuration['jwks']>,
+    jwks: { keys: [...signingKeys.keys] },
     // Nobody can log in by a browser here.
     responseTypes: [],
     rotateRefreshToken: true,

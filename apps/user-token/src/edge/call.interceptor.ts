@@ -12,7 +12,7 @@ export class CallInterceptor implements NestInterceptor {
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const rpc = context.switchToRpc();
-    const { requestId } = rpc.getData<{ requestId?: string }>();
+    const requestId = requestIdOf(rpc.getData<unknown>());
     const pattern = rpc.getContext<{ getPattern(): string }>().getPattern();
     const startedAtMs = performance.now();
     return new Observable((caller) =>
@@ -28,4 +28,10 @@ export class CallInterceptor implements NestInterceptor {
       }),
     );
   }
+}
+
+/** Interceptors run before pipes: the payload may still be anything. */
+function requestIdOf(payload: unknown): string | undefined {
+  const requestId = (payload as { requestId?: unknown } | null | undefined)?.requestId;
+  return typeof requestId === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(requestId) ? requestId : undefined;
 }

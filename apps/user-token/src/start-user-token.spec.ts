@@ -1,0 +1,133 @@
+import { connect, type Socket } from 'node:net';
+import { createLogger } from '@app/ops';
+import { openStore, type SharedStore } from '@app/redis';
+import { UserTokenClient, UserTokenUnavailable } from '@app/user-token-client';
+import { until } from '../../../test/support/until.js';
+import { readUserTokenConfig, startUserToken, type RunningUserToken } from './index.js';
+
+/** The TCP listener under bad input; nothing here needs the authorization server, and none is there. */
+describe('user-token on TCP', () => {
+  const logs: string[] = [];
+  let store: SharedStore;
+  let userToken: RunningUserToken;
+  let client: UserTokenClient;
+
+  beforeAll(async () => {
+    store = openStore('memory:');
+    const config = readUserTokenConfig({
+      ENVIRONMENT: 'local',
+      PORT: '0',
+      OPS_PORT: '0',
+      AUTH0_ISSUER_URL: 'http://localhost:1/',
+      MAX_CONNECTIONS: '5',
+    });
+    const destination = { write: (line: string) => void logs.push(line) };
+    const logger = createLogger({ service: 'user-token', environment: 'local', level: 'trace', destination });
+    userToken = await startUserToken(config, { store, logger });
+    client = new UserTokenClient({ urls: `tcp://127.0.0.1:${userToken.port}` });
+  });
+
+  afterAll(async () => {
+    client.close();
+    await userToken.stop();
+    await store.close();
+  });
+
+  const open = (): Promise<Socket> =>
+    new Promise((resolve, reject) => {
+      const socket = connect(userToken.port, '127.0.0.1', () => resolve(socket)).on('error', reject);
+    });
+  const frame = (message: unknown) => {
+    const json = JSON.stringify(message);
+    return `${json.length}#${json}`;
+  };
+  async function reply(message: unknown): Promise<any> {
+    const socket = await open();
+    socket.write(frame(message));
+    const data = await new Promise<string>((resolve) =>
+      socket.once('data', (chunk) => resolve(chunk.toString())),
+    );
+    socket.destroy();
+    return JSON.parse(data.slice(data.indexOf('#') + 1));
+  }
+  const answers = () => client.verify({ accessToken: 'short' });
+
+  it('answers a call', async () => {
+    expect(await answers()).toEqual({ active: false, reason: 'malformed' });
+  });
+
+  it('says that it is ready on its ops listener, and what is not', async () => {
+    const ready = await fetch(`http://127.0.0.1:${userToken.opsPort}/health/ready`);
+    expect(ready.status).toBe(200);
+    expect(await ready.json()).toMatchObject({ status: 'ok', info: { store: { status: 'up' } } });
+    expect((await fetch(`http://127.0.0.1:${userToken.opsPort}/health/live`)).status).toBe(200);
+  });
+
+  it.each<[string, string, unknown]>([
+    ['no payload', 'token.verify', undefined],
+    ['null', 'token.verify', null],
+    ['a number', 'token.verify', 42],
+    ['a list', 'token.verify', []],
+    ['a token that is an object', 'token.verify', { accessToken: { $ne: null } }],
+    ['a token that is a list', 'token.verify', { accessToken: ['canary'] }],
+    ['a token of more than 8 KiB', 'token.verify', { accessToken: 'a'.repeat(8193) }],
+    ['an unknown field', 'token.verify', { accessToken: 'a', audience: 'canary' }],
+    ['an address that is none', 'session.login', { username: 'u', password: 'p', clientAddress: 'canary' }],
+    ['no password', 'session.login', { username: 'u' }],
+    ['a polluted prototype', 'session.logout', JSON.parse('{"__proto__":{"accessToken":"canary"}}')],
+  ])('refuses %s before any handler, without repeating it', async (_title, pattern, data) => {
+    const { err } = await reply({ pattern, data, id: '1' });
+    expect(err).toMatchObject({ code: 'invalid_payload' });
+    expect(JSON.stringify(err)).not.toContain('canary');
+  });
+
+  it('has no handler for a pattern that is not of the contract', async () => {
+    expect(await reply({ pattern: 'session.steal', data: {}, id: '1' })).toMatchObject({ status: 'error' });
+  });
+
+  it.each([
+    ['a length that is no number', 'abc#{}'],
+    ['a negative length', '-5#{}'],
+    ['a message that is not JSON', '5#{{{{{'],
+    ['an endless length', '1'.repeat(70_000)],
+    ['a message of more than 64 KiB', `${80_000}#${'x'.repeat(80_000)}`],
+  ])('drops a connection with %s and serves the others', async (_title, bytes) => {
+    const socket = await open();
+    socket.on('error', () => undefined);
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.write(bytes);
+    if (bytes.includes('{{')) socket.end();
+    await closed;
+    expect(await answers()).toMatchObject({ active: false });
+  });
+
+  it('takes as many connections as it is set to, and no more', async () => {
+    const sockets = await Promise.all(Array.from({ length: 10 }, () => open()));
+    let closed = 0;
+    for (const socket of sockets)
+      socket
+        .on('close', () => (closed += 1))
+        .on('error', () => undefined)
+        .resume();
+    await until(() => closed >= 5);
+    expect(await answers()).toMatchObject({ active: false });
+    for (const socket of sockets) socket.destroy();
+    await until(() => closed === 10);
+  });
+
+  it('carries hundreds of calls at once over one connection', async () => {
+    const accessToken = 'a'.repeat(15);
+    const verdicts = await Promise.all(Array.from({ length: 500 }, () => client.verify({ accessToken })));
+    expect(verdicts.every((verdict) => !verdict.active)).toBe(true);
+  });
+
+  it('says that it cannot decide while the authorization server is away, and logs why without the token', async () => {
+    const accessToken = ['eyJhbGciOiJSUzI1NiJ9', 'eyJzdWIiOiJjYW5hcnkifQ', 'AAAA'].join('.');
+    const verifying = client.verify({ accessToken, requestId: 'request-7' });
+    await expect(verifying).rejects.toMatchObject({ code: 'upstream_unavailable' });
+    await expect(verifying).rejects.toThrow(UserTokenUnavailable);
+    const line = logs.find((entry) => entry.includes('discovery'));
+    expect(line).toContain('"requestId":"request-7"');
+    expect(logs.join('')).not.toContain(accessToken);
+  });
+});

@@ -1,0 +1,171 @@
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import { active, startFakeUserToken, type FakeUserToken } from '../../../test/support/fake-user-token.js';
+import { freePort } from '../../../test/support/redis-server.js';
+import { parseReplicaAddresses, UserTokenClient, UserTokenUnavailable } from './index.js';
+
+const TOKEN = { accessToken: 'opaque-token-00000001' };
+
+describe('UserTokenClient', () => {
+  const clients: UserTokenClient[] = [];
+  const servers: { stop(): Promise<void> }[] = [];
+
+  afterEach(async () => {
+    for (const client of clients.splice(0)) client.close();
+    await Promise.all(servers.splice(0).map((server) => server.stop()));
+  });
+
+  const clientOf = (...urls: string[]) => {
+    const client = new UserTokenClient({ urls: urls.join(','), verifyTimeoutMs: 400, sessionTimeoutMs: 300 });
+    clients.push(client);
+    return client;
+  };
+  const replica = async (port = 0): Promise<FakeUserToken> => {
+    const fake = await startFakeUserToken(port);
+    fake.behave(() => active());
+    servers.push(fake);
+    return fake;
+  };
+
+  it('returns a verdict, refusals included, as a value', async () => {
+    const fake = await replica();
+    const client = clientOf(fake.url);
+    expect(await client.verify(TOKEN)).toMatchObject({ active: true, principal: { subject: 'auth0|ada' } });
+    fake.behave(() => ({ active: false, reason: 'expired' }));
+    expect(await client.verify(TOKEN)).toEqual({ active: false, reason: 'expired' });
+  });
+
+  it.each<[string, (fake: FakeUserToken) => void, object]>([
+    [
+      'user-token says so',
+      (fake) => fake.behave(() => ({ code: 'denials_unknown', message: 'm', retryAfterSeconds: 9 })),
+      { code: 'denials_unknown', retryAfterSeconds: 9 },
+    ],
+    ['it does not answer', (fake) => fake.behave(() => 'silence'), { code: 'timeout' }],
+    [
+      'a handler throws',
+      (fake) => fake.behave(() => Promise.reject(new Error('canary'))),
+      { code: 'protocol' },
+    ],
+    [
+      'the answer is not of the contract',
+      (fake) => fake.behave(() => ({ active: 'yes' }) as never),
+      { code: 'protocol' },
+    ],
+    [
+      'a principal lacks its subject',
+      (fake) => fake.behave(() => active({ subject: '' })),
+      { code: 'protocol' },
+    ],
+  ])('rejects with UserTokenUnavailable when %s', async (_title, arrange, expected) => {
+    const fake = await replica();
+    arrange(fake);
+    const verifying = clientOf(fake.url).verify(TOKEN);
+    await expect(verifying).rejects.toThrow(UserTokenUnavailable);
+    await expect(verifying).rejects.toMatchObject(expected);
+    await expect(verifying).rejects.not.toThrow(/canary/);
+  });
+
+  it('rejects when there is no handler for the call', async () => {
+    const fake = await replica();
+    await expect(clientOf(fake.url).logout(TOKEN)).rejects.toMatchObject({ code: 'protocol' });
+  });
+
+  it('rejects when nobody listens', async () => {
+    const verifying = clientOf(`tcp://127.0.0.1:${await freePort()}`).verify(TOKEN);
+    await expect(verifying).rejects.toMatchObject({ code: 'unreachable', cause: expect.anything() });
+  });
+
+  it('rejects when garbage comes back, and does not repeat it', async () => {
+    const server: Server = createServer((socket) => socket.resume().end('zzz-canary#{}'));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    servers.push({ stop: () => new Promise((resolve) => server.close(() => resolve())) });
+    const verifying = clientOf(`tcp://127.0.0.1:${(server.address() as AddressInfo).port}`).verify(TOKEN);
+    await expect(verifying).rejects.toThrow(UserTokenUnavailable);
+    await expect(verifying).rejects.not.toThrow(/canary/);
+  });
+
+  it('connects again by itself after a restart', async () => {
+    const port = await freePort();
+    const client = clientOf(`tcp://127.0.0.1:${port}`);
+    const first = await startFakeUserToken(port);
+    first.behave(() => active());
+    await client.verify(TOKEN);
+    await first.stop();
+    await expect(client.verify(TOKEN)).rejects.toMatchObject({ code: 'unreachable' });
+    await replica(port);
+    expect(await client.verify(TOKEN)).toMatchObject({ active: true });
+  });
+
+  it('takes replicas in turn', async () => {
+    const [one, other] = [await replica(), await replica()];
+    const client = clientOf(one.url, other.url);
+    for (let i = 0; i < 10; i += 1) await client.verify(TOKEN);
+    expect([one.asked.length, other.asked.length]).toEqual([5, 5]);
+  });
+
+  it('goes to another replica when one is gone, and shows nothing of it', async () => {
+    const [one, gone] = [await replica(), await startFakeUserToken()];
+    gone.behave(() => active());
+    const client = clientOf(gone.url, one.url);
+    await client.verify(TOKEN);
+    await gone.stop();
+    for (let i = 0; i < 10; i += 1) expect(await client.verify(TOKEN)).toMatchObject({ active: true });
+  });
+
+  it('goes to another replica when one is silent, within the deadline', async () => {
+    const [one, silent] = [await replica(), await replica()];
+    silent.behave(() => 'silence');
+    const client = clientOf(silent.url, one.url);
+    for (let i = 0; i < 4; i += 1) expect(await client.verify(TOKEN)).toMatchObject({ active: true });
+  });
+
+  it('does not send a log-in twice', async () => {
+    const connections: number[] = [];
+    const server: Server = createServer((socket) => {
+      connections.push(1);
+      socket.once('data', () => socket.destroy());
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    servers.push({ stop: () => new Promise((resolve) => server.close(() => resolve())) });
+    const url = `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    await expect(clientOf(url, url).login({ username: 'u', password: 'p' })).rejects.toMatchObject({
+      code: 'unreachable',
+    });
+    expect(connections).toHaveLength(1);
+  });
+
+  it('sends a log-in to another replica when the first never got it', async () => {
+    const one = await replica();
+    const client = clientOf(
+      `tcp://127.0.0.1:${await freePort()}`,
+      one.url,
+      `tcp://127.0.0.1:${await freePort()}`,
+    );
+    // The fake has no log-in: that it says so shows that it was asked.
+    const codes = await Promise.all(
+      [1, 2, 3].map(() => client.login({ username: 'u', password: 'p' }).catch(({ code }) => code as string)),
+    );
+    expect(codes).toContain('protocol');
+  });
+});
+
+describe('USER_TOKEN_URL', () => {
+  it('lists replicas', () => {
+    expect(parseReplicaAddresses('tcp://a:1, tls+tcp://b.example:2,tcp://[::1]:3')).toEqual([
+      { host: 'a', port: 1, tls: false },
+      { host: 'b.example', port: 2, tls: true },
+      { host: '::1', port: 3, tls: false },
+    ]);
+  });
+
+  it.each(['', 'a:1', 'http://a:1', 'tcp://a', 'tcp://a:0', 'tcp://a:65536', 'tcp://a:1,', 'tcp://u@a:1'])(
+    'refuses %p',
+    (urls) => {
+      expect(() => parseReplicaAddresses(urls)).toThrow(TypeError);
+    },
+  );
+
+  it('needs certificates for TLS', () => {
+    expect(() => new UserTokenClient({ urls: 'tls+tcp://a:1' })).toThrow(/certificate/);
+  });
+});

@@ -1,0 +1,2 @@
+/** The text of `.env.example`. */
+export function envExample(): string;
