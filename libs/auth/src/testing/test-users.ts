@@ -10,7 +10,7 @@ const ISSUER = 'https://issuer.test/';
  */
 export function asUser(user: Partial<Principal> = {}): { authorization: string } {
   const token = Buffer.from(JSON.stringify(user)).toString('base64url');
-  return { authorization: `Bearer test-token~${token}` };
+  return { authorization: `Bearer a-user-of-the-tests~${token}` };
 }
 
 /** Stands in for user-token: takes the tokens of {@link asUser} at their word and refuses all others. */
@@ -20,7 +20,7 @@ export class TestTokenVerifier extends TokenVerifier {
   }
 
   override verify(accessToken: string): Promise<Verdict> {
-    const [, encoded] = /^test-token~([A-Za-z0-9_-]*)$/.exec(accessToken) ?? [];
+    const [, encoded] = /^a-user-of-the-tests~([A-Za-z0-9_-]*)$/.exec(accessToken) ?? [];
     if (encoded === undefined) return Promise.resolve({ active: false, reason: 'invalid' });
     const nowSeconds = Math.floor(Date.now() / 1000);
     const principal: Principal = {
