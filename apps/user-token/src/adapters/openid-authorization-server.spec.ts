@@ -1,0 +1,229 @@
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { inspect } from 'node:util';
+import { UpstreamUnavailable } from '../core/authorization-server.js';
+import { OpenidAuthorizationServer, type OpenidOptions } from './openid-authorization-server.js';
+
+interface Answer {
+  readonly status: number;
+  readonly type?: string;
+  readonly body: string | object;
+  readonly headers?: Record<string, string>;
+}
+
+const PASSWORD = 'canary-password-1';
+const CREDENTIALS = { username: 'ada@example.com', password: PASSWORD };
+const GRANT = {
+  access_token: 'a.b.c',
+  token_type: 'Bearer',
+  expires_in: 86400,
+  refresh_token: 'canary-refresh',
+};
+
+/** A server that speaks Auth0's dialect as recorded (see the table of its errors), or breaks it. */
+describe('OpenidAuthorizationServer', () => {
+  let server: Server;
+  let issuer: string;
+  let answer: Answer | 'reset' | 'silence';
+  let discovery: Record<string, unknown>;
+  let seen: { request: IncomingMessage; form: URLSearchParams }[];
+
+  beforeAll(async () => {
+    server = createServer((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.on('end', () => {
+        if (request.url === '/.well-known/openid-configuration') {
+          response.setHeader('content-type', 'application/json').end(JSON.stringify(discovery));
+          return;
+        }
+        seen.push({ request, form: new URLSearchParams(Buffer.concat(chunks).toString()) });
+        if (answer === 'reset') return void request.socket.destroy();
+        if (answer === 'silence') return;
+        const { status, type = 'application/json', body, headers = {} } = answer;
+        response.writeHead(status, { 'content-type': type, ...headers });
+        response.end(typeof body === 'string' ? body : JSON.stringify(body));
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  });
+
+  afterAll(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  beforeEach(() => {
+    seen = [];
+    answer = { status: 200, body: GRANT };
+    discovery = {
+      issuer,
+      token_endpoint: `${issuer}oauth/token`,
+      userinfo_endpoint: `${issuer}userinfo`,
+      revocation_endpoint: `${issuer}oauth/revoke`,
+      jwks_uri: `${issuer}.well-known/jwks.json`,
+    };
+  });
+
+  const upstream = (options: Partial<OpenidOptions> = {}) =>
+    new OpenidAuthorizationServer({
+      issuer,
+      clientId: 'client',
+      clientSecret: 'canary-client-secret',
+      audience: 'https://api.test/',
+      scope: 'openid offline_access read:venues',
+      timeoutMs: 300,
+      ...options,
+    });
+
+  it('asks with audience, scope and the address of the end user', async () => {
+    const granted = await upstream().grantPassword({ ...CREDENTIALS, clientAddress: '203.0.113.7' });
+    expect(granted).toEqual({
+      granted: true,
+      accessToken: 'a.b.c',
+      refreshToken: 'canary-refresh',
+      expiresInSeconds: 86400,
+      scope: 'openid offline_access read:venues',
+    });
+    expect(Object.fromEntries(seen[0]!.form)).toEqual({
+      grant_type: 'password',
+      ...CREDENTIALS,
+      audience: 'https://api.test/',
+      scope: 'openid offline_access read:venues',
+      client_id: 'client',
+      client_secret: 'canary-client-secret',
+    });
+    expect(seen[0]!.request.headers['auth0-forwarded-for']).toBe('203.0.113.7');
+  });
+
+  it.each([
+    ['as it was typed', '  spaces & ümläute € 🙂  '],
+    ['though it looks like parameters', 'x&grant_type=client_credentials&audience=https://t/api/v2/'],
+    ['though it holds control characters', 'a\r\nb\0c%00+'],
+  ])('sends a password %s', async (_title, password) => {
+    await upstream().grantPassword({ ...CREDENTIALS, password });
+    expect(seen[0]!.form.getAll('password')).toEqual([password]);
+    expect(seen[0]!.form.getAll('grant_type')).toEqual(['password']);
+  });
+
+  it.each([
+    ['the one asked for', { realm: 'other' }, 'other'],
+    ['the configured one', {}, 'configured'],
+  ])('logs in with a connection: %s', async (_title, more, realm) => {
+    await upstream({ realm: 'configured' }).grantPassword({ ...CREDENTIALS, ...more });
+    expect(seen[0]!.form.get('grant_type')).toBe('http://auth0.com/oauth/grant-type/password-realm');
+    expect(seen[0]!.form.get('realm')).toBe(realm);
+  });
+
+  it.each([
+    ['a wrong password', 403, 'invalid_grant', 'invalid_grant'],
+    ['a blocked user', 403, 'unauthorized', 'invalid_grant'],
+    ['a blocked user, as older tenants say it', 401, 'unauthorized', 'invalid_grant'],
+    ['too many attempts', 429, 'too_many_attempts', 'too_many_attempts'],
+    ['a leaked password', 401, 'password_leaked', 'password_leaked'],
+    ['a second factor', 403, 'mfa_required', 'mfa_required'],
+    ['bot detection', 401, 'requires_verification', 'requires_verification'],
+  ])('takes %s for a refusal', async (_title, status, error, refusal) => {
+    answer = { status, body: { error, error_description: 'whatever', mfa_token: 'canary-mfa' } };
+    expect(await upstream().grantPassword(CREDENTIALS)).toEqual({ granted: false, error: refusal });
+  });
+
+  it.each<[string, Answer | 'reset' | 'silence']>([
+    [
+      'a wrong client secret',
+      { status: 401, body: { error: 'access_denied', error_description: 'Unauthorized' } },
+    ],
+    ['a grant that is not enabled', { status: 403, body: { error: 'unauthorized_client' } }],
+    ['an unknown audience', { status: 403, body: { error: 'access_denied' } }],
+    ['no default directory', { status: 500, body: { error: 'server_error', error_description: 'canary' } }],
+    ['a rate limit in text', { status: 429, type: 'text/plain', body: 'Too many requests. canary' }],
+    ['an outage in HTML', { status: 503, type: 'text/html', body: '<html>canary</html>' }],
+    ['HTML that calls itself fine', { status: 200, type: 'text/html', body: '<html>canary</html>' }],
+    ['JSON that ends early', { status: 200, body: '{"access_token":"canary' }],
+    ['an empty answer', { status: 200, body: {} }],
+    ['a list', { status: 200, body: [] }],
+    ['a token type that is not Bearer', { status: 200, body: { ...GRANT, token_type: 'mac' } }],
+    ['a redirect', { status: 302, body: '', headers: { location: 'https://evil.example/' } }],
+    ['a reset connection', 'reset'],
+    ['no answer', 'silence'],
+  ])('takes %s for an outage, and tells nobody what was sent or received', async (_title, next) => {
+    answer = next;
+    const asking = upstream().grantPassword(CREDENTIALS);
+    await expect(asking).rejects.toThrow(UpstreamUnavailable);
+    const error: unknown = await asking.catch((reason: unknown) => reason);
+    expect(inspect(error, { depth: 10, showHidden: true }).replaceAll('canary.test', '')).not.toMatch(
+      /canary-(password|client|refresh)|access_token/,
+    );
+  });
+
+  it('passes on when to come back, within reason', async () => {
+    answer = { status: 429, type: 'text/plain', body: '', headers: { 'retry-after': '17' } };
+    await expect(upstream().grantPassword(CREDENTIALS)).rejects.toMatchObject({ retryAfterSeconds: 17 });
+    answer = { status: 429, type: 'text/plain', body: '', headers: { 'retry-after': '99999' } };
+    await expect(upstream().grantPassword(CREDENTIALS)).rejects.toMatchObject({ retryAfterSeconds: 300 });
+  });
+
+  it.each<[string, Record<string, unknown>]>([
+    ['another issuer', { issuer: 'https://evil.example/' }],
+    ['a token endpoint elsewhere', { token_endpoint: 'https://evil.example/token' }],
+    ['keys elsewhere', { jwks_uri: 'https://evil.example/jwks' }],
+  ])('does not follow metadata that names %s', async (_title, changes) => {
+    Object.assign(discovery, changes);
+    await expect(upstream().grantPassword(CREDENTIALS)).rejects.toThrow(UpstreamUnavailable);
+    expect(seen).toEqual([]);
+  });
+
+  it('discovers again after a failure, and only then', async () => {
+    const one = upstream();
+    const good = discovery;
+    discovery = {};
+    await expect(one.grantPassword(CREDENTIALS)).rejects.toThrow(UpstreamUnavailable);
+    discovery = good;
+    expect(await one.grantPassword(CREDENTIALS)).toMatchObject({ granted: true });
+    discovery = {};
+    expect(await one.grantPassword(CREDENTIALS)).toMatchObject({ granted: true });
+  });
+
+  describe('userinfo', () => {
+    it('says who an opaque token is for', async () => {
+      answer = { status: 200, body: { sub: 'auth0|ada', email: 'ada@example.com' } };
+      expect(await upstream().userInfo('opaque-token-0001')).toEqual({
+        active: true,
+        subject: 'auth0|ada',
+        claims: { email: 'ada@example.com' },
+      });
+    });
+
+    it("takes Auth0's plain 401 for a refusal", async () => {
+      const challenge =
+        'Bearer realm="Users", error="invalid_token", error_description="The token has expired"';
+      answer = {
+        status: 401,
+        type: 'text/plain',
+        body: 'Unauthorized',
+        headers: { 'www-authenticate': challenge },
+      };
+      expect(await upstream().userInfo('opaque-token-0001')).toEqual({ active: false });
+    });
+
+    it.each<[string, Answer | 'reset']>([
+      ['a rate limit', { status: 429, type: 'text/plain', body: 'slow down' }],
+      ['an outage', { status: 500, body: {} }],
+      ['an answer without a subject', { status: 200, body: { email: 'x' } }],
+      ['HTML', { status: 200, type: 'text/html', body: '<html>' }],
+      ['a reset connection', 'reset'],
+    ])('takes %s for an outage, not for a refusal', async (_title, next) => {
+      answer = next;
+      await expect(upstream().userInfo('opaque-token-0001')).rejects.toThrow(UpstreamUnavailable);
+    });
+  });
+
+  it('revokes, and says so when it could not', async () => {
+    answer = { status: 200, type: 'text/plain', body: '' };
+    await upstream().revoke('canary-refresh');
+    expect(seen[0]!.form.get('token')).toBe('canary-refresh');
+    answer = { status: 503, type: 'text/html', body: '' };
+    await expect(upstream().revoke('canary-refresh')).rejects.toThrow(UpstreamUnavailable);
+  });
+});
