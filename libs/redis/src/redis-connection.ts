@@ -127,11 +127,14 @@ function newClient(url: string) {
   });
 }
 
-/** Rejects after a time; what it waited for is left to itself. */
+/** There was no answer within the time given. */
+export class Overrun extends Error {}
+
+/** Rejects with {@link Overrun} after a time; what it waited for is left to itself. */
 export async function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    timer = setTimeout(() => reject(new Overrun(`no answer within ${timeoutMs} ms`)), timeoutMs);
   });
   promise.catch(() => undefined);
   try {

@@ -1,6 +1,6 @@
 import type { CacheManagerStore } from 'cache-manager';
 import { redisInsStore } from 'cache-manager-redis-yet';
-import { RedisConnection, within, type RedisClient } from './redis-connection.js';
+import { Overrun, RedisConnection, within, type RedisClient } from './redis-connection.js';
 import { RedisSubscription } from './redis-subscription.js';
 import {
   SharedStore,
@@ -156,11 +156,10 @@ export class RedisStore extends SharedStore {
   ): Promise<T> {
     const { client } = this.connection;
     if (!client) throw new StoreUnavailable('Redis is away');
-    const startedAtMs = performance.now();
     try {
       return await within(timeoutMs, command(client));
     } catch (error) {
-      if (performance.now() - startedAtMs >= timeoutMs) onOverrun?.();
+      if (error instanceof Overrun) onOverrun?.();
       throw new StoreUnavailable('Redis gave no answer or refused', { cause: error });
     }
   }
