@@ -150,6 +150,23 @@ describe('the main job', () => {
       expect((await suite.venue('/venues', { token: current })).status).toBe(401);
     });
 
+    it('wins over a refresh at the same time', async () => {
+      for (let round = 0; round < 20; round += 1) {
+        const token = await suite.login(ada);
+        const refreshing = suite.gateway('/auth/refresh', { method: 'POST', token });
+        const [refreshed, ended] = await Promise.all([refreshing, suite.logout(token)]);
+        expect(ended.status).toBe(204);
+        expect([200, 401]).toContain(refreshed.status);
+        const survivors = [token, refreshed.body.access_token as string | undefined].filter(Boolean);
+        for (const survivor of survivors) {
+          expect((await suite.venue('/venues', { token: survivor })).status).toBe(401);
+          expect((await suite.gateway('/auth/refresh', { method: 'POST', token: survivor })).status).toBe(
+            401,
+          );
+        }
+      }
+    });
+
     it('also closes a token of ours that has no session here', async () => {
       const { access_token: token } = await suite.tokensFromIssuer({
         audience: 'https://api.venue.example/',

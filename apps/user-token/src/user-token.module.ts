@@ -61,8 +61,8 @@ export class UserTokenModule {
     const sessions = new StoreSessions(store, new SealedBox(config.sessionSecrets), {
       idleSeconds: config.sessionIdleSeconds,
       replayWindowSeconds: config.replayWindowSeconds,
-      // The holder makes one upstream request and one write.
-      lockMs: config.upstreamTimeoutMs + 2_000,
+      // The holder may have to discover, to ask, and to fetch keys, each within the deadline, and to write.
+      lockMs: 3 * config.upstreamTimeoutMs + 2_000,
     });
     const refreshing = { waitMs: config.upstreamTimeoutMs, replayWindowSeconds: config.replayWindowSeconds };
     return {
@@ -99,7 +99,8 @@ export class UserTokenModule {
         {
           provide: LogOut,
           inject: [Denials],
-          useFactory: (denials: Denials) => new LogOut(authorizationServer, tokenCheck, denials, sessions),
+          useFactory: (denials: Denials) =>
+            new LogOut(authorizationServer, tokenCheck, denials, sessions, refreshing),
         },
         { provide: APP_PIPE, useValue: new PayloadPipe() },
         { provide: APP_FILTER, useValue: new FailureFilter(logger) },

@@ -1,13 +1,12 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { isCanonicalToken, type GrantedToken, type GrantResult } from '@app/user-token-client';
 import { AuthorizationServer, UpstreamUnavailable, type UpstreamGrant } from './authorization-server.js';
 import { Denials, type DeniedToken } from './denials.js';
+import { whileHolding } from './session-lock.js';
 import { Sessions, type Session, type SessionState } from './sessions.js';
 import { TokenCheck } from './token-check.js';
 import { tokenId } from './token-id.js';
 
 const REFUSED: GrantResult = { granted: false, error: 'invalid_grant' };
-const POLL_MS = 25;
 
 interface Replacement {
   readonly token: GrantedToken;
@@ -33,26 +32,20 @@ export class RefreshSession {
   /** @throws {UpstreamUnavailable | StoreUnavailable | DenialsUnknown} and then the old token still refreshes */
   async execute(accessToken: string): Promise<GrantResult> {
     if (!isCanonicalToken(accessToken)) return REFUSED;
-    const deadline = performance.now() + this.options.waitMs;
-    while (performance.now() < deadline) {
-      const state = await this.sessions.find(accessToken);
-      if (!state) return REFUSED;
-      if (state.kind === 'refreshed') return this.replay(accessToken, state);
-      const release = await this.sessions.lock(accessToken);
-      if (!release) {
-        await delay(POLL_MS);
-        continue;
-      }
-      try {
-        return await this.refreshLocked(accessToken);
-      } finally {
-        await release();
-      }
-    }
-    throw new UpstreamUnavailable('another refresh of this session is taking too long', 1);
+    const meanwhile = () => this.answeredAlready(accessToken);
+    return whileHolding(this.sessions, accessToken, { waitMs: this.options.waitMs, meanwhile }, () =>
+      this.refreshHeld(accessToken),
+    );
   }
 
-  private async refreshLocked(accessToken: string): Promise<GrantResult> {
+  /** The end of a session that is gone, or the answer that was given to somebody else; undefined while it is to be made. */
+  private async answeredAlready(accessToken: string): Promise<GrantResult | undefined> {
+    const state = await this.sessions.find(accessToken);
+    if (!state) return REFUSED;
+    return state.kind === 'refreshed' ? this.replay(accessToken, state) : undefined;
+  }
+
+  private async refreshHeld(accessToken: string): Promise<GrantResult> {
     const state = await this.sessions.find(accessToken);
     if (!state) return REFUSED;
     if (state.kind === 'refreshed') return await this.replay(accessToken, state);
