@@ -1,0 +1,82 @@
+import fc from 'fast-check';
+import { claimedSubject, readBearerCredentials, tokenKey } from './bearer-credentials.js';
+
+const read = (...authorization: string[]) =>
+  readBearerCredentials({
+    rawHeaders: authorization.flatMap((value) => ['Authorization', value]),
+    headers: {},
+  });
+
+describe('readBearerCredentials', () => {
+  it('never yields anything but one token of the grammar, whatever the header holds', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.string().map((text) => `Bearer ${text}`),
+        ),
+        (header) => {
+          const credentials = read(header);
+          if (credentials.kind === 'token') {
+            expect(header).toMatch(/^Bearer +[A-Za-z0-9\-._~+/]+=*$/i);
+            expect(header.endsWith(credentials.token)).toBe(true);
+          }
+        },
+      ),
+      { numRuns: 5_000 },
+    );
+  });
+
+  it('yields no token when there are two headers, in whatever case their names are', () => {
+    const rawHeaders = [
+      'authorization',
+      'Bearer token-0123456789abcdef',
+      'AUTHORIZATION',
+      'Bearer token-0123456789abcdef',
+    ];
+    expect(readBearerCredentials({ rawHeaders, headers: {} }).kind).toBe('invalid_request');
+  });
+
+  it.each(['refresh:v1:x', 'session:v1:abc', '*', '__proto__', 'tok:v1:abc', '\r\nGET x', '삃'])(
+    'yields no token for %p',
+    (token) => {
+      expect(read(`Bearer ${token}`).kind).not.toBe('token');
+    },
+  );
+});
+
+describe('tokenKey', () => {
+  it('is of one form and differs for different tokens', () => {
+    fc.assert(
+      fc.property(fc.string({ maxLength: 200 }), fc.string({ maxLength: 200 }), (one, other) => {
+        expect(tokenKey(one)).toMatch(/^tok:v1:[A-Za-z0-9_-]{43}$/);
+        expect(tokenKey(one) === tokenKey(other)).toBe(one === other);
+      }),
+      { numRuns: 20_000 },
+    );
+  });
+});
+
+describe('claimedSubject', () => {
+  it('never throws, and is a string where it is anything', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.json().map(asJwt)), (token) => {
+        expect(['string', 'undefined']).toContain(typeof claimedSubject(token));
+      }),
+    );
+  });
+
+  it.each([
+    ['a JWT', asJwt('{"sub":"auth0|ada"}'), 'auth0|ada'],
+    ['a JWT without one', asJwt('{}'), undefined],
+    ['a JWT of null', asJwt('null'), undefined],
+    ['a subject that is a number', asJwt('{"sub":1}'), undefined],
+    ['an opaque token', 'opaque-token-0123456789', undefined],
+  ])('of %s', (_title, token, subject) => {
+    expect(claimedSubject(token)).toBe(subject);
+  });
+});
+
+function asJwt(claims: string): string {
+  return `e30.${Buffer.from(claims).toString('base64url')}.c2ln`;
+}
