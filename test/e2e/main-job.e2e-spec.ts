@@ -183,6 +183,42 @@ describe('the main job', () => {
     });
   });
 
+  describe('log-out everywhere', () => {
+    const logoutAll = (token: string) => suite.gateway('/auth/logout-all', { method: 'POST', token });
+
+    it("ends all sessions of the user, and nobody else's", async () => {
+      const [one, other, somebodyElse] = [
+        await suite.login(ada),
+        await suite.login(ada),
+        await suite.login(grace),
+      ];
+      const refreshed = await suite.refresh(other);
+      for (const token of [one, refreshed, somebodyElse]) {
+        expect((await suite.venue('/venues', { token })).status).toBe(200);
+      }
+      expect((await logoutAll(one)).status).toBe(204);
+      for (const token of [one, other, refreshed]) {
+        expect((await suite.venue('/venues', { token })).status).toBe(401);
+        expect((await suite.gateway('/auth/refresh', { method: 'POST', token })).status).toBe(401);
+      }
+      expect((await suite.venue('/venues', { token: somebodyElse })).status).toBe(200);
+    });
+
+    it('lets the user log in again at once, even within the same second', async () => {
+      expect((await logoutAll(await suite.login(grace))).status).toBe(204);
+      const token = await suite.login(grace);
+      expect((await suite.venue('/venues', { token })).status).toBe(200);
+      expect((await suite.venue('/venues', { token: await suite.refresh(token) })).status).toBe(200);
+    });
+
+    it('needs a token that still has access', async () => {
+      const [one, other] = [await suite.login(grace), await suite.login(grace)];
+      await suite.logout(one);
+      expect((await logoutAll(one)).status).toBe(401);
+      expect((await suite.venue('/venues', { token: other })).status).toBe(200);
+    });
+  });
+
   describe('venues', () => {
     it('can be added, changed and removed with the permission write:venues', async () => {
       const token = await suite.login(ada);

@@ -15,6 +15,7 @@ import { Denials } from './core/denials.js';
 import { LogIn } from './core/log-in.js';
 import { LogOut } from './core/log-out.js';
 import { RefreshSession } from './core/refresh-session.js';
+import { RevokeSubject } from './core/revoke-subject.js';
 import { Sessions } from './core/sessions.js';
 import { TokenCheck } from './core/token-check.js';
 import { VerifyToken } from './core/verify-token.js';
@@ -26,6 +27,8 @@ import { TokenController } from './edge/token.controller.js';
 
 /** Denials kept in the process; about 200 bytes each. */
 const MAX_LOCAL_DENIALS = 100_000;
+/** Auth0's upper bound for an API's token lifetime: 30 days. */
+const MAX_TOKEN_LIFETIME_SECONDS = 2_592_000;
 
 export interface UserTokenDependencies {
   readonly store: SharedStore;
@@ -77,7 +80,11 @@ export class UserTokenModule {
           useFactory: () =>
             new StoreDenials(
               store,
-              { whenUnknown: config.denialsUnknown, maxLocal: MAX_LOCAL_DENIALS },
+              {
+                whenUnknown: config.denialsUnknown,
+                maxLocal: MAX_LOCAL_DENIALS,
+                subjectDenialSeconds: Math.max(MAX_TOKEN_LIFETIME_SECONDS, config.sessionIdleSeconds),
+              },
               logger,
             ),
         },
@@ -88,7 +95,9 @@ export class UserTokenModule {
         },
         {
           provide: LogIn,
-          useFactory: () => new LogIn(authorizationServer, tokenCheck, sessions, logger),
+          inject: [Denials],
+          useFactory: (denials: Denials) =>
+            new LogIn(authorizationServer, tokenCheck, denials, sessions, logger),
         },
         {
           provide: RefreshSession,
@@ -101,6 +110,11 @@ export class UserTokenModule {
           inject: [Denials],
           useFactory: (denials: Denials) =>
             new LogOut(authorizationServer, tokenCheck, denials, sessions, refreshing),
+        },
+        {
+          provide: RevokeSubject,
+          inject: [Denials, LogOut],
+          useFactory: (denials: Denials, logOut: LogOut) => new RevokeSubject(tokenCheck, denials, logOut),
         },
         { provide: APP_PIPE, useValue: new PayloadPipe() },
         { provide: APP_FILTER, useValue: new FailureFilter(logger) },

@@ -8,6 +8,8 @@ export const patterns = {
   login: 'session.login',
   refresh: 'session.refresh',
   logout: 'session.logout',
+  logoutAll: 'session.logoutAll',
+  revokeSubject: 'subject.revoke',
 } as const;
 
 const requestId = z.string().max(64).optional();
@@ -26,6 +28,12 @@ export const loginRequestSchema = z.strictObject({
 });
 
 export const sessionRequestSchema = z.strictObject({ requestId, accessToken });
+
+export const revokeSubjectRequestSchema = z.strictObject({
+  requestId,
+  /** `sub` of the user whose access ends, e.g. `auth0|ada`. */
+  subject: z.string().min(1).max(256),
+});
 
 /**
  * Why a token was refused. `revoked`: logged out or denied. `expired` and `not_yet_valid`: `exp` and `nbf`.
@@ -84,6 +92,8 @@ export const logoutResultSchema = z.discriminatedUnion('ended', [
   z.strictObject({ ended: z.literal(false), reason: inactiveReasonSchema }),
 ]);
 
+export const revokedSchema = z.strictObject({ revoked: z.literal(true) });
+
 /** What user-token sends as an RPC error: no verdict was reached. */
 export const failureSchema = z.object({
   code: z.enum([
@@ -102,6 +112,7 @@ export type VerifyRequest = z.infer<typeof verifyRequestSchema>;
 export type LoginRequest = z.infer<typeof loginRequestSchema>;
 export type SessionRequest = z.infer<typeof sessionRequestSchema>;
 export type InactiveReason = z.infer<typeof inactiveReasonSchema>;
+export type RevokeSubjectRequest = z.infer<typeof revokeSubjectRequestSchema>;
 export type Verdict = z.infer<typeof verdictSchema>;
 export type GrantedToken = z.infer<typeof grantedTokenSchema>;
 export type GrantRefusal = z.infer<typeof grantRefusalSchema>;

@@ -4,10 +4,12 @@ import {
   grantResultSchema,
   logoutResultSchema,
   patterns,
+  revokedSchema,
   verdictSchema,
   type GrantResult,
   type LoginRequest,
   type LogoutResult,
+  type RevokeSubjectRequest,
   type SessionRequest,
   type Verdict,
   type VerifyRequest,
@@ -81,6 +83,23 @@ export class UserTokenClient {
   /** Ends the session of this token: refused everywhere from now on, refresh token revoked upstream. */
   logout(request: SessionRequest): Promise<LogoutResult> {
     return this.call(patterns.logout, request, logoutResultSchema, {
+      timeoutMs: this.sessionTimeoutMs,
+      repeatable: true,
+    });
+  }
+
+  /** Ends every session of the user whom this token speaks for, and every access token issued to him so far. */
+  logoutAll(request: SessionRequest): Promise<LogoutResult> {
+    return this.call(patterns.logoutAll, request, logoutResultSchema, {
+      timeoutMs: this.sessionTimeoutMs,
+      // Said again by a token that it has revoked, it would be refused.
+      repeatable: false,
+    });
+  }
+
+  /** The same for a user named by his subject: for blocking, deleting, a changed password. */
+  async revokeSubject(request: RevokeSubjectRequest): Promise<void> {
+    await this.call(patterns.revokeSubject, request, revokedSchema, {
       timeoutMs: this.sessionTimeoutMs,
       repeatable: true,
     });

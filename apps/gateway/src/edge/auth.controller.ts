@@ -1,6 +1,6 @@
 import { Body, Controller, Get, Header, HttpCode, Ip, Post, Req } from '@nestjs/common';
 import { bearerChallenge, CurrentUser, INVALID_TOKEN_DESCRIPTION, Public, type Principal } from '@app/auth';
-import { UserTokenClient } from '@app/user-token-client';
+import { UserTokenClient, type LogoutResult } from '@app/user-token-client';
 import { loginSchema, type LoginBody } from './auth.schemas.js';
 import { OAuthError } from './oauth-error.js';
 import { PresentedToken, REALM } from './presented-token.decorator.js';
@@ -57,11 +57,18 @@ export class AuthController {
     @Req() { id: requestId }: IdentifiedRequest,
   ): Promise<void> {
     const result = await this.userToken.logout({ requestId, accessToken });
-    if (result.ended) return;
-    const refusal = { error: 'invalid_token', description: INVALID_TOKEN_DESCRIPTION } as const;
-    throw new OAuthError(401, refusal.error, refusal.description, {
-      challenge: bearerChallenge({ realm: REALM, ...refusal }),
-    });
+    assertEnded(result);
+  }
+
+  /** Ends all sessions of the user, on every device. */
+  @Public()
+  @Post('logout-all')
+  @HttpCode(204)
+  async logoutAll(
+    @PresentedToken() accessToken: string,
+    @Req() { id: requestId }: IdentifiedRequest,
+  ): Promise<void> {
+    assertEnded(await this.userToken.logoutAll({ requestId, accessToken }));
   }
 
   /** Who the access token speaks for. */
@@ -77,4 +84,12 @@ export class AuthController {
       exp: expiresAtSeconds,
     };
   }
+}
+
+function assertEnded(result: LogoutResult): void {
+  if (result.ended) return;
+  const refusal = { error: 'invalid_token', description: INVALID_TOKEN_DESCRIPTION } as const;
+  throw new OAuthError(401, refusal.error, refusal.description, {
+    challenge: bearerChallenge({ realm: REALM, ...refusal }),
+  });
 }

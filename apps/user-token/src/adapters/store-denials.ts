@@ -3,22 +3,42 @@ import type { SharedStore, Subscription, Write } from '@app/redis';
 import { StoreUnavailable } from '@app/redis';
 import { EPOCH_CHANNEL, epochKey, subjectKey } from '@app/user-token-client';
 import { z } from 'zod';
-import { Denials, DenialsUnknown, type DeniedToken, type DenialStatus } from '../core/denials.js';
+import {
+  Denials,
+  DenialsUnknown,
+  type DeniedToken,
+  type DenialStatus,
+  type TokenFacts,
+} from '../core/denials.js';
 import type { Log } from '../core/log.js';
 
 export interface StoreDenialsOptions {
   /** What to do while Redis is away and this process has never seen its denials: answer 503, or let tokens pass. */
   readonly whenUnknown: 'refuse' | 'accept';
+  /** How long a subject's denial is kept: as long as any token or session of before could last. */
+  readonly subjectDenialSeconds: number;
   /** How many denials are kept in this process. Beyond it the copy is incomplete and counts as unknown. */
   readonly maxLocal: number;
 }
 
-/** A denial as it is stored and announced: what it denies, and for whom. */
-const denialSchema = z.object({ tokenId: z.string(), subjectKey: z.string(), expiresAtSeconds: z.number() });
+/** A denial as it is stored and announced. */
+const denialSchema = z.union([
+  /** One token, until it would have expired. */
+  z.object({ subjectKey: z.string(), tokenId: z.string(), expiresAtSeconds: z.number() }),
+  /** Every token of a subject that was issued up to and including this second. */
+  z.object({ subjectKey: z.string(), issuedUntilSeconds: z.number(), expiresAtSeconds: z.number() }),
+]);
 type Denial = z.infer<typeof denialSchema>;
 const announcementSchema = z.object({ denials: z.array(denialSchema) });
 
+/** What cannot be read was written by something newer, and denies to be safe. */
+const UNREADABLE: Denial = { subjectKey: '', tokenId: '', expiresAtSeconds: 0 };
+
 const PREFIX = 'deny:v1:';
+const tokenKey = (tokenId: string) => `${PREFIX}token:${tokenId}`;
+const wholeSubjectKey = (key: string) => `${PREFIX}subject:${key}`;
+const keyOf = (denial: Denial) =>
+  'tokenId' in denial ? tokenKey(denial.tokenId) : wholeSubjectKey(denial.subjectKey);
 
 /**
  * Denials in the shared store, with a copy in this process.
@@ -47,11 +67,17 @@ export class StoreDenials extends Denials {
     });
   }
 
-  override async status(subject: string, tokenId: string): Promise<DenialStatus> {
-    if (this.isDeniedLocally(tokenId)) return { denied: true, epoch: null };
+  override async status({ subject, tokenId, issuedAtSeconds }: TokenFacts): Promise<DenialStatus> {
+    const keys = [tokenKey(tokenId), wholeSubjectKey(subjectKey(subject))] as const;
+    const applies = (denial: Denial | undefined) =>
+      denial !== undefined && ('tokenId' in denial || issuedAtSeconds <= denial.issuedUntilSeconds);
+    if (keys.some((key) => applies(this.local.get(key)))) return { denied: true, epoch: null };
     try {
-      const [epoch, denial] = await this.store.getMany([epochKey(subject), PREFIX + tokenId]);
-      return { denied: denial != null, epoch: epoch ?? '' };
+      const [epoch, ...stored] = await this.store.getMany([epochKey(subject), ...keys]);
+      const denied = stored.some(
+        (value) => value != null && applies(parse(value, denialSchema) ?? UNREADABLE),
+      );
+      return { denied, epoch: epoch ?? '' };
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error;
       if (this.complete || this.options.whenUnknown === 'accept') return { denied: false, epoch: null };
@@ -59,10 +85,17 @@ export class StoreDenials extends Denials {
     }
   }
 
-  override async deny(subject: string, tokens: readonly DeniedToken[]): Promise<void> {
-    const denials = tokens.map((token): Denial => ({ ...token, subjectKey: subjectKey(subject) }));
-    await this.store.writeAll(writesOf(denials, epochKey(subject)));
-    for (const denial of denials) this.remember(denial);
+  override deny(subject: string, tokens: readonly DeniedToken[]): Promise<void> {
+    return this.write(
+      subject,
+      tokens.map((token) => ({ ...token, subjectKey: subjectKey(subject) })),
+    );
+  }
+
+  override denySubject(subject: string): Promise<void> {
+    const issuedUntilSeconds = Math.floor(Date.now() / 1000);
+    const expiresAtSeconds = issuedUntilSeconds + this.options.subjectDenialSeconds;
+    return this.write(subject, [{ subjectKey: subjectKey(subject), issuedUntilSeconds, expiresAtSeconds }]);
   }
 
   /** Nest's shutdown hook. */
@@ -71,18 +104,23 @@ export class StoreDenials extends Denials {
     await this.subscription.close();
   }
 
+  private async write(subject: string, denials: readonly Denial[]): Promise<void> {
+    await this.store.writeAll(writesOf(denials, epochKey(subject)));
+    for (const denial of denials) this.remember(denial);
+  }
+
   /** Brings store and copy to the union of both. */
   private async merge(): Promise<void> {
     this.forgetExpired();
     const stored = new Set<string>();
-    for await (const { value } of this.store.scan(PREFIX)) {
+    for await (const { key, value } of this.store.scan(PREFIX)) {
       const denial = parse(value, denialSchema);
       if (!denial) continue;
-      stored.add(denial.tokenId);
+      stored.add(key);
       this.remember(denial);
     }
     for (const denial of this.local.values()) {
-      if (!stored.has(denial.tokenId)) {
+      if (!stored.has(keyOf(denial))) {
         await this.store.writeAll(writesOf([denial], `epoch:v1:${denial.subjectKey}`));
       }
     }
@@ -101,17 +139,19 @@ export class StoreDenials extends Denials {
       this.complete = false;
       return;
     }
-    this.local.set(denial.tokenId, denial);
-  }
-
-  private isDeniedLocally(tokenId: string): boolean {
-    return this.local.has(tokenId);
+    const key = keyOf(denial);
+    const known = this.local.get(key);
+    // A message that is late, or an older copy in the store, must not take back what is known.
+    if (known && 'issuedUntilSeconds' in known && 'issuedUntilSeconds' in denial) {
+      if (known.issuedUntilSeconds >= denial.issuedUntilSeconds) return;
+    }
+    this.local.set(key, denial);
   }
 
   private forgetExpired(): void {
     const nowSeconds = Date.now() / 1000;
-    for (const { tokenId, expiresAtSeconds } of this.local.values()) {
-      if (expiresAtSeconds <= nowSeconds) this.local.delete(tokenId);
+    for (const [key, { expiresAtSeconds }] of this.local) {
+      if (expiresAtSeconds <= nowSeconds) this.local.delete(key);
     }
   }
 }
@@ -130,7 +170,7 @@ function writesOf(denials: readonly Denial[], key: string): Write[] {
   return [
     ...inForce.map((denial): Write => {
       const ttlMs = Math.ceil(denial.expiresAtSeconds * 1000 - nowMs);
-      return { op: 'set', key: PREFIX + denial.tokenId, value: JSON.stringify(denial), ttlMs };
+      return { op: 'set', key: keyOf(denial), value: JSON.stringify(denial), ttlMs };
     }),
     { op: 'set', key, value: epoch, ttlMs: EPOCH_TTL_MS },
     {

@@ -1,7 +1,13 @@
 import { hash, randomUUID } from 'node:crypto';
 import type { SharedStore } from '@app/redis';
 import type { GrantedToken } from '@app/user-token-client';
-import { Sessions, type Release, type Session, type SessionState } from '../core/sessions.js';
+import {
+  Sessions,
+  type Predecessor,
+  type Release,
+  type Session,
+  type SessionState,
+} from '../core/sessions.js';
 import type { SealedBox } from './sealed-box.js';
 
 export interface StoreSessionsOptions {
@@ -36,7 +42,8 @@ export class StoreSessions extends Sessions {
     });
   }
 
-  override async replace(oldAccessToken: string, token: GrantedToken, session: Session): Promise<void> {
+  override async replace(old: Predecessor, token: GrantedToken, session: Session): Promise<void> {
+    const { accessToken: oldAccessToken, issuedAtSeconds } = old;
     const { subject, expiresAtSeconds } = session;
     await this.store.writeAll([
       {
@@ -48,7 +55,13 @@ export class StoreSessions extends Sessions {
       {
         op: 'set',
         key: placeOf(oldAccessToken),
-        value: this.seal(oldAccessToken, { kind: 'refreshed', subject, token, expiresAtSeconds }),
+        value: this.seal(oldAccessToken, {
+          kind: 'refreshed',
+          subject,
+          issuedAtSeconds,
+          token,
+          expiresAtSeconds,
+        }),
         ttlMs: this.options.replayWindowSeconds * 1000,
       },
     ]);

@@ -12,6 +12,14 @@ export interface DenialStatus {
   readonly epoch: string | null;
 }
 
+/** What a denial is looked up by. */
+export interface TokenFacts {
+  readonly subject: string;
+  readonly tokenId: string;
+  /** `iat` of the token. */
+  readonly issuedAtSeconds: number;
+}
+
 /** Neither the store nor a complete local copy could tell whether a token was denied. */
 export class DenialsUnknown extends Error {
   constructor(options?: { cause?: unknown }) {
@@ -23,7 +31,7 @@ export class DenialsUnknown extends Error {
 /** What was revoked: the only place that knows. */
 export abstract class Denials {
   /** @throws {DenialsUnknown} */
-  abstract status(subject: string, tokenId: string): Promise<DenialStatus>;
+  abstract status(token: TokenFacts): Promise<DenialStatus>;
 
   /**
    * Denies tokens of a subject, sets a new epoch and announces it: all of it or nothing.
@@ -31,4 +39,11 @@ export abstract class Denials {
    * @throws {StoreUnavailable} when the denial could not be written, and then nothing has changed
    */
   abstract deny(subject: string, tokens: readonly DeniedToken[]): Promise<void>;
+
+  /**
+   * Denies every token that was issued to a subject until now, the current second included.
+   *
+   * @throws {StoreUnavailable} when the denial could not be written, and then nothing has changed
+   */
+  abstract denySubject(subject: string): Promise<void>;
 }

@@ -1,4 +1,9 @@
-import { isCanonicalToken, type GrantedToken, type GrantResult } from '@app/user-token-client';
+import {
+  isCanonicalToken,
+  type GrantedToken,
+  type GrantResult,
+  type Principal,
+} from '@app/user-token-client';
 import { AuthorizationServer, UpstreamUnavailable, type UpstreamGrant } from './authorization-server.js';
 import { Denials, type DeniedToken } from './denials.js';
 import { whileHolding } from './session-lock.js';
@@ -50,8 +55,7 @@ export class RefreshSession {
     if (!state) return REFUSED;
     if (state.kind === 'refreshed') return await this.replay(accessToken, state);
     const { session } = state;
-    const { denied } = await this.denials.status(session.subject, tokenId(accessToken));
-    if (denied || session.refreshToken === undefined) return REFUSED;
+    if (session.refreshToken === undefined || (await this.isDenied(accessToken, session))) return REFUSED;
 
     const pending = this.unstored.get(tokenId(accessToken));
     const replacement = pending ?? (await this.askUpstream(accessToken, session, session.refreshToken));
@@ -59,19 +63,35 @@ export class RefreshSession {
       if (replacement.error === 'invalid_grant') await this.sessions.end(accessToken);
       return replacement;
     }
-    await this.store(accessToken, replacement);
+    if (await this.isDenied(accessToken, session)) return this.takeBack(replacement);
+    await this.store(accessToken, session, replacement);
     return { granted: true, token: replacement.token };
   }
 
   /** The answer that was given before; a session that was logged out since has taken it back. */
   private async replay(
     accessToken: string,
-    { subject, token, expiresAtSeconds }: Extract<SessionState, { kind: 'refreshed' }>,
+    { subject, issuedAtSeconds, token, expiresAtSeconds }: Extract<SessionState, { kind: 'refreshed' }>,
   ): Promise<GrantResult> {
-    const { denied } = await this.denials.status(subject, tokenId(accessToken));
-    if (denied) return REFUSED;
+    if (await this.isDenied(accessToken, { subject, issuedAtSeconds })) return REFUSED;
     const expiresInSeconds = Math.max(0, Math.floor(expiresAtSeconds - Date.now() / 1000));
     return { granted: true, token: { ...token, expiresInSeconds } };
+  }
+
+  private async isDenied(
+    accessToken: string,
+    { subject, issuedAtSeconds }: Pick<Session, 'subject' | 'issuedAtSeconds'>,
+  ): Promise<boolean> {
+    const { denied } = await this.denials.status({ subject, tokenId: tokenId(accessToken), issuedAtSeconds });
+    return denied;
+  }
+
+  /** The session was revoked while upstream was asked: what it gave is closed before anybody has it. */
+  private async takeBack({ token, session }: Replacement): Promise<GrantResult> {
+    const { subject, expiresAtSeconds, refreshToken } = session;
+    await this.denials.deny(subject, [{ tokenId: tokenId(token.accessToken), expiresAtSeconds }]);
+    if (refreshToken !== undefined) await this.authorizationServer.revoke(refreshToken);
+    return REFUSED;
   }
 
   private async askUpstream(accessToken: string, session: Session, refreshToken: string) {
@@ -84,13 +104,17 @@ export class RefreshSession {
     if (checked.principal.subject !== session.subject) {
       throw new UpstreamUnavailable('the refreshed access token is for another subject');
     }
-    return asReplacement(accessToken, session, grant, checked.principal.expiresAtSeconds);
+    return asReplacement(accessToken, session, grant, checked.principal);
   }
 
-  private async store(accessToken: string, replacement: Replacement): Promise<void> {
+  private async store(
+    accessToken: string,
+    { issuedAtSeconds }: Session,
+    replacement: Replacement,
+  ): Promise<void> {
     const id = tokenId(accessToken);
     try {
-      await this.sessions.replace(accessToken, replacement.token, replacement.session);
+      await this.sessions.replace({ accessToken, issuedAtSeconds }, replacement.token, replacement.session);
       this.unstored.delete(id);
     } catch (error) {
       this.unstored.set(id, replacement);
@@ -104,7 +128,7 @@ function asReplacement(
   oldAccessToken: string,
   session: Session,
   grant: UpstreamGrant,
-  expiresAtSeconds: number,
+  { issuedAtSeconds, expiresAtSeconds }: Principal,
 ): Replacement {
   const nowSeconds = Date.now() / 1000;
   const old: DeniedToken = { tokenId: tokenId(oldAccessToken), expiresAtSeconds: session.expiresAtSeconds };
@@ -117,6 +141,7 @@ function asReplacement(
     session: {
       ...session,
       scope: grant.scope || session.scope,
+      issuedAtSeconds,
       expiresAtSeconds,
       refreshToken: grant.refreshToken ?? session.refreshToken,
       predecessors: [...session.predecessors, old].filter((token) => token.expiresAtSeconds > nowSeconds),

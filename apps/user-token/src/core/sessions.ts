@@ -6,6 +6,8 @@ export interface Session {
   readonly subject: string;
   readonly scope: string;
   readonly startedAtSeconds: number;
+  /** `iat` of the access token that this session stands under. */
+  readonly issuedAtSeconds: number;
   /** Expiry of the access token that this session stands under. */
   readonly expiresAtSeconds: number;
   /** Upstream refresh token; absent where the authorization server gave none. */
@@ -20,9 +22,17 @@ export type SessionState =
   | {
       readonly kind: 'refreshed';
       readonly subject: string;
+      /** `iat` of the access token that was replaced. */
+      readonly issuedAtSeconds: number;
       readonly token: GrantedToken;
       readonly expiresAtSeconds: number;
     };
+
+/** The access token that a refresh replaces. */
+export interface Predecessor {
+  readonly accessToken: string;
+  readonly issuedAtSeconds: number;
+}
 
 /** Ends the exclusive right to refresh. */
 export type Release = () => Promise<void>;
@@ -35,7 +45,7 @@ export abstract class Sessions {
   abstract find(accessToken: string): Promise<SessionState | undefined>;
   abstract start(accessToken: string, session: Session): Promise<void>;
   /** Moves a session under its new access token and leaves the answer for those who still present the old one. */
-  abstract replace(oldAccessToken: string, token: GrantedToken, session: Session): Promise<void>;
+  abstract replace(old: Predecessor, token: GrantedToken, session: Session): Promise<void>;
   abstract end(accessToken: string): Promise<void>;
   /** The exclusive right to refresh this session, or undefined while somebody else has it. */
   abstract lock(accessToken: string): Promise<Release | undefined>;

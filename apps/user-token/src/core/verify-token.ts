@@ -19,7 +19,8 @@ export class VerifyToken {
     const checked = await this.check(accessToken);
     if (!checked.active) return checked;
     // Read by every caller for himself, after the shared check: a denial written in between is seen.
-    const { denied, epoch } = await this.denials.status(checked.principal.subject, id);
+    const { subject, issuedAtSeconds } = checked.principal;
+    const { denied, epoch } = await this.denials.status({ subject, tokenId: id, issuedAtSeconds });
     if (denied) return { active: false, reason: 'revoked' };
     return { active: true, principal: checked.principal, epoch };
   }

@@ -3,15 +3,18 @@ import { MessagePattern, Payload } from '@nestjs/microservices';
 import {
   loginRequestSchema,
   patterns,
+  revokeSubjectRequestSchema,
   sessionRequestSchema,
   type GrantResult,
   type LoginRequest,
   type LogoutResult,
+  type RevokeSubjectRequest,
   type SessionRequest,
 } from '@app/user-token-client';
 import { LogIn } from '../core/log-in.js';
 import { LogOut } from '../core/log-out.js';
 import { RefreshSession } from '../core/refresh-session.js';
+import { RevokeSubject } from '../core/revoke-subject.js';
 
 @Controller()
 export class SessionController {
@@ -19,6 +22,7 @@ export class SessionController {
     private readonly logIn: LogIn,
     private readonly refreshSession: RefreshSession,
     private readonly logOut: LogOut,
+    private readonly revokeSubject: RevokeSubject,
   ) {}
 
   @MessagePattern(patterns.login)
@@ -34,5 +38,20 @@ export class SessionController {
   @MessagePattern(patterns.logout)
   logout(@Payload({ schema: sessionRequestSchema }) { accessToken }: SessionRequest): Promise<LogoutResult> {
     return this.logOut.execute(accessToken);
+  }
+
+  @MessagePattern(patterns.logoutAll)
+  logoutAll(
+    @Payload({ schema: sessionRequestSchema }) { accessToken }: SessionRequest,
+  ): Promise<LogoutResult> {
+    return this.revokeSubject.executeFor(accessToken);
+  }
+
+  @MessagePattern(patterns.revokeSubject)
+  async revoke(
+    @Payload({ schema: revokeSubjectRequestSchema }) { subject }: RevokeSubjectRequest,
+  ): Promise<{ revoked: true }> {
+    await this.revokeSubject.execute(subject);
+    return { revoked: true };
   }
 }

@@ -1,0 +1,332 @@
+/** What a seed file can turn on, and what a request can try: over real HTTP, with a seed of its own. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createLogger } from '@app/ops';
+import { decodeJwt, decodeProtectedHeader } from 'jose';
+import { hashPassword } from './core/password-hash.js';
+import { CredentialCheck, readIdentityConfig, startIdentity, UserDirectory, type User } from './index.js';
+import type { IdentityEnvironment, RunningIdentity } from './index.js';
+
+const PASSWORD = 'café au lait +&= %41 ';
+const APP = { client_id: 'app', client_secret: 'a-client-secret-1' };
+const API = 'https://api.example/';
+
+const seed = (passwordHash: string) => `
+default_directory: Users
+connections: [{ name: Users }]
+apis:
+  - { identifier: '${API}', name: api, scopes: [read], allow_offline_access: true, token_dialect: rfc9068_profile }
+  - { identifier: 'https://online.example/', name: online, scopes: [read] }
+clients:
+  - client_id: app
+    client_secret: a-client-secret-1
+    grant_types: [password, refresh_token]
+    refresh_token_leeway_seconds: 2
+  - client_id: proxy
+    client_secret: a-client-secret-2
+    grant_types: [password]
+    is_token_endpoint_ip_header_trusted: true
+  - client_id: machine
+    client_secret: a-client-secret-3
+    grant_types: [client_credentials]
+users:
+  - user_id: auth0|ada
+    email: Ada@example.com
+    password: ${passwordHash}
+    permissions: { '${API}': [read], 'https://online.example/': [read] }
+`;
+
+describe('identity with a seed of its own', () => {
+  let folder: string;
+  let seedPath: string;
+  let identity: RunningIdentity;
+  const lines: string[] = [];
+
+  const start = (environment?: Partial<IdentityEnvironment>) =>
+    startIdentity(
+      readIdentityConfig({ ENVIRONMENT: 'local', PORT: '0', OPS_PORT: '0', IDENTITY_SEED: seedPath }),
+      {
+        logger: createLogger({
+          service: 'identity',
+          environment: 'local',
+          level: 'trace',
+          destination: { write: (line) => void lines.push(line) },
+        }),
+        ...environment,
+      },
+    );
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'identity-'));
+    seedPath = join(folder, 'seed.yaml');
+    await writeFile(seedPath, seed(await hashPassword(PASSWORD)));
+    identity = await start();
+  });
+
+  afterAll(async () => {
+    await identity.stop();
+    await rm(folder, { recursive: true });
+  });
+
+  const token = async (parameters: Record<string, string>, headers = {}, to = identity) => {
+    const body = new URLSearchParams({ ...APP, ...parameters });
+    const response = await fetch(`${to.issuer}oauth/token`, { method: 'POST', headers, body });
+    return { status: response.status, body: (await response.json()) as any };
+  };
+  const login = (parameters: Record<string, string> = {}, headers = {}, to = identity) =>
+    token(
+      { grant_type: 'password', username: 'ada@example.com', password: PASSWORD, ...parameters },
+      headers,
+      to,
+    );
+  const refresh = (refreshToken: string) =>
+    token({ grant_type: 'refresh_token', refresh_token: refreshToken });
+  const userinfo = async (authorization: string, method = 'GET') => {
+    const response = await fetch(`${identity.issuer}userinfo`, { method, headers: { authorization } });
+    return { status: response.status, text: await response.text(), headers: response.headers };
+  };
+
+  it.each([
+    ['cut at the end', PASSWORD.trimEnd()],
+    ['decomposed', PASSWORD.normalize('NFD')],
+    ['decoded twice', PASSWORD.replace('%41', 'A')],
+  ])('takes the password byte for byte, not %s', async (_, password) => {
+    expect((await login()).status).toBe(200);
+    expect((await login({ password })).status).toBe(403);
+  });
+
+  it('signs in the RFC 9068 dialect for an API that asks for it', async () => {
+    const { body } = await login({ audience: API, scope: 'read' });
+    expect(decodeProtectedHeader(body.access_token)).toMatchObject({ alg: 'RS256', typ: 'at+jwt' });
+    const claims = decodeJwt(body.access_token);
+    expect(claims).toMatchObject({
+      iss: identity.issuer,
+      aud: API,
+      client_id: 'app',
+      jti: expect.any(String),
+    });
+    expect(claims).not.toHaveProperty('azp');
+  });
+
+  it('issues no refresh token for an API that does not allow offline access', async () => {
+    const { body } = await login({ audience: 'https://online.example/', scope: 'read offline_access' });
+    expect(body).toMatchObject({ scope: 'read' });
+    expect(body).not.toHaveProperty('refresh_token');
+  });
+
+  it('refuses a grant type the client does not have, as Auth0 does', async () => {
+    const proxy = { client_id: 'proxy', client_secret: 'a-client-secret-2' };
+    expect(await token({ ...proxy, grant_type: 'refresh_token', refresh_token: 'x' })).toEqual({
+      status: 403,
+      body: {
+        error: 'unauthorized_client',
+        error_description: "Grant type 'refresh_token' not allowed for the client.",
+        error_uri: 'https://auth0.com/docs/clients/client-grant-types',
+      },
+    });
+  });
+
+  it('refuses client_credentials without a client grant', async () => {
+    const machine = { client_id: 'machine', client_secret: 'a-client-secret-3' };
+    expect(await token({ ...machine, grant_type: 'client_credentials', audience: API })).toMatchObject({
+      status: 403,
+      body: { error: 'access_denied', error_description: expect.stringContaining('client-grant') },
+    });
+    expect(await token({ ...machine, grant_type: 'client_credentials' })).toMatchObject({
+      status: 403,
+      body: { error: 'access_denied' },
+    });
+  });
+
+  describe('leeway', () => {
+    const first = async () => (await login({ scope: 'openid offline_access' })).body.refresh_token as string;
+
+    it('lets the token rotated last be used again', async () => {
+      const old = await first();
+      const next = (await refresh(old)).body.refresh_token as string;
+      expect((await refresh(old)).status).toBe(200);
+      expect((await refresh(next)).status).toBe(200);
+    });
+
+    it('ends the family for an older one', async () => {
+      const old = await first();
+      const second = (await refresh(old)).body.refresh_token as string;
+      const third = (await refresh(second)).body.refresh_token as string;
+      expect((await refresh(old)).status).toBe(403);
+      expect((await refresh(third)).status).toBe(403);
+    });
+
+    it('ends', async () => {
+      const old = await first();
+      expect((await refresh(old)).status).toBe(200);
+      await delay(2_100);
+      expect((await refresh(old)).status).toBe(403);
+    });
+  });
+
+  describe('/userinfo', () => {
+    it('takes a JWT that was issued with openid, by GET and POST', async () => {
+      const { body } = await login({ audience: API, scope: 'openid email' });
+      for (const method of ['GET', 'POST']) {
+        const answer = await userinfo(`Bearer ${body.access_token}`, method);
+        expect(JSON.parse(answer.text)).toEqual({
+          sub: 'auth0|ada',
+          email: 'Ada@example.com',
+          email_verified: false,
+        });
+      }
+    });
+
+    it('refuses a JWT for an API alone, an ID token and a tampered one', async () => {
+      const forApi = (await login({ audience: API, scope: 'read' })).body;
+      const withId = (await login({ audience: API, scope: 'openid' })).body;
+      const [header, payload, signature] = (withId.access_token as string).split('.') as [
+        string,
+        string,
+        string,
+      ];
+      const forged = Buffer.from(JSON.stringify({ ...decodeJwt(withId.access_token), sub: 'auth0|eve' }));
+      for (const jwt of [
+        forApi.access_token,
+        withId.id_token,
+        `${header}.${forged.toString('base64url')}.${signature}`,
+        `${Buffer.from('{"alg":"none"}').toString('base64url')}.${payload}.`,
+      ]) {
+        const answer = await userinfo(`Bearer ${jwt}`);
+        expect(answer).toMatchObject({ status: 401, text: 'Unauthorized' });
+        expect(answer.headers.get('www-authenticate')).toContain('error="invalid_token"');
+      }
+    });
+
+    it('refuses an opaque token without openid, and a request without a token', async () => {
+      const { body } = await login({ scope: 'email' });
+      expect((await userinfo(`Bearer ${body.access_token}`)).status).toBe(401);
+      expect((await userinfo('Basic YTpi')).headers.get('www-authenticate')).toBe('Bearer realm="Users"');
+    });
+  });
+
+  it("logs the end user's address as a trusted client names it, and believes nobody else", async () => {
+    const forwarded = { 'auth0-forwarded-for': '203.0.113.7' };
+    const proxy = { client_id: 'proxy', client_secret: 'a-client-secret-2' };
+    lines.length = 0;
+    await login(proxy, forwarded);
+    await login(proxy, { 'auth0-forwarded-for': 'nonsense, 203.0.113.7' });
+    await login({ password: 'wrong' }, { ...forwarded, 'x-forwarded-for': '203.0.113.8' });
+    const attempts = lines.map((line) => JSON.parse(line)).filter(({ clientId }) => clientId !== undefined);
+    expect(attempts.map(({ address }) => address)).toEqual([
+      '203.0.113.7',
+      expect.stringMatching(/127\.0\.0\.1|::1/),
+      expect.stringMatching(/127\.0\.0\.1|::1/),
+    ]);
+    expect(attempts.map(({ userId }) => userId)).toEqual(['auth0|ada', 'auth0|ada', undefined]);
+    expect(lines.join()).not.toContain(PASSWORD.slice(0, 6));
+  });
+
+  it.each([
+    ['broken JSON', 'application/json', '{"password":hunter2}', 400],
+    ['another media type', 'text/xml', '<password>hunter2</password>', 415],
+    [
+      'a body that is too large',
+      'application/json',
+      JSON.stringify({ password: 'hunter2'.repeat(9_999) }),
+      413,
+    ],
+    ['a list', 'application/json', '["hunter2"]', 400],
+    ['a key that would change prototypes', 'application/json', '{"__proto__":{"password":"hunter2"}}', 400],
+  ])('refuses %s as an OAuth error that does not quote it', async (_, type, body, status) => {
+    lines.length = 0;
+    const headers = { 'content-type': type };
+    const response = await fetch(`${identity.issuer}oauth/token`, { method: 'POST', headers, body });
+    const text = await response.text();
+    expect(response.status).toBe(status);
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    expect(response.headers.get('content-type')).toMatch(/^application\/json/);
+    expect(JSON.parse(text)).toMatchObject({
+      error: 'invalid_request',
+      error_description: expect.any(String),
+    });
+    expect(text + lines.join()).not.toContain('hunter2');
+  });
+
+  it('gives every answer the request id it was asked with', async () => {
+    for (const path of ['.well-known/jwks.json', 'oauth/token', 'userinfo']) {
+      const method = path === 'oauth/token' ? 'POST' : 'GET';
+      const body = method === 'POST' ? new URLSearchParams({ ...APP, grant_type: 'password' }) : null;
+      const response = await fetch(`${identity.issuer}${path}`, {
+        method,
+        body,
+        headers: { 'x-request-id': 'r-1' },
+      });
+      expect(response.headers.get('x-request-id')).toBe('r-1');
+    }
+  });
+
+  it.each([
+    ['Host', '/.well-known/openid-configuration', { host: 'evil.example' }],
+    ['X-Forwarded-Host', '/.well-known/openid-configuration', { 'x-forwarded-host': 'evil.example' }],
+    ['Forwarded', '/.well-known/openid-configuration', { forwarded: 'host=evil.example;proto=https' }],
+    ['an absolute request target', 'http://evil.example/.well-known/openid-configuration', {}],
+  ])('lets %s change nothing in the metadata', async (_, path, headers) => {
+    const { status, text } = await rawGet(path, headers);
+    expect(text).not.toContain('evil');
+    if (status === 200) expect(JSON.parse(text)).toMatchObject({ issuer: identity.issuer });
+  });
+
+  function rawGet(path: string, headers: Record<string, string>): Promise<{ status: number; text: string }> {
+    return new Promise((resolve, reject) => {
+      const call = request({ host: 'localhost', port: identity.port, path, headers }, (response) => {
+        let text = '';
+        response.setEncoding('utf8').on('data', (part: string) => (text += part));
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+      });
+      call.on('error', reject).end();
+    });
+  }
+
+  describe('with accounts kept elsewhere', () => {
+    const eve: User = {
+      userId: 'ldap|eve',
+      email: 'eve@example.com',
+      emailVerified: true,
+      blocked: false,
+      profile: {},
+      permissions: new Map(),
+    };
+    let users: readonly User[] = [eve];
+
+    class AnyEve extends CredentialCheck {
+      override async check({ username }: { username: string }) {
+        return username === 'eve' ? ({ ok: true, user: eve } as const) : ({ ok: false } as const);
+      }
+    }
+    class Eves extends UserDirectory {
+      override async find(userId: string) {
+        return users.find((user) => user.userId === userId);
+      }
+    }
+
+    it('asks them, at the log-in and at each refresh', async () => {
+      const other = await start({ accounts: { credentialCheck: new AnyEve(), users: new Eves() } });
+      const again = (value: string) =>
+        token({ grant_type: 'refresh_token', refresh_token: value }, {}, other);
+      try {
+        const { body } = await login({ username: 'eve', scope: 'openid offline_access' }, {}, other);
+        expect(decodeJwt(body.id_token).sub).toBe('ldap|eve');
+        users = [{ ...eve, blocked: true }];
+        expect(await again(body.refresh_token)).toEqual({
+          status: 403,
+          body: { error: 'invalid_grant', error_description: 'user is blocked' },
+        });
+        users = [];
+        expect((await again(body.refresh_token)).body.error_description).toMatch(/doesn't exist anymore/);
+        users = [eve];
+        expect((await again(body.refresh_token)).status).toBe(200);
+      } finally {
+        await other.stop();
+      }
+    });
+  });
+});
