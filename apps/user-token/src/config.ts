@@ -73,6 +73,11 @@ export const userTokenSettings = defineSettings({
     doc: 'how far the clock of Auth0 may be ahead, for nbf and iat, in seconds',
     default: '5',
   },
+  JWKS_MAX_STALE_SECONDS: {
+    schema: wholeNumber(600, 7 * DAY_SECONDS),
+    doc: 'how long known signing keys are used while Auth0 cannot be reached for new ones, in seconds',
+    default: String(DAY_SECONDS),
+  },
   OPAQUE_RECHECK_SECONDS: {
     schema: wholeNumber(10, 3600),
     doc: 'how long an answer of /userinfo counts, in seconds (Auth0 allows 5 a minute per user)',
@@ -140,6 +145,7 @@ export function readUserTokenConfig(environment: Environment) {
     sessionIdleSeconds: settings.SESSION_IDLE_SECONDS,
     replayWindowSeconds: settings.REFRESH_REPLAY_WINDOW_SECONDS,
     clockToleranceSeconds: settings.CLOCK_TOLERANCE_SECONDS,
+    jwksMaxStaleSeconds: settings.JWKS_MAX_STALE_SECONDS,
     opaqueRecheckSeconds: settings.OPAQUE_RECHECK_SECONDS,
     principalClaims: settings.PRINCIPAL_CLAIMS,
     upstreamTimeoutMs: settings.UPSTREAM_TIMEOUT_MS,

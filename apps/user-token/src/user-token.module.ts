@@ -2,7 +2,8 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
 import type { InFlight, Logger } from '@app/ops';
 import { SharedStore } from '@app/redis';
-import { JwksTokenCheck, remoteKeys } from './adapters/jwks-token-check.js';
+import { IssuerKeys } from './adapters/issuer-keys.js';
+import { JwksTokenCheck } from './adapters/jwks-token-check.js';
 import { OpenidAuthorizationServer } from './adapters/openid-authorization-server.js';
 import { SealedBox } from './adapters/sealed-box.js';
 import { StoreDenials } from './adapters/store-denials.js';
@@ -30,6 +31,10 @@ const MAX_LOCAL_DENIALS = 100_000;
 /** Auth0's upper bound for an API's token lifetime: 30 days. */
 const MAX_TOKEN_LIFETIME_SECONDS = 2_592_000;
 
+const JWKS_REFRESH_SECONDS = 600;
+/** Two fetches in 30 s at the most, whatever `kid`s come. */
+const JWKS_COOLDOWN_SECONDS = 15;
+
 export interface UserTokenDependencies {
   readonly store: SharedStore;
   readonly logger: Logger;
@@ -50,10 +55,18 @@ export class UserTokenModule {
       realm: config.realm,
       timeoutMs: config.upstreamTimeoutMs,
     });
+    const keys = new IssuerKeys({
+      jwksUri: () => authorizationServer.jwksUri(),
+      timeoutMs: config.upstreamTimeoutMs,
+      refreshAfterSeconds: JWKS_REFRESH_SECONDS,
+      maxStaleSeconds: config.jwksMaxStaleSeconds,
+      cooldownSeconds: JWKS_COOLDOWN_SECONDS,
+      log: logger,
+    });
     const tokenCheck = new TokenCheckByForm(
       new JwksTokenCheck(
         { issuer, audience: config.audience, clockToleranceSeconds: config.clockToleranceSeconds, claims },
-        remoteKeys(() => authorizationServer.jwksUri(), config.upstreamTimeoutMs),
+        keys.find,
       ),
       new UserinfoTokenCheck(authorizationServer, {
         issuer,

@@ -1,7 +1,6 @@
 // RFC 9068 section 4 and RFC 8725: validating a JWT access token.
-import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
+import { errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
 import type { InactiveReason } from '@app/user-token-client';
-import { UpstreamUnavailable } from '../core/authorization-server.js';
 import { TokenCheck, type CheckedToken } from '../core/token-check.js';
 
 export interface JwtOptions {
@@ -71,28 +70,6 @@ export class JwksTokenCheck extends TokenCheck {
       },
     };
   }
-}
-
-/**
- * The issuer's keys, fetched when first needed and again for an unknown `kid`, at most once per cool-down.
- *
- * @param jwksUri asked at first use, because the issuer may be away when this service starts
- */
-export function remoteKeys(jwksUri: () => Promise<URL>, timeoutMs: number): JWTVerifyGetKey {
-  let keySet: ReturnType<typeof createRemoteJWKSet> | undefined;
-  return async (header, token) => {
-    keySet ??= createRemoteJWKSet(await jwksUri(), { timeoutDuration: timeoutMs });
-    try {
-      return await keySet(header, token);
-    } catch (error) {
-      if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys)
-        throw error;
-      // Judged here, where it is certain that the network failed: later the error could as well be the token's.
-      throw new UpstreamUnavailable('the signing keys of the authorization server cannot be fetched', 5, {
-        cause: error,
-      });
-    }
-  };
 }
 
 function reasonOf(error: errors.JOSEError): InactiveReason {

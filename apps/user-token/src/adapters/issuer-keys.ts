@@ -1,0 +1,144 @@
+// OpenID Connect Core section 10.1.1: keys of the issuer, and how they change.
+import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
+import { z } from 'zod';
+import { UpstreamUnavailable } from '../core/authorization-server.js';
+import type { Log } from '../core/log.js';
+
+export interface IssuerKeysOptions {
+  /** Asked at each fetch, because the issuer may be away when this service starts. */
+  readonly jwksUri: () => Promise<URL>;
+  readonly timeoutMs: number;
+  /** Age at which known keys are fetched anew, in the background. */
+  readonly refreshAfterSeconds: number;
+  /** How long keys are used while they cannot be fetched anew. */
+  readonly maxStaleSeconds: number;
+  /** Shortest time between two fetches that unknown `kid`s cause. */
+  readonly cooldownSeconds: number;
+  readonly log: Log;
+}
+
+interface KnownKeys {
+  readonly find: JWTVerifyGetKey;
+  readonly fetchedAtMs: number;
+}
+
+const MAX_BACKOFF_SECONDS = 60;
+const MAX_BYTES = 1024 * 1024;
+const MAX_KEYS = 100;
+const MIN_MODULUS_CHARS = 342;
+
+const jwksSchema = z.object({ keys: z.array(z.looseObject({ kty: z.string() })).max(MAX_KEYS) });
+/** What may verify here: RSA of at least 2,048 bits, not meant for encryption. */
+const usableKeySchema = z.looseObject({
+  kty: z.literal('RSA'),
+  n: z.string().min(MIN_MODULUS_CHARS),
+  e: z.string(),
+  use: z.literal('sig').optional(),
+});
+
+/**
+ * The issuer's signing keys. Known keys go on working while the issuer is away, up to a bounded age; fetches that fail are
+ * spaced ever wider; tokens with unknown `kid`s cause one fetch per cool-down, however many come.
+ */
+export class IssuerKeys {
+  private known: KnownKeys | undefined;
+  private fetching: Promise<void> | undefined;
+  private lastFetchAtMs = Number.NEGATIVE_INFINITY;
+  private failures = 0;
+
+  constructor(private readonly options: IssuerKeysOptions) {}
+
+  /** For jose: the key of a token's header. Throws jose's `JWKSNoMatchingKey` for an unknown one, `UpstreamUnavailable` without keys. */
+  readonly find: JWTVerifyGetKey = async (header, token) => {
+    const known = await this.current();
+    try {
+      return await known.find(header, token);
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey) || !this.mayAskForUnknownKey()) throw error;
+      await this.fetch().catch(() => undefined);
+      return (this.known ?? known).find(header, token);
+    }
+  };
+
+  private async current(): Promise<KnownKeys> {
+    const { known } = this;
+    const ageSeconds = known ? (performance.now() - known.fetchedAtMs) / 1000 : Infinity;
+    if (known && ageSeconds < this.options.maxStaleSeconds) {
+      if (ageSeconds >= this.options.refreshAfterSeconds && this.mayRetry())
+        void this.fetch().catch(() => undefined);
+      return known;
+    }
+    if (!this.fetching && !this.mayRetry()) throw unavailable(undefined);
+    await this.fetch();
+    return this.known!;
+  }
+
+  private mayAskForUnknownKey(): boolean {
+    if (this.fetching) return true;
+    return this.mayRetry() && this.secondsSinceFetch() >= this.options.cooldownSeconds;
+  }
+
+  private mayRetry(): boolean {
+    if (this.failures === 0) return true;
+    return this.secondsSinceFetch() >= Math.min(MAX_BACKOFF_SECONDS, 2 ** (this.failures - 1));
+  }
+
+  private secondsSinceFetch(): number {
+    return (performance.now() - this.lastFetchAtMs) / 1000;
+  }
+
+  private fetch(): Promise<void> {
+    this.fetching ??= this.fetchOnce().finally(() => {
+      this.fetching = undefined;
+    });
+    return this.fetching;
+  }
+
+  private async fetchOnce(): Promise<void> {
+    this.lastFetchAtMs = performance.now();
+    try {
+      const jwks = await download(await this.options.jwksUri(), this.options.timeoutMs);
+      this.known = { find: createLocalJWKSet(jwks), fetchedAtMs: performance.now() };
+      if (this.failures > 0)
+        this.options.log.info({}, 'the signing keys of the authorization server are back');
+      this.failures = 0;
+    } catch (error) {
+      this.failures += 1;
+      const message = 'the signing keys of the authorization server cannot be fetched';
+      if (this.failures === 1) this.options.log.warn({ err: error }, message);
+      throw unavailable(error);
+    }
+  }
+}
+
+/** @throws when the answer is not a set with at least one usable key; what was known before then stays in use */
+async function download(uri: URL, timeoutMs: number): Promise<JSONWebKeySet> {
+  const response = await fetch(uri, {
+    redirect: 'error',
+    headers: { accept: 'application/json' },
+    signal: AbortSignal.timeout(timeoutMs),
+  });
+  if (response.status !== 200) throw new Error(`the JWKS endpoint answered ${response.status}`);
+  const { keys } = jwksSchema.parse(JSON.parse(await readText(response)));
+  const usable = keys.filter((key) => usableKeySchema.safeParse(key).success);
+  if (usable.length === 0)
+    throw new Error('the JWKS endpoint names no RSA signing key of 2,048 bits or more');
+  return { keys: usable };
+}
+
+async function readText(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+    bytes += chunk.length;
+    if (bytes > MAX_BYTES) throw new Error('the JWKS endpoint sent more than 1 MiB');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+function unavailable(cause: unknown): UpstreamUnavailable {
+  return new UpstreamUnavailable('the signing keys of the authorization server cannot be fetched', 5, {
+    cause,
+  });
+}
