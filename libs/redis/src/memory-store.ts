@@ -84,6 +84,10 @@ export class MemoryStore extends SharedStore {
     }
   }
 
+  override async weaknesses(): Promise<readonly string[]> {
+    return [];
+  }
+
   override subscribe(channel: string, listener: (message: string) => void): Subscription {
     const listeners = this.listeners.get(channel) ?? new Set();
     this.listeners.set(channel, listeners.add(listener));

@@ -116,6 +116,22 @@ export class RedisStore extends SharedStore {
     } while (cursor !== '0');
   }
 
+  override async weaknesses(): Promise<readonly string[]> {
+    const info = await this.write((client) => client.info());
+    const value = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
+    const policy = value('maxmemory_policy');
+    const found: string[] = [];
+    if (policy !== undefined && policy !== 'noeviction') {
+      found.push(
+        `maxmemory-policy is ${policy}: when memory is short, Redis may drop log-outs and sessions; set noeviction`,
+      );
+    }
+    if (value('aof_enabled') === '0') {
+      found.push('appendonly is off: a restart of Redis may lose log-outs and sessions; set appendonly yes');
+    }
+    return found;
+  }
+
   override subscribe(channel: string, listener: (message: string) => void): Subscription {
     const subscription = new RedisSubscription(this.url, channel, listener, this.options.log);
     this.subscriptions.add(subscription);

@@ -176,6 +176,29 @@ describe('a store on a Redis in trouble', () => {
   });
 });
 
+describe('the weaknesses of a Redis', () => {
+  it.each<[string, string[], RegExp[]]>([
+    [
+      'that may evict and forget',
+      ['--maxmemory-policy', 'allkeys-lru'],
+      [/allkeys-lru/, /appendonly is off/],
+    ],
+    [
+      'that evicts what expires, which is all we write',
+      ['--maxmemory-policy', 'volatile-ttl', '--appendonly', 'yes'],
+      [/volatile-ttl/],
+    ],
+    ['that is set as it should be', ['--appendonly', 'yes'], []],
+  ])('%s', async (_title, args, expected) => {
+    const redis = await RedisServer.start(args);
+    const store = openStore(redis.url);
+    await new Promise<void>((resolve) => store.onAvailable(resolve));
+    expect(await store.weaknesses()).toEqual(expected.map((pattern) => expect.stringMatching(pattern)));
+    await store.close();
+    await redis.stop();
+  });
+});
+
 describe('opening a store', () => {
   it('does not wait for a Redis that is absent at start', async () => {
     const redis = await RedisServer.start();

@@ -51,6 +51,8 @@ export abstract class SharedStore {
   abstract writeAll(writes: readonly Write[], options?: CallOptions): Promise<void>;
   /** Every key with this prefix that exists throughout the scan; one that comes or goes meanwhile may be missed. */
   abstract scan(prefix: string): AsyncIterable<{ readonly key: string; readonly value: string }>;
+  /** What of the store's own configuration could lose what was written; empty when nothing. */
+  abstract weaknesses(): Promise<readonly string[]>;
   abstract subscribe(channel: string, listener: (message: string) => void): Subscription;
   /** Told each time the store becomes available, the first time included. Returns how to stop being told. */
   abstract onAvailable(listener: () => void): () => void;

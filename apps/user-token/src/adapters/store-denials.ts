@@ -64,6 +64,7 @@ export class StoreDenials extends Denials {
       this.merge().catch((error: unknown) =>
         this.log.warn({ err: error }, 'the denials in Redis could not be read'),
       );
+      this.reportWeaknesses().catch(() => undefined);
     });
   }
 
@@ -107,6 +108,11 @@ export class StoreDenials extends Denials {
   private async write(subject: string, denials: readonly Denial[]): Promise<void> {
     await this.store.writeAll(writesOf(denials, epochKey(subject)));
     for (const denial of denials) this.remember(denial);
+  }
+
+  private async reportWeaknesses(): Promise<void> {
+    for (const weakness of await this.store.weaknesses())
+      this.log.warn({}, `Redis can lose what was revoked: ${weakness}`);
   }
 
   /** Brings store and copy to the union of both. */
