@@ -26,11 +26,14 @@ export interface FakeUserToken {
   /** Tokens asked about so far. */
   readonly asked: string[];
   behave(behaviour: Behaviour): void;
+  /** Answers nothing any more, pings included, as a stopped process would. */
+  freeze(): void;
   stop(): Promise<void>;
 }
 
 export async function startFakeUserToken(port = 0): Promise<FakeUserToken> {
   const asked: string[] = [];
+  let frozen = false;
   let behaviour: Behaviour = () => ({ active: false, reason: 'invalid' });
 
   @Controller()
@@ -42,6 +45,11 @@ export async function startFakeUserToken(port = 0): Promise<FakeUserToken> {
       if (answer === 'silence') return new Promise(() => undefined);
       if ('code' in answer) throw new RpcException(answer);
       return answer;
+    }
+
+    @MessagePattern(patterns.ping)
+    ping(): true | Promise<true> {
+      return frozen ? new Promise(() => undefined) : true;
     }
   }
 
@@ -61,6 +69,10 @@ export async function startFakeUserToken(port = 0): Promise<FakeUserToken> {
     asked,
     behave: (next) => {
       behaviour = next;
+    },
+    freeze: () => {
+      frozen = true;
+      behaviour = () => 'silence';
     },
     stop: () => app.close(),
   };

@@ -4,6 +4,8 @@ import { principalSchema } from './principal.js';
 
 /** Message patterns of user-token's TCP interface. */
 export const patterns = {
+  /** Answers at once, with true, as long as the process runs. */
+  ping: 'ping',
   verify: 'token.verify',
   login: 'session.login',
   refresh: 'session.refresh',

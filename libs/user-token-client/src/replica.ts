@@ -1,8 +1,22 @@
 import { isNativeError } from 'node:util/types';
 import { ClientTCP } from '@nestjs/microservices';
-import { firstValueFrom, timeout, TimeoutError } from 'rxjs';
+import {
+  catchError,
+  EMPTY,
+  exhaustMap,
+  finalize,
+  firstValueFrom,
+  ignoreElements,
+  race,
+  share,
+  throwError,
+  timeout,
+  TimeoutError,
+  timer,
+  type Observable,
+} from 'rxjs';
 import type { ReplicaAddress } from './address.js';
-import { failureSchema } from './contract.js';
+import { failureSchema, patterns } from './contract.js';
 import { UserTokenUnavailable } from './user-token-unavailable.js';
 
 /** Certificates for mutual TLS, PEM. */
@@ -29,12 +43,17 @@ export class CallFailed extends Error {
 const WINDOW_CHARS = 48 * 1024;
 const MAX_REPLY_CHARS = 1024 * 1024;
 const ENVELOPE_CHARS = 128;
+/** A call that takes longer is accompanied by pings: a slow answer is waited for, a frozen process is not. */
+const PING_AFTER_MS = 100;
+const PING_TIMEOUT_MS = 150;
+const PING_EVERY_MS = 1_000;
 
 /** One connection to one user-token process. Connects at the first call and again at the next call after a loss. */
 export class Replica {
   private readonly proxy: QuietClientTcp;
   private charsUnderWay = 0;
   private readonly waiting: (() => void)[] = [];
+  private pinging: Observable<never> | undefined;
 
   constructor(
     readonly address: ReplicaAddress,
@@ -59,7 +78,8 @@ export class Replica {
     await this.admit(chars, timeoutMs);
     try {
       const remainingMs = Math.max(1, timeoutMs - (performance.now() - startedAt));
-      return await firstValueFrom(this.proxy.send<unknown>(pattern, payload).pipe(timeout(remainingMs)));
+      const answer = this.proxy.send<unknown>(pattern, payload).pipe(timeout(remainingMs));
+      return await firstValueFrom(race(answer, this.frozen()));
     } catch (error) {
       throw asCallFailed(error, this.address);
     } finally {
@@ -70,6 +90,23 @@ export class Replica {
 
   close(): void {
     this.proxy.close();
+  }
+
+  /** Fails once the process behind the connection does not even answer a ping; shared by all calls that wait. */
+  private frozen(): Observable<never> {
+    this.pinging ??= timer(PING_AFTER_MS, PING_EVERY_MS).pipe(
+      exhaustMap(() =>
+        this.proxy.send<unknown>(patterns.ping, {}).pipe(
+          timeout(PING_TIMEOUT_MS),
+          // Only silence is proof; what else can go wrong with a ping shows in the call itself.
+          catchError((error: unknown) => (error instanceof TimeoutError ? throwError(() => error) : EMPTY)),
+        ),
+      ),
+      ignoreElements(),
+      finalize(() => (this.pinging = undefined)),
+      share(),
+    );
+    return this.pinging;
   }
 
   private async admit(chars: number, timeoutMs: number): Promise<void> {

@@ -112,11 +112,22 @@ describe('UserTokenClient', () => {
     for (let i = 0; i < 10; i += 1) expect(await client.verify(TOKEN)).toMatchObject({ active: true });
   });
 
-  it('goes to another replica when one is silent, within the deadline', async () => {
-    const [one, silent] = [await replica(), await replica()];
-    silent.behave(() => 'silence');
-    const client = clientOf(silent.url, one.url);
+  it('goes to another replica when one is frozen, long before the deadline', async () => {
+    const [one, frozen] = [await replica(), await replica()];
+    frozen.freeze();
+    const client = new UserTokenClient({ urls: `${frozen.url},${one.url}`, verifyTimeoutMs: 60_000 });
+    clients.push(client);
     for (let i = 0; i < 4; i += 1) expect(await client.verify(TOKEN)).toMatchObject({ active: true });
+  });
+
+  it('gives up on a frozen process, and waits for one that is only slow', async () => {
+    const fake = await replica();
+    const client = new UserTokenClient({ urls: fake.url, verifyTimeoutMs: 60_000 });
+    clients.push(client);
+    fake.behave(() => new Promise((resolve) => setTimeout(() => resolve(active()), 1_500)));
+    expect(await client.verify(TOKEN)).toMatchObject({ active: true });
+    fake.freeze();
+    await expect(client.verify(TOKEN)).rejects.toMatchObject({ code: 'timeout' });
   });
 
   it('does not send a log-in twice', async () => {

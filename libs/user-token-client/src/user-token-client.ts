@@ -118,13 +118,14 @@ export class UserTokenClient {
     const deadline = performance.now() + timeoutMs;
     const first = this.nextReplica();
     try {
-      // Half of the time when a second try can follow, so that a frozen replica leaves room for it.
-      return accept(schema, await first.call(pattern, payload, repeatable ? timeoutMs / 2 : timeoutMs));
+      return accept(schema, await first.call(pattern, payload, timeoutMs));
     } catch (error) {
       const failed = asFailure(error);
       if (lostReplica(failed)) this.coolingDownUntil.set(first, performance.now() + COOL_DOWN_MS);
       const mayRepeat = lostReplica(failed) && (repeatable || !failed.sent);
-      if (!mayRepeat) throw failed.unavailable;
+      // A process that did not answer in time has had its time; only another one is worth a second try.
+      const worthIt = failed.unavailable.code !== 'timeout' || this.hasOther(first);
+      if (!mayRepeat || !worthIt) throw failed.unavailable;
     }
     const second = this.nextReplica();
     try {
@@ -136,9 +137,17 @@ export class UserTokenClient {
     }
   }
 
-  private nextReplica(): Replica {
+  private hasOther(replica: Replica): boolean {
+    return this.wellReplicas().some((other) => other !== replica);
+  }
+
+  private wellReplicas(): readonly Replica[] {
     const now = performance.now();
-    const well = this.replicas.filter((replica) => (this.coolingDownUntil.get(replica) ?? 0) <= now);
+    return this.replicas.filter((replica) => (this.coolingDownUntil.get(replica) ?? 0) <= now);
+  }
+
+  private nextReplica(): Replica {
+    const well = this.wellReplicas();
     const candidates = well.length > 0 ? well : this.replicas;
     this.turn = (this.turn + 1) % Number.MAX_SAFE_INTEGER;
     return candidates[this.turn % candidates.length]!;

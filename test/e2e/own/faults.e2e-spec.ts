@@ -157,7 +157,9 @@ describe('services in processes of their own', () => {
     expect((await call(known)).status).toBe(200);
     userToken.signal('SIGSTOP');
     expect((await call(known)).status).toBe(200);
-    expect((await call(unknown)).status).toBe(503);
+    const reply = await call(unknown);
+    expect(reply.status).toBe(503);
+    expect(reply.headers.get('retry-after')).toBe('1');
     userToken.signal('SIGCONT');
     await until(async () => (await call(unknown)).status === 200);
   });

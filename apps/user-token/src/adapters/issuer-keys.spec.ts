@@ -13,7 +13,12 @@ import { UpstreamUnavailable } from '../core/authorization-server.js';
 import { IssuerKeys, type IssuerKeysOptions } from './issuer-keys.js';
 import { JwksTokenCheck } from './jwks-token-check.js';
 
-const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
+const silent = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
 
 describe('IssuerKeys', () => {
   let server: Server;

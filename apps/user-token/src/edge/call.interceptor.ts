@@ -22,7 +22,9 @@ export class CallInterceptor implements NestInterceptor {
         calling.add(() => {
           this.inFlight.leave();
           const durationMs = Math.round((performance.now() - startedAtMs) * 10) / 10;
-          this.log.info({ pattern, durationMs, requestId }, pattern);
+          // Log-ins and log-outs are worth a line each; verifications come by the thousand.
+          const level = pattern.startsWith('session.') || pattern.startsWith('subject.') ? 'info' : 'debug';
+          this.log[level]({ pattern, durationMs, requestId }, pattern);
         });
         return calling;
       }),

@@ -11,4 +11,10 @@ export class TokenController {
   verify(@Payload({ schema: verifyRequestSchema }) { accessToken }: VerifyRequest): Promise<Verdict> {
     return this.verifyToken.execute(accessToken);
   }
+
+  /** Tells a client that this process runs, however long its other calls take. */
+  @MessagePattern(patterns.ping)
+  ping(): true {
+    return true;
+  }
 }
