@@ -13,7 +13,7 @@ import {
 export const identitySettings = defineSettings({
   ...serviceSettings({ port: 3002, opsPort: 9002 }),
   AUTH0_ISSUER_URL: {
-    schema: issuerUrl(),
+    schema: issuerUrl().refine(({ pathname }) => pathname === '/', 'must have no path'),
     doc: 'issuer that tokens are signed as, with its trailing slash; services reach this server under it',
     localDefault: 'http://localhost:3002/',
   },

@@ -1,7 +1,8 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import { APP_FILTER, HttpAdapterHost } from '@nestjs/core';
-import { ProblemFilter, type Logger } from '@app/ops';
+import { APP_FILTER } from '@nestjs/core';
+import type { Logger } from '@app/ops';
 import { AuthorizationServer } from './authorization-server.js';
+import { OAuthErrorFilter } from './edge/oauth-error.filter.js';
 import { OAuthController } from './edge/oauth.controller.js';
 import { UserinfoController } from './edge/userinfo.controller.js';
 
@@ -14,11 +15,7 @@ export class IdentityModule {
       controllers: [UserinfoController, OAuthController],
       providers: [
         { provide: AuthorizationServer, useValue: server },
-        {
-          provide: APP_FILTER,
-          inject: [HttpAdapterHost],
-          useFactory: (adapterHost: HttpAdapterHost) => new ProblemFilter(adapterHost, logger),
-        },
+        { provide: APP_FILTER, useValue: new OAuthErrorFilter(logger) },
       ],
     };
   }

@@ -1,2 +1,9 @@
 export { identitySettings, readIdentityConfig, type IdentityConfig } from './config.js';
-export { startIdentity, type RunningIdentity } from './start-identity.js';
+export {
+  CredentialCheck,
+  UserDirectory,
+  type Credentials,
+  type CredentialVerdict,
+} from './core/credential-check.js';
+export { type User } from './core/directory.js';
+export { startIdentity, type IdentityEnvironment, type RunningIdentity } from './start-identity.js';

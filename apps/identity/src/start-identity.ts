@@ -7,12 +7,19 @@ import {
 } from '@app/ops';
 import { AuthorizationServer } from './authorization-server.js';
 import type { IdentityConfig } from './config.js';
+import type { CredentialCheck, UserDirectory } from './core/credential-check.js';
 import { IdentityModule } from './identity.module.js';
 import type { Provider } from './provider/oidc-provider.js';
 import { generateSigningKeys, parseSigningKeys, SigningKeysError } from './provider/signing-keys.js';
 import { defaultSeedPath, loadSeed } from './seed/load-seed.js';
 import { SeedError } from './seed/seed-error.js';
 import { SeedCredentialCheck, SeedUserDirectory } from './seed/seed-users.js';
+
+export interface IdentityEnvironment {
+  readonly logger: Logger;
+  /** Where users are kept, if not in the seed file: who checks their passwords, and who finds them again. */
+  readonly accounts?: { readonly credentialCheck: CredentialCheck; readonly users: UserDirectory };
+}
 
 export interface RunningIdentity extends RunningHttpService {
   readonly issuer: string;
@@ -28,13 +35,13 @@ export interface RunningIdentity extends RunningHttpService {
  */
 export async function startIdentity(
   config: IdentityConfig,
-  { logger }: { readonly logger: Logger },
+  { logger, accounts }: IdentityEnvironment,
 ): Promise<RunningIdentity> {
   const { seed, signingKeys } = await readInputs(config);
   const server = new AuthorizationServer({
     directory: seed.directory,
-    credentialCheck: new SeedCredentialCheck(seed.users),
-    users: new SeedUserDirectory(seed.users),
+    credentialCheck: accounts?.credentialCheck ?? new SeedCredentialCheck(seed.users),
+    users: accounts?.users ?? new SeedUserDirectory(seed.users),
     signingKeys,
     onAttempt: ({ type, ...attempt }) => logger.info(attempt, `password grant: ${type}`),
     onFault: (error) => logger.error({ err: error }, 'the authorization server failed'),

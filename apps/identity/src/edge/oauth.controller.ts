@@ -26,8 +26,7 @@ export class OAuthController {
 
   @All('*')
   async rest(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    reply.hijack();
-    await this.server.handle(oidcRequest(request, this.server.issuer), reply.raw);
+    await this.handOver(request, reply);
   }
 
   private async submit(
@@ -43,8 +42,21 @@ export class OAuthController {
         .headers({ 'cache-control': 'no-store', pragma: 'no-cache' })
         .send({ error: 'invalid_request', error_description: form });
     }
+    await this.handOver(request, reply, form);
+  }
+
+  private async handOver(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    form?: URLSearchParams,
+  ): Promise<void> {
+    const passedOn = oidcRequest(request, this.server.issuer, form);
     reply.hijack();
-    await this.server.handle(oidcRequest(request, this.server.issuer, form), reply.raw);
+    // What the frame has set, the request id among it, is Fastify's to send and would be lost.
+    for (const [name, value] of Object.entries(reply.getHeaders())) {
+      if (value !== undefined) reply.raw.setHeader(name, value);
+    }
+    await this.server.handle(passedOn, reply.raw);
   }
 }
 

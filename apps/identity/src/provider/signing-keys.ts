@@ -1,4 +1,12 @@
-import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
+import {
+  calculateJwkThumbprint,
+  compactVerify,
+  CompactSign,
+  exportJWK,
+  generateKeyPair,
+  importJWK,
+  type JWK,
+} from 'jose';
 import { z } from 'zod';
 
 /** The keys tokens are signed with: RSA, private part included. The first signs, all of them are published. */
@@ -55,8 +63,12 @@ export async function parseSigningKeys(jwksJson: string): Promise<SigningKeys> {
 }
 
 async function signingKey(jwk: JWK): Promise<JWK> {
+  const { kty, n, e } = jwk as { kty: 'RSA'; n: string; e: string };
   try {
-    await importJWK(jwk, 'RS256');
+    const signed = await new CompactSign(Buffer.from('trial'))
+      .setProtectedHeader({ alg: 'RS256' })
+      .sign(await importJWK(jwk, 'RS256'));
+    await compactVerify(signed, await importJWK({ kty, n, e }, 'RS256'));
   } catch {
     throw new SigningKeysError('IDENTITY_KEYS holds a key that is not a usable RSA private key.');
   }

@@ -1,0 +1,34 @@
+import { Catch, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import { statusOf, type Logger } from '@app/ops';
+import type { FastifyReply } from 'fastify';
+
+/** Fixed texts: Fastify's own quote the body, and with it passwords. */
+const descriptions: Readonly<Record<number, string>> = {
+  400: 'The body could not be read.',
+  413: 'The body is too large.',
+  415: 'The body must be application/x-www-form-urlencoded or application/json.',
+};
+
+/** Answers what went wrong before a handler, or in one, as an OAuth 2.0 error (RFC 6749 section 5.2). */
+@Catch()
+export class OAuthErrorFilter implements ExceptionFilter {
+  constructor(private readonly logger: Logger) {}
+
+  catch(exception: unknown, host: ArgumentsHost): void {
+    const status = statusOf(exception);
+    if (status >= 500) this.logger.error({ err: exception }, 'a request failed');
+    const body =
+      status >= 500
+        ? { error: 'server_error', error_description: 'The request could not be handled.' }
+        : {
+            error: 'invalid_request',
+            error_description: descriptions[status] ?? 'The request is not valid.',
+          };
+    void host
+      .switchToHttp()
+      .getResponse<FastifyReply>()
+      .code(status)
+      .headers({ 'cache-control': 'no-store', pragma: 'no-cache' })
+      .send(body);
+  }
+}
