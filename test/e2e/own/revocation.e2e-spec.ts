@@ -1,0 +1,134 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { RedisServer } from '../../support/redis-server.js';
+import { ServiceProcess } from '../../support/service-process.js';
+import { ada, grace, type User } from '../../support/suite.js';
+import { until } from '../../support/until.js';
+
+/** How long after the answer to a log-out a request may still be let in, counted from when it was sent. */
+const BOUND_MS = 100;
+
+interface Observation {
+  readonly sentAtMs: number;
+  readonly status: number;
+}
+
+describe('revocation across three venues under load', () => {
+  let redis: RedisServer;
+  let services: ServiceProcess[] = [];
+  let gateway: ServiceProcess;
+  let venues: ServiceProcess[];
+
+  beforeAll(async () => {
+    redis = await RedisServer.start();
+    const identity = await ServiceProcess.start('identity');
+    const issuer = {
+      REDIS_URL: redis.url,
+      AUTH0_ISSUER_URL: `http://localhost:${identity.port}/`,
+      LOG_LEVEL: 'warn',
+    };
+    const loud = { ...issuer, LOG_LEVEL: 'info' };
+    const userToken = await ServiceProcess.start('user-token', loud);
+    const shared = { ...loud, USER_TOKEN_URL: `tcp://127.0.0.1:${userToken.port}` };
+    gateway = await ServiceProcess.start('gateway', shared);
+    venues = await Promise.all([1, 2, 3].map(() => ServiceProcess.start('venue', shared)));
+    services = [...venues, gateway, userToken, identity];
+  });
+
+  afterAll(async () => {
+    await Promise.all(services.map((service) => service.stop('SIGKILL')));
+    await redis.stop();
+  });
+
+  async function login(user: User): Promise<string> {
+    const response = await fetch(`http://localhost:${gateway.port}/auth/login`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(user),
+    });
+    const { access_token: accessToken } = (await response.json()) as { access_token: string };
+    return accessToken;
+  }
+
+  async function call(venue: ServiceProcess, token: string): Promise<Observation> {
+    const sentAtMs = performance.now();
+    const response = await fetch(`http://localhost:${venue.port}/venues`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    await response.arrayBuffer();
+    return { sentAtMs, status: response.status };
+  }
+
+  const end = (how: string, token: string) =>
+    fetch(`http://localhost:${gateway.port}/auth/${how}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}` },
+    });
+
+  it.each(['logout', 'logout-all'])('%s ends access everywhere at once, caches included', async (how) => {
+    const bystander = await login(grace);
+    const token = await login(ada);
+    for (const venue of venues) expect((await call(venue, token)).status).toBe(200);
+
+    const observed: Observation[] = [];
+    const others: Observation[] = [];
+    let going = true;
+    const load = venues.flatMap((venue) =>
+      Array.from({ length: 4 }, async () => {
+        while (going) {
+          observed.push(await call(venue, token));
+          others.push(await call(venue, bystander));
+        }
+      }),
+    );
+    await delay(200);
+    expect((await end(how, token)).status).toBe(204);
+    const answeredAtMs = performance.now();
+    await delay(500);
+    going = false;
+    await Promise.all(load);
+
+    const late = observed.filter(({ sentAtMs }) => sentAtMs > answeredAtMs + BOUND_MS);
+    expect(late.length).toBeGreaterThan(20);
+    expect(new Set(late.map(({ status }) => status))).toEqual(new Set([401]));
+    expect(new Set(others.map(({ status }) => status))).toEqual(new Set([200]));
+  });
+
+  it('reaches a venue that was paused and missed the message', async () => {
+    const [paused] = venues as [ServiceProcess];
+    const token = await login(ada);
+    expect((await call(paused, token)).status).toBe(200);
+    paused.signal('SIGSTOP');
+    expect((await end('logout', token)).status).toBe(204);
+    await delay(700);
+    // Sent while the process stands still, and answered as the first thing after.
+    const waiting = Array.from({ length: 10 }, () => call(paused, token));
+    paused.signal('SIGCONT');
+    expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual(Array(10).fill(401));
+  });
+
+  it('reaches a venue that was started again', async () => {
+    const token = await login(ada);
+    for (const venue of venues) expect((await call(venue, token)).status).toBe(200);
+    expect((await end('logout', token)).status).toBe(204);
+    const { port } = venues[0]!;
+    await venues[0]!.stop();
+    const started = await ServiceProcess.start('venue', {
+      REDIS_URL: redis.url,
+      USER_TOKEN_URL: `tcp://127.0.0.1:${services.find(({ name }) => name === 'user-token')!.port}`,
+      PORT: String(port),
+    });
+    venues[0] = started;
+    services.push(started);
+    expect((await call(started, token)).status).toBe(401);
+  });
+
+  it('reaches a venue whose connection to Redis was cut', async () => {
+    const token = await login(ada);
+    for (const venue of venues) expect((await call(venue, token)).status).toBe(200);
+    await redis.cli('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await redis.cli('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    await until(async () => (await end('logout', token)).status === 204);
+    const observed = await Promise.all(venues.map((venue) => call(venue, token)));
+    expect(observed.map(({ status }) => status)).toEqual([401, 401, 401]);
+  });
+});
