@@ -54,7 +54,7 @@ export async function createHttpApplication(
     done();
   });
   closeConnectionsOnceIdle(fastify);
-  if (accessLog) {
+  if (accessLog && logger.isLevelEnabled('info')) {
     fastify.addHook('onResponse', (request, reply, done) => {
       // The pattern and not the URL: a query can hold what must not be logged.
       const { method, id: requestId } = request;

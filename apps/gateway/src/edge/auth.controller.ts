@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { Body, Controller, Get, Header, HttpCode, Ip, Post, Req } from '@nestjs/common';
 import { bearerChallenge, CurrentUser, INVALID_TOKEN_DESCRIPTION, Public, type Principal } from '@app/auth';
 import { UserTokenClient, type LogoutResult } from '@app/user-token-client';
@@ -9,9 +10,6 @@ import { tokenResponse, type TokenResponse } from './token-response.js';
 interface IdentifiedRequest {
   readonly id: string;
 }
-
-/** How a dual-stack socket spells an IPv4 address. */
-const IPV4_MAPPED = /^::ffff:(?=\d+\.)/i;
 
 /** Log-in, refresh and log-out for our own front ends. No answer holds a refresh token. */
 @Controller('auth')
@@ -32,7 +30,7 @@ export class AuthController {
       username,
       password,
       realm,
-      clientAddress: clientAddress.replace(IPV4_MAPPED, ''),
+      clientAddress: endUserAddress(clientAddress),
     });
     return tokenResponse(result, { invalidGrant: 'Wrong username or password' });
   }
@@ -92,4 +90,10 @@ function assertEnded(result: LogoutResult): void {
   throw new OAuthError(401, refusal.error, refusal.description, {
     challenge: bearerChallenge({ realm: REALM, ...refusal }),
   });
+}
+
+/** Auth0 takes plain addresses: not `::ffff:1.2.3.4`, no zone, no port. One that is none is left out, and does not stop a log-in. */
+function endUserAddress(address: string): string | undefined {
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
+  return isIP(plain) === 0 ? undefined : plain;
 }
