@@ -7,8 +7,11 @@ import {
   finalize,
   firstValueFrom,
   ignoreElements,
+  interval,
+  mergeMap,
   race,
   share,
+  skip,
   throwError,
   timeout,
   TimeoutError,
@@ -45,7 +48,9 @@ const MAX_REPLY_CHARS = 1024 * 1024;
 const ENVELOPE_CHARS = 128;
 /** A call that takes longer is accompanied by pings: a slow answer is waited for, a frozen process is not. */
 const PING_AFTER_MS = 100;
-const PING_TIMEOUT_MS = 150;
+/** Silence is counted in ticks and not by the clock: a pause of this process, in which answers pile up unread, is one tick. */
+const PING_TICK_MS = 50;
+const PING_TICKS = 3;
 const PING_EVERY_MS = 1_000;
 
 /** One connection to one user-token process. Connects at the first call and again at the next call after a loss. */
@@ -96,8 +101,7 @@ export class Replica {
   private frozen(): Observable<never> {
     this.pinging ??= timer(PING_AFTER_MS, PING_EVERY_MS).pipe(
       exhaustMap(() =>
-        this.proxy.send<unknown>(patterns.ping, {}).pipe(
-          timeout(PING_TIMEOUT_MS),
+        race(this.proxy.send<unknown>(patterns.ping, {}), silence()).pipe(
           // Only silence is proof; what else can go wrong with a ping shows in the call itself.
           catchError((error: unknown) => (error instanceof TimeoutError ? throwError(() => error) : EMPTY)),
         ),
@@ -154,6 +158,14 @@ class QuietClientTcp extends ClientTCP {
 
   /** Nest would log whatever bytes a broken peer sent; the failed call reports all that is needed. */
   override handleError(): void {}
+}
+
+/** Fails after so many ticks. */
+function silence(): Observable<never> {
+  return interval(PING_TICK_MS).pipe(
+    skip(PING_TICKS - 1),
+    mergeMap(() => throwError(() => new TimeoutError())),
+  );
 }
 
 function asCallFailed(error: unknown, { host, port }: ReplicaAddress): CallFailed {

@@ -130,6 +130,19 @@ describe('UserTokenClient', () => {
     await expect(client.verify(TOKEN)).rejects.toMatchObject({ code: 'timeout' });
   });
 
+  it('does not take a pause of its own for silence of the other side', async () => {
+    const fake = await replica();
+    const client = new UserTokenClient({ urls: fake.url, verifyTimeoutMs: 60_000 });
+    clients.push(client);
+    await client.verify(TOKEN);
+    fake.behave(() => new Promise((resolve) => setTimeout(() => resolve(active()), 600)));
+    const verifying = client.verify(TOKEN);
+    await new Promise((resolve) => setTimeout(resolve, 90));
+    const pausedUntil = Date.now() + 400;
+    while (Date.now() < pausedUntil);
+    expect(await verifying).toMatchObject({ active: true });
+  });
+
   it('does not send a log-in twice', async () => {
     const connections: number[] = [];
     const server: Server = createServer((socket) => {
