@@ -41,12 +41,21 @@ class HealthController {
     });
     return this.health.check(
       checks.map(([name, check]) => async () => {
-        const { up, detail } = await check();
+        const { up, detail } = await resultOf(check);
         const indicator = this.indicators.check(name);
         const data: Record<string, string> = detail === undefined ? {} : { detail };
         return up ? indicator.up(data) : indicator.down(data);
       }),
     );
+  }
+}
+
+/** A check that fails is a thing that is down; why is for the log of that thing, not for whoever asks. */
+async function resultOf(check: Checks[string]): Promise<CheckResult> {
+  try {
+    return await check();
+  } catch {
+    return { up: false, detail: 'the check failed' };
   }
 }
 

@@ -67,7 +67,7 @@ const MAX_CAUSES = 4;
  * and responses among it, stays out of the log.
  */
 export function describeError(error: unknown, depth = 0): object {
-  if (!isNativeError(error)) return { message: typeof error === 'string' ? error : typeof error };
+  if (!isError(error)) return { message: typeof error === 'string' ? error : typeof error };
   const { code } = error as { code?: unknown };
   return {
     type: error.name,
@@ -76,4 +76,9 @@ export function describeError(error: unknown, depth = 0): object {
     stack: error.stack,
     ...(error.cause !== undefined && depth < MAX_CAUSES && { cause: describeError(error.cause, depth + 1) }),
   };
+}
+
+/** A time-out is a DOMException, which Node 20 does not count among its native errors. */
+function isError(error: unknown): error is Error {
+  return isNativeError(error) || error instanceof Error || error instanceof DOMException;
 }
