@@ -1,14 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { join } from 'node:path';
-
-const ROOT = join(import.meta.dirname, '../..');
 
 export interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
 
-/** A built service in a process of its own, started as `npm run start:<name>` does. */
+/** A built service in a process of its own, started as `npm run start:<name>` does, from the project's folder. */
 export class ServiceProcess {
   private output = '';
   private errors = '';
@@ -34,7 +31,6 @@ export class ServiceProcess {
   static spawn(name: string, environment: Readonly<Record<string, string>> = {}): ServiceProcess {
     const { PATH = '' } = process.env;
     const child = spawn(process.execPath, ['scripts/start.mjs', name], {
-      cwd: ROOT,
       env: { PATH, PORT: '0', OPS_PORT: '0', ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -49,6 +45,10 @@ export class ServiceProcess {
     const service = ServiceProcess.spawn(name, environment);
     await service.printed(/listens on [^:]+:(\d+)/);
     return service;
+  }
+
+  get pid(): number {
+    return this.child.pid!;
   }
 
   get port(): number {

@@ -20,6 +20,7 @@ export interface BearerRequest {
 }
 
 const NONE: BearerCredentials = { kind: 'none' };
+const SEVERAL = Symbol('several');
 const INVALID_TOKEN: BearerCredentials = { kind: 'invalid_token' };
 const BEARER = /^Bearer(?: +(.*))?$/i;
 const B64TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
@@ -32,15 +33,8 @@ const B64TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
  * `invalid_request`, as one request must not use two methods (RFC 6750 section 2).
  */
 export function readBearerCredentials(request: BearerRequest): BearerCredentials {
-  const rawHeaders = request.raw?.rawHeaders ?? request.rawHeaders ?? [];
-  let authorization: string | undefined;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i]!;
-    if (name.length !== 13 || (name !== 'authorization' && name.toLowerCase() !== 'authorization')) continue;
-    if (authorization !== undefined)
-      return invalidRequest('The request has more than one Authorization header');
-    authorization = rawHeaders[i + 1]!;
-  }
+  const authorization = readAuthorization(request);
+  if (authorization === SEVERAL) return invalidRequest('The request has more than one Authorization header');
   if (authorization === undefined) return NONE;
 
   const bearer = BEARER.exec(authorization);
@@ -54,6 +48,16 @@ export function readBearerCredentials(request: BearerRequest): BearerCredentials
   }
   if (!isCanonicalToken(token)) return INVALID_TOKEN;
   return { kind: 'token', token };
+}
+
+/**
+ * The token of a request of the plainest form, unchecked: good for looking it up among the tokens that were canonical when
+ * they became known, and for nothing else.
+ */
+export function uncheckedToken(request: BearerRequest): string | undefined {
+  const authorization = readAuthorization(request);
+  if (typeof authorization !== 'string' || !authorization.startsWith('Bearer ')) return undefined;
+  return carriesSecondToken(request) ? undefined : authorization.slice(7);
 }
 
 /** Cache key of a token: `tok:v1:` and the base64url SHA-256 of it. The token itself is never stored. */
@@ -76,6 +80,18 @@ export function claimedSubject(token: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+function readAuthorization(request: BearerRequest): string | undefined | typeof SEVERAL {
+  const rawHeaders = request.raw?.rawHeaders ?? request.rawHeaders ?? [];
+  let authorization: string | undefined;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!;
+    if (name.length !== 13 || (name !== 'authorization' && name.toLowerCase() !== 'authorization')) continue;
+    if (authorization !== undefined) return SEVERAL;
+    authorization = rawHeaders[i + 1]!;
+  }
+  return authorization;
 }
 
 function carriesSecondToken({ query, body, headers }: BearerRequest): boolean {

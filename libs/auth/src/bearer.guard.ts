@@ -5,7 +5,7 @@ import { UserTokenUnavailable, type Principal, type Verdict } from '@app/user-to
 import { decideAccess, type AccessRequirement } from './access-decision.js';
 import { AUTH_OPTIONS, type ResolvedAuthOptions } from './auth.options.js';
 import { bearerChallenge, type BearerError } from './bearer-challenge.js';
-import { readBearerCredentials, tokenKey, type BearerRequest } from './bearer-credentials.js';
+import { readBearerCredentials, tokenKey, uncheckedToken, type BearerRequest } from './bearer-credentials.js';
 import { BearerRefusal, INVALID_TOKEN_DESCRIPTION, VerdictUnavailable } from './bearer-refusal.js';
 import { presentVerdict, STRATEGY_NAME } from './bearer.strategy.js';
 import { nowInSeconds, PrincipalResolver } from './principal-resolver.js';
@@ -29,6 +29,9 @@ type RouteRequirement = AccessRequirement | 'public';
 @Injectable()
 export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
   private readonly requirements = new WeakMap<object, WeakMap<object, RouteRequirement>>();
+  // Made once: the stack trace of a refusal would cost more than all else that leads to it, and nobody reads it.
+  private readonly tokenMissing: BearerRefusal;
+  private readonly tokenInvalid: BearerRefusal;
 
   constructor(
     private readonly resolver: PrincipalResolver,
@@ -37,6 +40,8 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
     @Inject(AUTH_OPTIONS) private readonly settings: ResolvedAuthOptions,
   ) {
     super();
+    this.tokenMissing = this.newRefusal(undefined, 'An access token is required');
+    this.tokenInvalid = this.newRefusal('invalid_token', INVALID_TOKEN_DESCRIPTION);
   }
 
   // Not async: a principal that this process knows is let in without a promise (see docs/architecture.md).
@@ -46,18 +51,16 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
     if (requirement === 'public') return true;
 
     const request = context.switchToHttp().getRequest<GuardedRequest>();
-    const credentials = readBearerCredentials(request);
-    if (credentials.kind === 'none') throw this.refusal(context, undefined, 'An access token is required');
-    if (credentials.kind === 'invalid_request') {
-      throw this.refusal(context, 'invalid_request', credentials.description);
+    const unchecked = uncheckedToken(request);
+    if (unchecked !== undefined) {
+      const nowSeconds = nowInSeconds();
+      const known = this.resolver.known(tokenKey(unchecked), nowSeconds);
+      if (known) return this.admit(context, request, known, requirement, nowSeconds);
     }
-    if (credentials.kind === 'invalid_token') throw this.invalidToken(context);
-
-    const key = tokenKey(credentials.token);
-    const known = this.resolver.known(key, nowInSeconds());
-    if (known) return this.admit(context, request, known, requirement);
-    if (this.resolver.refusedLately(key)) throw this.invalidToken(context);
-    return this.resolveAndAdmit(context, request, key, credentials.token, requirement);
+    const token = this.tokenOf(context, request);
+    const key = tokenKey(token);
+    if (this.resolver.refusedLately(key)) throw this.refusal(context, this.tokenInvalid);
+    return this.resolveAndAdmit(context, request, key, token, requirement);
   }
 
   /** Called by passport's middle part with what {@link BearerStrategy} made of the verdict. */
@@ -68,8 +71,23 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
     context: ExecutionContext,
   ): User {
     if (error instanceof Error) throw error;
-    if (error || !user) throw this.invalidToken(context);
+    if (error || !user) throw this.refusal(context, this.tokenInvalid);
     return user;
+  }
+
+  /** @throws {BearerRefusal} unless the request carries one token, spelled canonically */
+  private tokenOf(context: ExecutionContext, request: GuardedRequest): string {
+    const credentials = readBearerCredentials(request);
+    switch (credentials.kind) {
+      case 'token':
+        return credentials.token;
+      case 'none':
+        throw this.refusal(context, this.tokenMissing);
+      case 'invalid_token':
+        throw this.refusal(context, this.tokenInvalid);
+      case 'invalid_request':
+        throw this.refusal(context, this.newRefusal('invalid_request', credentials.description));
+    }
   }
 
   private async resolveAndAdmit(
@@ -82,8 +100,8 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
     const verdict = await this.reachVerdict(context, request, key, token);
     presentVerdict(request, token, verdict);
     await super.canActivate(context);
-    if (!request.user) throw this.invalidToken(context);
-    return this.admit(context, request, request.user, requirement);
+    if (!request.user) throw this.refusal(context, this.tokenInvalid);
+    return this.admit(context, request, request.user, requirement, nowInSeconds());
   }
 
   private async reachVerdict(
@@ -106,24 +124,25 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
     request: GuardedRequest,
     principal: Principal,
     requirement: AccessRequirement,
+    nowSeconds: number,
   ): true {
-    const decision = decideAccess(principal, requirement, nowInSeconds());
+    const decision = decideAccess(principal, requirement, nowSeconds);
     if (decision.allowed) {
       request.user = principal;
       return true;
     }
     delete request.user;
-    if (decision.error === 'invalid_token') throw this.invalidToken(context);
+    if (decision.error === 'invalid_token') throw this.refusal(context, this.tokenInvalid);
     const description = 'The access token does not carry what this request needs';
-    throw this.refusal(context, 'insufficient_scope', description, decision.needed);
+    throw this.refusal(context, this.newRefusal('insufficient_scope', description, decision.needed));
   }
 
-  private invalidToken(context: ExecutionContext): BearerRefusal {
-    return this.refusal(context, 'invalid_token', INVALID_TOKEN_DESCRIPTION);
+  private refusal(context: ExecutionContext, refusal: BearerRefusal): BearerRefusal {
+    this.setHeader(context, 'WWW-Authenticate', refusal.challenge);
+    return refusal;
   }
 
-  private refusal(
-    context: ExecutionContext,
+  private newRefusal(
     error: BearerError | undefined,
     description: string,
     scope?: readonly string[],
@@ -133,7 +152,6 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
       ...(error && { error, description }),
       ...(scope && { scope }),
     });
-    this.setHeader(context, 'WWW-Authenticate', challenge);
     return new BearerRefusal(error, description, challenge);
   }
 

@@ -1,0 +1,3 @@
+import { serveNest } from './serve.js';
+
+await serveNest({});

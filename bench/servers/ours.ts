@@ -1,0 +1,3 @@
+import { serveBearerGuard } from './bearer-guard.js';
+
+await serveBearerGuard({});
