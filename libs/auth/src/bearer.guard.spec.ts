@@ -5,6 +5,7 @@ import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { openStore, type SharedStore } from '@app/redis';
 import { EPOCH_CHANNEL, epochKey, subjectKey } from '@app/user-token-client';
+import fc from 'fast-check';
 import { active, startFakeUserToken, type FakeUserToken } from '../../../test/support/fake-user-token.js';
 import { rawRequest, type RawResponse } from '../../../test/support/raw-http.js';
 import {
@@ -122,6 +123,32 @@ describe.each(['fastify', 'express'])('BearerGuard on %s', (platform) => {
     const again = await get('/me', `Bearer ${token}`);
     expect(again.status).toBe(200);
     expect(userToken.asked).toEqual([token]);
+  });
+
+  it('judges a hit as it judges a miss, whatever the principal and the route', async () => {
+    const nowSeconds = Math.floor(Date.now() / 1000);
+    const anyPrincipal = fc.record({
+      scopes: fc.subarray(['read:venues', 'read:venue', 'write:venues']),
+      permissions: fc.subarray(['read:venues', 'write:venues']),
+      audience: fc.subarray(['https://api.test/', 'https://api.test', 'https://other.test/']),
+      expiresAtSeconds: fc.constantFrom(nowSeconds - 1, nowSeconds, nowSeconds + 600),
+    });
+    const anyRoute = fc.constantFrom('/me', '/read', '/write');
+    await fc.assert(
+      fc.asyncProperty(anyPrincipal, anyRoute, anyRoute, async (overrides, first, second) => {
+        userToken.behave(() => active(overrides));
+        const [seen, unseen] = [`Bearer ${newToken()}`, `Bearer ${newToken()}`];
+        await get(first, seen);
+        const [hit, miss] = [await get(second, seen), await get(second, unseen)];
+        const judgement = ({ status, body, headers }: RawResponse) => [
+          status,
+          body,
+          headers['www-authenticate'],
+        ];
+        expect(judgement(hit)).toEqual(judgement(miss));
+      }),
+      { numRuns: 200 },
+    );
   });
 
   it('asks once for requests that come together', async () => {

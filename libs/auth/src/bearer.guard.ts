@@ -7,7 +7,7 @@ import { AUTH_OPTIONS, type ResolvedAuthOptions } from './auth.options.js';
 import { bearerChallenge, type BearerError } from './bearer-challenge.js';
 import { readBearerCredentials, tokenKey, uncheckedToken, type BearerRequest } from './bearer-credentials.js';
 import { BearerRefusal, INVALID_TOKEN_DESCRIPTION, VerdictUnavailable } from './bearer-refusal.js';
-import { presentVerdict, STRATEGY_NAME } from './bearer.strategy.js';
+import { STRATEGY_NAME, VerifiedContext } from './bearer.strategy.js';
 import { nowInSeconds, PrincipalResolver } from './principal-resolver.js';
 import { PERMISSIONS, PUBLIC, SCOPES } from './route-access.decorators.js';
 
@@ -54,25 +54,20 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
     const unchecked = uncheckedToken(request);
     if (unchecked !== undefined) {
       const nowSeconds = nowInSeconds();
-      const known = this.resolver.known(tokenKey(unchecked), nowSeconds);
+      const key = tokenKey(unchecked);
+      const known = this.resolver.known(key, nowSeconds);
       if (known) return this.admit(context, request, known, requirement, nowSeconds);
+      if (this.resolver.refusedLately(key)) throw this.refusal(context, this.tokenInvalid);
     }
     const token = this.tokenOf(context, request);
-    const key = tokenKey(token);
-    if (this.resolver.refusedLately(key)) throw this.refusal(context, this.tokenInvalid);
-    return this.resolveAndAdmit(context, request, key, token, requirement);
+    return this.resolveAndAdmit(context, request, tokenKey(token), token, requirement);
   }
 
   /** Called by passport's middle part with what {@link BearerStrategy} made of the verdict. */
-  override handleRequest<User>(
-    error: unknown,
-    user: User | false,
-    _info: unknown,
-    context: ExecutionContext,
-  ): User {
+  override handleRequest<User>(error: unknown, user: User | false): User {
     if (error instanceof Error) throw error;
-    if (error || !user) throw this.refusal(context, this.tokenInvalid);
-    return user;
+    // Nest's guard wants a user; that there is none is said by leaving it out.
+    return (error || !user ? undefined : user) as User;
   }
 
   /** @throws {BearerRefusal} unless the request carries one token, spelled canonically */
@@ -97,11 +92,11 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
     token: string,
     requirement: AccessRequirement,
   ): Promise<boolean> {
-    const verdict = await this.reachVerdict(context, request, key, token);
-    presentVerdict(request, token, verdict);
-    await super.canActivate(context);
-    if (!request.user) throw this.refusal(context, this.tokenInvalid);
-    return this.admit(context, request, request.user, requirement, nowInSeconds());
+    const verified = new VerifiedContext(token, await this.reachVerdict(context, request, key, token));
+    await super.canActivate(verified as unknown as ExecutionContext);
+    const principal = verified.request.user;
+    if (!principal) throw this.refusal(context, this.tokenInvalid);
+    return this.admit(context, request, principal, requirement, nowInSeconds());
   }
 
   private async reachVerdict(
