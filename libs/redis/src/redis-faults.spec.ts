@@ -1,0 +1,78 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { FaultProxy } from '../../../test/support/fault-proxy.js';
+import { RedisServer } from '../../../test/support/redis-server.js';
+import { until } from '../../../test/support/until.js';
+import { openStore, StoreUnavailable, type SharedStore, type Subscription } from './index.js';
+
+describe('a store whose connection to Redis is in trouble', () => {
+  let redis: RedisServer;
+  let proxy: FaultProxy;
+  let store: SharedStore;
+  let subscription: Subscription;
+
+  beforeEach(async () => {
+    redis = await RedisServer.start();
+    proxy = await FaultProxy.start(redis.port);
+    store = openStore(`redis://127.0.0.1:${proxy.port}`, { readTimeoutMs: 100 });
+    await new Promise<void>((resolve) => store.onAvailable(resolve));
+    subscription = store.subscribe('news', () => undefined);
+    await until(() => subscription.live);
+    await store.set('key', 'value', { ttlMs: 600_000 });
+  });
+
+  afterEach(async () => {
+    await store.close();
+    await proxy.stop();
+    await redis.stop();
+  });
+
+  async function read(): Promise<{ value: string | null | undefined; durationMs: number }> {
+    const startedAt = performance.now();
+    const value = await store.getMany(['key']).then(
+      ([found]) => found,
+      (error: unknown) => {
+        expect(error).toBeInstanceOf(StoreUnavailable);
+        return undefined;
+      },
+    );
+    return { value, durationMs: performance.now() - startedAt };
+  }
+
+  it.each<[string, () => void]>([
+    ['frozen', () => proxy.freeze()],
+    ['slow by 200 ms', () => proxy.slow(200)],
+    ['refused', () => proxy.refuse()],
+    ['cut in the middle of an answer', () => proxy.cutAfter(3)],
+    ['answering with noise', () => proxy.garble()],
+  ])(
+    '%s: a read waits for its budget once, then for nothing, and works again within a second',
+    async (_title, fault) => {
+      fault();
+      const first = await read();
+      expect(first.value).toBeUndefined();
+      expect(first.durationMs).toBeLessThan(200);
+      const durations: number[] = [];
+      for (let i = 0; i < 50; i += 1) durations.push((await read()).durationMs);
+      expect(durations.sort((a, b) => a - b)[25]).toBeLessThan(5);
+      await delay(300);
+
+      proxy.pass();
+      await until(async () => (await read()).value === 'value', 1_500);
+      await until(() => subscription.live, 1_500);
+    },
+  );
+
+  it('resets: a read is answered or fails, and never hangs', async () => {
+    proxy.resetEvery(30);
+    const durations: number[] = [];
+    for (let i = 0; i < 60; i += 1) {
+      const { value, durationMs } = await read();
+      expect([undefined, 'value']).toContain(value);
+      durations.push(durationMs);
+      await delay(5);
+    }
+    expect(Math.max(...durations)).toBeLessThan(200);
+    proxy.pass();
+    await until(async () => (await read()).value === 'value', 1_500);
+  });
+});
