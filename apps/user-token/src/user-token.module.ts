@@ -2,6 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
 import type { InFlight, Logger } from '@app/ops';
 import { SharedStore } from '@app/redis';
+import { FleetTokenCheck } from './adapters/fleet-token-check.js';
 import { IssuerKeys } from './adapters/issuer-keys.js';
 import { JwksTokenCheck } from './adapters/jwks-token-check.js';
 import { OpenidAuthorizationServer } from './adapters/openid-authorization-server.js';
@@ -30,6 +31,9 @@ import { TokenController } from './edge/token.controller.js';
 const MAX_LOCAL_DENIALS = 100_000;
 /** Auth0's upper bound for an API's token lifetime: 30 days. */
 const MAX_TOKEN_LIFETIME_SECONDS = 2_592_000;
+
+/** How long the fleet remembers that an opaque token was refused. */
+const OPAQUE_REFUSAL_SECONDS = 60;
 
 const JWKS_REFRESH_SECONDS = 600;
 /** Two fetches in 30 s at the most, whatever `kid`s come. */
@@ -63,18 +67,28 @@ export class UserTokenModule {
       cooldownSeconds: JWKS_COOLDOWN_SECONDS,
       log: logger,
     });
+    const box = new SealedBox(config.sessionSecrets);
     const tokenCheck = new TokenCheckByForm(
       new JwksTokenCheck(
         { issuer, audience: config.audience, clockToleranceSeconds: config.clockToleranceSeconds, claims },
         keys.find,
       ),
-      new UserinfoTokenCheck(authorizationServer, {
-        issuer,
-        recheckSeconds: config.opaqueRecheckSeconds,
-        claims,
-      }),
+      new FleetTokenCheck(
+        new UserinfoTokenCheck(authorizationServer, {
+          issuer,
+          recheckSeconds: config.opaqueRecheckSeconds,
+          claims,
+        }),
+        store,
+        box,
+        {
+          refusalSeconds: OPAQUE_REFUSAL_SECONDS,
+          maxTokenLifetimeSeconds: MAX_TOKEN_LIFETIME_SECONDS,
+          askMs: 2 * config.upstreamTimeoutMs + 1_000,
+        },
+      ),
     );
-    const sessions = new StoreSessions(store, new SealedBox(config.sessionSecrets), {
+    const sessions = new StoreSessions(store, box, {
       idleSeconds: config.sessionIdleSeconds,
       replayWindowSeconds: config.replayWindowSeconds,
       // The holder may have to discover, to ask, and to fetch keys, each within the deadline, and to write.

@@ -2,6 +2,7 @@ export { isLoopback, parseReplicaAddresses, type ReplicaAddress } from './addres
 export { isCanonicalToken, isJwt, MAX_TOKEN_LENGTH } from './canonical-token.js';
 export {
   failureSchema,
+  inactiveReasonSchema,
   loginRequestSchema,
   patterns,
   revokeSubjectRequestSchema,
