@@ -7,7 +7,7 @@ const BAR_HEIGHT = 18;
 const LINE_HEIGHT = 28;
 const TOP = 46;
 const COLOURS = { platform: '#9aa4b1', ours: '#1f6feb', peer: '#d9822b' } as const;
-const LEGEND = { platform: 'open route, empty guard', ours: 'BearerGuard', peer: 'others' } as const;
+const LEGEND = { platform: 'platform', ours: 'BearerGuard', peer: 'others' } as const;
 
 /** Bars of requests per second with the range of the rounds, for one token; SVG that reads on light and on dark pages. */
 export function chartOf(run: Run): string {

@@ -35,13 +35,20 @@ export async function measureMemory(
     USER_TOKEN_URL: userToken.url,
   });
   try {
-    await writeFile(tokensFile, 'warm-up');
+    await writeFile(tokensFile, 'opaque-token-to-warm-up');
     await load(server.port, { tokensFile, seconds: 1 });
     const before = await server.heapBytes();
-    const tokens = Array.from({ length: TOKENS }, (_, index) => `token-${index}`);
+    const tokens = Array.from(
+      { length: TOKENS },
+      (_, index) => `opaque-token-${String(index).padStart(8, '0')}`,
+    );
     await writeFile(tokensFile, tokens.join('\n'));
     let sent = 0;
-    while (sent < TOKENS) sent += (await load(server.port, { tokensFile, seconds: SECONDS })).requests;
+    while (sent < TOKENS) {
+      const sample = await load(server.port, { tokensFile, seconds: SECONDS });
+      if (sample.refused > 0) throw new Error(`${sample.refused} tokens were refused and not kept`);
+      sent += sample.requests;
+    }
     return { tokens: TOKENS, processHeapGrowthBytes: (await server.heapBytes()) - before };
   } finally {
     server.stop();

@@ -24,6 +24,7 @@ type Line = readonly [title: string, server: string, traffic: Traffic, kind: Row
 const onFastify: readonly Line[] = [
   ['Nest on Fastify, open route', 'open', 'one token', 'platform'],
   ['a guard that does nothing', 'guard-true', 'one token', 'platform'],
+  ['a guard of one SHA-256 and one Map', 'guard-hash', 'one token', 'platform'],
   ['BearerGuard, in-process hit', 'ours', 'one token', 'ours'],
   ['BearerGuard, Redis hit with epoch', 'ours-redis', 'one token', 'ours'],
   ['BearerGuard, refused token', 'ours', 'refused token', 'ours'],
@@ -33,6 +34,7 @@ const onFastify: readonly Line[] = [
 
   ['Nest on Fastify, open route', 'open', '1,000 tokens', 'platform'],
   ['a guard that does nothing', 'guard-true', '1,000 tokens', 'platform'],
+  ['a guard of one SHA-256 and one Map', 'guard-hash', '1,000 tokens', 'platform'],
   ['BearerGuard, in-process hit', 'ours', '1,000 tokens', 'ours'],
   ['BearerGuard, Redis hit with epoch', 'ours-redis', '1,000 tokens', 'ours'],
   ['fast-jwt with its cache', 'fast-jwt', '1,000 tokens', 'peer'],

@@ -17,7 +17,7 @@ export function serveBearerGuard(
   return serveNest({
     platform,
     guard: BearerGuard,
-    decorate: Scopes(REQUIRED_SCOPE) as MethodDecorator,
+    decorate: Scopes(REQUIRED_SCOPE),
     module: { imports: [auth] },
   });
 }

@@ -25,7 +25,7 @@ class UnauthorizedFilter implements ExceptionFilter<UnauthorizedError> {
 const issuer = setting('ISSUER');
 await serveNest({
   platform: 'express',
-  prepare(app) {
+  prepare: (app) => {
     app.useGlobalFilters(new UnauthorizedFilter());
     app.use(
       auth({

@@ -21,7 +21,7 @@ export interface NestServer {
   readonly decorate?: MethodDecorator;
   readonly module?: ModuleMetadata;
   /** Before it listens. */
-  prepare?(app: INestApplication): void;
+  readonly prepare?: (app: INestApplication) => void;
 }
 
 /** Serves `GET /venues` with Nest, the same controller for all, and tells the parent process the port. */

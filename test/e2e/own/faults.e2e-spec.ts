@@ -139,6 +139,16 @@ describe('services in processes of their own', () => {
     expect((await call(token)).status).toBe(401);
   });
 
+  it('remembers what was logged out when Redis and user-token were both killed', async () => {
+    const token = await login();
+    expect((await post('logout', token)).status).toBe(204);
+    await Promise.all([userToken.stop('SIGKILL'), redis.kill()]);
+    await redis.restart();
+    userToken = await startUserToken();
+    await until(async () => (await call(token)).status !== 503);
+    expect((await call(token)).status).toBe(401);
+  });
+
   it('keeps known tokens working and answers 503 for others while user-token is dead, and recovers', async () => {
     const [known, unknown] = [await login(), await login()];
     expect((await call(known)).status).toBe(200);
