@@ -63,6 +63,21 @@ export const userTokenSettings = defineSettings({
     doc: 'how long a session may be left without a refresh, in seconds',
     default: String(30 * DAY_SECONDS),
   },
+  SESSION_ABSOLUTE_SECONDS: {
+    schema: wholeNumber(1, 365 * DAY_SECONDS),
+    doc: 'how long a session may last, however often it is refreshed, in seconds',
+    default: String(90 * DAY_SECONDS),
+  },
+  REFRESH_EXPIRED_LIMIT_SECONDS: {
+    schema: wholeNumber(0, 365 * DAY_SECONDS),
+    doc: 'how long after its expiry an access token may still be refreshed, in seconds',
+    default: String(30 * DAY_SECONDS),
+  },
+  REFRESH_REUSE_DETECTION_SECONDS: {
+    schema: wholeNumber(600, 30 * DAY_SECONDS),
+    doc: 'how long after its refresh an old access token, presented again, ends its session, in seconds',
+    default: String(DAY_SECONDS),
+  },
   REFRESH_REPLAY_WINDOW_SECONDS: {
     schema: wholeNumber(1, 600),
     doc: 'how long the old access token still gets the answer of a refresh, in seconds',
@@ -143,6 +158,9 @@ export function readUserTokenConfig(environment: Environment) {
     redisUrl: settings.REDIS_URL,
     sessionSecrets: settings.SESSION_SECRETS,
     sessionIdleSeconds: settings.SESSION_IDLE_SECONDS,
+    sessionAbsoluteSeconds: settings.SESSION_ABSOLUTE_SECONDS,
+    refreshExpiredLimitSeconds: settings.REFRESH_EXPIRED_LIMIT_SECONDS,
+    reuseDetectionSeconds: settings.REFRESH_REUSE_DETECTION_SECONDS,
     replayWindowSeconds: settings.REFRESH_REPLAY_WINDOW_SECONDS,
     clockToleranceSeconds: settings.CLOCK_TOLERANCE_SECONDS,
     jwksMaxStaleSeconds: settings.JWKS_MAX_STALE_SECONDS,

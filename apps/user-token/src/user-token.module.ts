@@ -91,10 +91,16 @@ export class UserTokenModule {
     const sessions = new StoreSessions(store, box, {
       idleSeconds: config.sessionIdleSeconds,
       replayWindowSeconds: config.replayWindowSeconds,
+      reuseDetectionSeconds: config.reuseDetectionSeconds,
       // The holder may have to discover, to ask, and to fetch keys, each within the deadline, and to write.
       lockMs: 3 * config.upstreamTimeoutMs + 2_000,
     });
-    const refreshing = { waitMs: config.upstreamTimeoutMs, replayWindowSeconds: config.replayWindowSeconds };
+    const refreshing = {
+      waitMs: config.upstreamTimeoutMs,
+      replayWindowSeconds: config.replayWindowSeconds,
+      absoluteSeconds: config.sessionAbsoluteSeconds,
+      expiredLimitSeconds: config.refreshExpiredLimitSeconds,
+    };
     return {
       module: UserTokenModule,
       controllers: [TokenController, SessionController],
@@ -128,9 +134,17 @@ export class UserTokenModule {
         },
         {
           provide: RefreshSession,
-          inject: [Denials],
-          useFactory: (denials: Denials) =>
-            new RefreshSession(authorizationServer, tokenCheck, denials, sessions, refreshing),
+          inject: [Denials, LogOut],
+          useFactory: (denials: Denials, logOut: LogOut) =>
+            new RefreshSession(
+              authorizationServer,
+              tokenCheck,
+              denials,
+              sessions,
+              logOut,
+              refreshing,
+              logger,
+            ),
         },
         {
           provide: LogOut,

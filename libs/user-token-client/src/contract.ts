@@ -74,10 +74,12 @@ export const grantedTokenSchema = z.strictObject({
 
 /**
  * Why no token was granted. `invalid_grant`: wrong credentials, blocked user, or (refresh) no such session, alike.
- * The others are Auth0's own answers, passed on.
+ * `token_reused`: the access token was refreshed before and is no longer in its replay window (RFC 9700 section 4.14.2); the
+ * session has been ended. The others are Auth0's own answers, passed on.
  */
 export const grantRefusalSchema = z.enum([
   'invalid_grant',
+  'token_reused',
   'too_many_attempts',
   'password_leaked',
   'mfa_required',

@@ -30,6 +30,13 @@ function refusalOf(error: GrantRefusal, { invalidGrant }: Refusals): OAuthError 
   switch (error) {
     case 'invalid_grant':
       return new OAuthError(401, error, invalidGrant, { challenge: bearerChallenge({ realm: REALM }) });
+    case 'token_reused':
+      return new OAuthError(
+        401,
+        'invalid_grant',
+        'This access token was refreshed before, which is what a thief would do; its session has been ended, log in again',
+        { challenge: bearerChallenge({ realm: REALM }) },
+      );
     case 'too_many_attempts':
       return new OAuthError(429, error, 'Too many attempts to log in; try again later', {
         retryAfterSeconds: TRY_AGAIN_AFTER_SECONDS,

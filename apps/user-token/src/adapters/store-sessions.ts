@@ -13,8 +13,10 @@ import type { SealedBox } from './sealed-box.js';
 export interface StoreSessionsOptions {
   /** How long a session may be left without a refresh. */
   readonly idleSeconds: number;
-  /** How long the answer of a refresh is kept for others who present the same old token. */
+  /** How long others who present the same old token get the answer of its refresh. */
   readonly replayWindowSeconds: number;
+  /** How long it is remembered that a token was refreshed, so that its reuse is noticed. Longer than the replay window. */
+  readonly reuseDetectionSeconds: number;
   /** Longest time that a refresh may hold its lock. */
   readonly lockMs: number;
 }
@@ -61,8 +63,9 @@ export class StoreSessions extends Sessions {
           issuedAtSeconds,
           token,
           expiresAtSeconds,
+          replayUntilSeconds: Date.now() / 1000 + this.options.replayWindowSeconds,
         }),
-        ttlMs: this.options.replayWindowSeconds * 1000,
+        ttlMs: this.options.reuseDetectionSeconds * 1000,
       },
     ]);
   }

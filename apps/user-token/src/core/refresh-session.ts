@@ -6,12 +6,25 @@ import {
 } from '@app/user-token-client';
 import { AuthorizationServer, UpstreamUnavailable, type UpstreamGrant } from './authorization-server.js';
 import { Denials, type DeniedToken } from './denials.js';
+import type { Log } from './log.js';
+import { LogOut } from './log-out.js';
 import { whileHolding } from './session-lock.js';
 import { Sessions, type Session, type SessionState } from './sessions.js';
 import { TokenCheck } from './token-check.js';
 import { tokenId } from './token-id.js';
 
 const REFUSED: GrantResult = { granted: false, error: 'invalid_grant' };
+const REUSED: GrantResult = { granted: false, error: 'token_reused' };
+
+export interface RefreshOptions {
+  /** How long to wait for somebody else who refreshes the same session. */
+  readonly waitMs: number;
+  readonly replayWindowSeconds: number;
+  /** Longest life of a session, however often it is refreshed. */
+  readonly absoluteSeconds: number;
+  /** How long after its expiry an access token may still be refreshed. */
+  readonly expiredLimitSeconds: number;
+}
 
 interface Replacement {
   readonly token: GrantedToken;
@@ -31,7 +44,9 @@ export class RefreshSession {
     private readonly tokenCheck: TokenCheck,
     private readonly denials: Denials,
     private readonly sessions: Sessions,
-    private readonly options: { readonly waitMs: number; readonly replayWindowSeconds: number },
+    private readonly logOut: LogOut,
+    private readonly options: RefreshOptions,
+    private readonly log: Log,
   ) {}
 
   /** @throws {UpstreamUnavailable | StoreUnavailable | DenialsUnknown} and then the old token still refreshes */
@@ -56,6 +71,7 @@ export class RefreshSession {
     if (state.kind === 'refreshed') return await this.replay(accessToken, state);
     const { session } = state;
     if (session.refreshToken === undefined || (await this.isDenied(accessToken, session))) return REFUSED;
+    if (this.isOver(session)) return this.expire(accessToken, session.refreshToken);
 
     const pending = this.unstored.get(tokenId(accessToken));
     const replacement = pending ?? (await this.askUpstream(accessToken, session, session.refreshToken));
@@ -68,12 +84,38 @@ export class RefreshSession {
     return { granted: true, token: replacement.token };
   }
 
-  /** The answer that was given before; a session that was logged out since has taken it back. */
+  private isOver({ startedAtSeconds, expiresAtSeconds }: Session): boolean {
+    const nowSeconds = Date.now() / 1000;
+    const { absoluteSeconds, expiredLimitSeconds } = this.options;
+    return (
+      nowSeconds >= startedAtSeconds + absoluteSeconds || nowSeconds >= expiresAtSeconds + expiredLimitSeconds
+    );
+  }
+
+  private async expire(accessToken: string, refreshToken: string): Promise<GrantResult> {
+    await this.authorizationServer.revoke(refreshToken);
+    await this.sessions.end(accessToken);
+    return REFUSED;
+  }
+
+  /**
+   * The answer that was given before; a session that was logged out since has taken it back. After the replay window there are
+   * two holders of what should have one: the session ends for both.
+   */
   private async replay(
     accessToken: string,
-    { subject, issuedAtSeconds, token, expiresAtSeconds }: Extract<SessionState, { kind: 'refreshed' }>,
+    state: Extract<SessionState, { kind: 'refreshed' }>,
   ): Promise<GrantResult> {
+    const { subject, issuedAtSeconds, token, expiresAtSeconds, replayUntilSeconds } = state;
     if (await this.isDenied(accessToken, { subject, issuedAtSeconds })) return REFUSED;
+    if (Date.now() / 1000 >= replayUntilSeconds) {
+      this.log.warn(
+        { subject },
+        'an access token that was refreshed before was presented again: its session is ended',
+      );
+      await this.logOut.execute(accessToken);
+      return REUSED;
+    }
     const expiresInSeconds = Math.max(0, Math.floor(expiresAtSeconds - Date.now() / 1000));
     return { granted: true, token: { ...token, expiresInSeconds } };
   }

@@ -16,7 +16,10 @@ export interface Session {
   readonly predecessors: readonly DeniedToken[];
 }
 
-/** `refreshed`: replaced moments ago; whoever still presents the old access token gets the same new one. */
+/**
+ * `refreshed`: replaced by another access token. Who presents the old one within the replay window gets the same new one; who
+ * presents it later has reused it.
+ */
 export type SessionState =
   | { readonly kind: 'open'; readonly session: Session }
   | {
@@ -26,6 +29,7 @@ export type SessionState =
       readonly issuedAtSeconds: number;
       readonly token: GrantedToken;
       readonly expiresAtSeconds: number;
+      readonly replayUntilSeconds: number;
     };
 
 /** The access token that a refresh replaces. */
