@@ -56,6 +56,15 @@ describe('FaultProxy', () => {
     expect(performance.now() - startedAt).toBeGreaterThan(145);
   });
 
+  it('delivers what was delayed as soon as it is mended, and before what comes then', async () => {
+    proxy.slow(60_000);
+    client.write('one ');
+    await delay(50);
+    proxy.pass();
+    client.write('two');
+    await arrives('one two');
+  });
+
   it('freezes, and delivers what was sent meanwhile once it is mended', async () => {
     proxy.freeze();
     client.write('late');

@@ -8,7 +8,9 @@ const unchanged: Answers = (chunk, client) => void client.write(chunk);
 /** Stands between a client and a server on this machine, and does to their connections what a bad network would. */
 export class FaultProxy {
   private readonly pairs = new Set<{ readonly client: Socket; readonly upstream: Socket }>();
-  private readonly timers = new Set<NodeJS.Timeout>();
+  /** What is done later, in this order; mending does it at once, for a connection never loses what is in the middle of it. */
+  private readonly late = new Map<NodeJS.Timeout, () => void>();
+  private resetting: NodeJS.Timeout | undefined;
   private answers = unchanged;
   private frozen = false;
   private refusing = false;
@@ -36,8 +38,12 @@ export class FaultProxy {
     this.answers = unchanged;
     this.frozen = false;
     this.refusing = false;
-    for (const timer of this.timers) clearTimeout(timer);
-    this.timers.clear();
+    clearInterval(this.resetting);
+    for (const [timer, deliver] of this.late) {
+      clearTimeout(timer);
+      deliver();
+    }
+    this.late.clear();
     for (const { client, upstream } of this.pairs) {
       client.resume();
       upstream.resume();
@@ -47,11 +53,14 @@ export class FaultProxy {
   /** Every answer comes so much later. */
   slow(ms: number): void {
     this.answers = (chunk, client) => {
-      const timer = setTimeout(() => {
-        this.timers.delete(timer);
+      const deliver = () => {
         if (!client.destroyed) client.write(chunk);
+      };
+      const timer = setTimeout(() => {
+        this.late.delete(timer);
+        deliver();
       }, ms);
-      this.timers.add(timer);
+      this.late.set(timer, deliver);
     };
   }
 
@@ -67,7 +76,7 @@ export class FaultProxy {
   /** Resets what is connected now, and again and again. */
   resetEvery(ms: number): void {
     this.reset();
-    this.timers.add(setInterval(() => this.reset(), ms));
+    this.resetting = setInterval(() => this.reset(), ms);
   }
 
   /** Ends each connection in the middle of its answers. */
