@@ -8,6 +8,7 @@ import {
   firstValueFrom,
   ignoreElements,
   interval,
+  lastValueFrom,
   mergeMap,
   race,
   share,
@@ -46,12 +47,11 @@ export class CallFailed extends Error {
 const WINDOW_CHARS = 48 * 1024;
 const MAX_REPLY_CHARS = 1024 * 1024;
 const ENVELOPE_CHARS = 128;
-/** A call that takes longer is accompanied by pings: a slow answer is waited for, a frozen process is not. */
-const PING_AFTER_MS = 100;
+/** Calls that take longer are accompanied by pings so far apart: a slow answer is waited for, a frozen process is not. */
+const PING_EVERY_MS = 100;
 /** Silence is counted in ticks and not by the clock: a pause of this process, in which answers pile up unread, is one tick. */
 const PING_TICK_MS = 50;
 const PING_TICKS = 3;
-const PING_EVERY_MS = 1_000;
 
 /** One connection to one user-token process. Connects at the first call and again at the next call after a loss. */
 export class Replica {
@@ -63,6 +63,8 @@ export class Replica {
   constructor(
     readonly address: ReplicaAddress,
     tls: TlsMaterial | undefined,
+    /** Called when calls have been waiting long enough for a ping. */
+    private readonly onSuspicion: () => void = () => undefined,
   ) {
     this.proxy = new QuietClientTcp({
       host: address.host,
@@ -93,20 +95,32 @@ export class Replica {
     }
   }
 
+  /** Whether the process behind the connection keeps silent when it is asked for a sign of life. */
+  isFrozen(): Promise<boolean> {
+    return lastValueFrom(this.ping(), { defaultValue: false }).catch(() => true);
+  }
+
   close(): void {
     this.proxy.close();
   }
 
+  /** Ends when there was a sign of life, or something that is none of silence; fails after silence. */
+  private ping(): Observable<never> {
+    return race(this.proxy.send<unknown>(patterns.ping, {}), silence()).pipe(
+      // Only silence is proof; what else can go wrong with a ping shows in the call itself.
+      catchError((error: unknown) => (error instanceof TimeoutError ? throwError(() => error) : EMPTY)),
+      ignoreElements(),
+    );
+  }
+
   /** Fails once the process behind the connection does not even answer a ping; shared by all calls that wait. */
   private frozen(): Observable<never> {
-    this.pinging ??= timer(PING_AFTER_MS, PING_EVERY_MS).pipe(
-      exhaustMap(() =>
-        race(this.proxy.send<unknown>(patterns.ping, {}), silence()).pipe(
-          // Only silence is proof; what else can go wrong with a ping shows in the call itself.
-          catchError((error: unknown) => (error instanceof TimeoutError ? throwError(() => error) : EMPTY)),
-        ),
-      ),
-      ignoreElements(),
+    this.pinging ??= timer(PING_EVERY_MS, PING_EVERY_MS).pipe(
+      exhaustMap(() => {
+        this.onSuspicion();
+        return this.ping();
+      }),
+
       finalize(() => (this.pinging = undefined)),
       share(),
     );

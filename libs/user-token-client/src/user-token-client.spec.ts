@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { active, startFakeUserToken, type FakeUserToken } from '../../../test/support/fake-user-token.js';
 import { freePort } from '../../../test/support/redis-server.js';
@@ -118,6 +119,34 @@ describe('UserTokenClient', () => {
     const client = new UserTokenClient({ urls: `${frozen.url},${one.url}`, verifyTimeoutMs: 60_000 });
     clients.push(client);
     for (let i = 0; i < 4; i += 1) expect(await client.verify(TOKEN)).toMatchObject({ active: true });
+  });
+
+  it('finds out about all frozen replicas in the time that one takes', async () => {
+    const frozen = [await replica(), await replica(), await replica()];
+    const client = new UserTokenClient({
+      urls: frozen.map(({ url }) => url).join(','),
+      verifyTimeoutMs: 60_000,
+    });
+    clients.push(client);
+    for (let i = 0; i < 3; i += 1) await client.verify(TOKEN);
+    for (const fake of frozen) fake.freeze();
+    const startedAtMs = performance.now();
+    await expect(client.verify(TOKEN)).rejects.toMatchObject({ code: 'timeout' });
+    expect(performance.now() - startedAtMs).toBeLessThan(400);
+  });
+
+  it('gives up on a frozen process as soon when other calls have been waiting for longer', async () => {
+    const fake = await replica();
+    const client = new UserTokenClient({ urls: fake.url, verifyTimeoutMs: 60_000 });
+    clients.push(client);
+    fake.behave(() => 'silence');
+    const waiting = client.verify(TOKEN).catch(({ code }) => code as string);
+    // Well after the first ping has been answered.
+    await delay(400);
+    fake.freeze();
+    const frozenAtMs = performance.now();
+    expect(await waiting).toBe('timeout');
+    expect(performance.now() - frozenAtMs).toBeLessThan(500);
   });
 
   it('gives up on a frozen process, and waits for one that is only slow', async () => {

@@ -51,7 +51,12 @@ export class UserTokenClient {
     if (addresses.some((address) => address.tls) && !options.tls) {
       throw new TypeError('tls+tcp:// needs the certificate authority, certificate and key of this service');
     }
-    this.replicas = addresses.map((address) => new Replica(address, address.tls ? options.tls : undefined));
+    this.replicas = addresses.map((address): Replica => {
+      const replica = new Replica(address, address.tls ? options.tls : undefined, () =>
+        this.lookBehind(replica),
+      );
+      return replica;
+    });
     this.verifyTimeoutMs = options.verifyTimeoutMs ?? 2_000;
     this.sessionTimeoutMs = options.sessionTimeoutMs ?? 10_000;
   }
@@ -121,7 +126,7 @@ export class UserTokenClient {
       return accept(schema, await first.call(pattern, payload, timeoutMs));
     } catch (error) {
       const failed = asFailure(error);
-      if (lostReplica(failed)) this.coolingDownUntil.set(first, performance.now() + COOL_DOWN_MS);
+      if (lostReplica(failed)) this.coolDown(first);
       const mayRepeat = lostReplica(failed) && (repeatable || !failed.sent);
       // A process that did not answer in time has had its time; only another one is worth a second try.
       const worthIt = failed.unavailable.code !== 'timeout' || this.hasOther(first);
@@ -132,8 +137,23 @@ export class UserTokenClient {
       return accept(schema, await second.call(pattern, payload, Math.max(1, deadline - performance.now())));
     } catch (error) {
       const failed = asFailure(error);
-      if (lostReplica(failed)) this.coolingDownUntil.set(second, performance.now() + COOL_DOWN_MS);
+      if (lostReplica(failed)) this.coolDown(second);
       throw failed.unavailable;
+    }
+  }
+
+  private coolDown(replica: Replica): void {
+    this.coolingDownUntil.set(replica, performance.now() + COOL_DOWN_MS);
+  }
+
+  /**
+   * While one replica keeps its callers waiting the others are asked for a sign of life as well: who is sent on must not have
+   * to find out about the next one all over again.
+   */
+  private lookBehind(suspect: Replica): void {
+    for (const other of this.replicas) {
+      if (other === suspect) continue;
+      void other.isFrozen().then((frozen) => frozen && this.coolDown(other));
     }
   }
 
