@@ -1,19 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-type Answers = (chunk: Buffer, client: Socket) => void;
+/** What becomes of the bytes; nothing set means that they pass. */
+interface Fault {
+  readonly latencyMs?: number;
+  readonly frozen?: true;
+  readonly refusing?: true;
+  readonly answerBytes?: number;
+  readonly garbled?: true;
+}
 
-const unchanged: Answers = (chunk, client) => void client.write(chunk);
-
-/** Stands between a client and a server on this machine, and does to their connections what a bad network would. */
+/** A TCP proxy on a port of its own, in front of a port of this machine, that does to connections what networks do. */
 export class FaultProxy {
-  private readonly pairs = new Set<{ readonly client: Socket; readonly upstream: Socket }>();
-  /** What is done later, in this order; mending does it at once, for a connection never loses what is in the middle of it. */
-  private readonly late = new Map<NodeJS.Timeout, () => void>();
-  private resetting: NodeJS.Timeout | undefined;
-  private answers = unchanged;
-  private frozen = false;
-  private refusing = false;
+  private readonly links = new Set<Link>();
+  private fault: Fault = {};
+  private resets: NodeJS.Timeout | undefined;
 
   private constructor(
     private readonly server: Server,
@@ -23,115 +24,204 @@ export class FaultProxy {
   }
 
   static async start(targetPort: number): Promise<FaultProxy> {
-    const server = createServer();
-    const proxy = new FaultProxy(server, targetPort);
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return proxy;
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(0, '127.0.0.1', resolve);
+    });
+    return new FaultProxy(server, targetPort);
   }
 
   get port(): number {
     return (this.server.address() as AddressInfo).port;
   }
 
-  /** No fault from now on. */
+  get connections(): number {
+    return this.links.size;
+  }
+
+  /** No fault any more; what was held back goes out now, in order. */
   pass(): void {
-    this.answers = unchanged;
-    this.frozen = false;
-    this.refusing = false;
-    clearInterval(this.resetting);
-    for (const [timer, deliver] of this.late) {
-      clearTimeout(timer);
-      deliver();
-    }
-    this.late.clear();
-    for (const { client, upstream } of this.pairs) {
-      client.resume();
-      upstream.resume();
-    }
+    this.become({});
   }
 
-  /** Every answer comes so much later. */
-  slow(ms: number): void {
-    this.answers = (chunk, client) => {
-      const deliver = () => {
-        if (!client.destroyed) client.write(chunk);
-      };
-      const timer = setTimeout(() => {
-        this.late.delete(timer);
-        deliver();
-      }, ms);
-      this.late.set(timer, deliver);
-    };
+  /** Latency, each way. */
+  delay(ms: number): void {
+    this.become({ latencyMs: ms });
   }
 
-  /** Takes connections and bytes, and passes nothing on until it is mended. */
+  /** Connections stay open and new ones are accepted, but nothing is read or forwarded. */
   freeze(): void {
-    this.frozen = true;
-    for (const { client, upstream } of this.pairs) {
-      client.pause();
-      upstream.pause();
-    }
+    this.become({ frozen: true });
   }
 
-  /** Resets what is connected now, and again and again. */
-  resetEvery(ms: number): void {
+  /** RST to all who are connected now; new connections are well. */
+  reset(): void {
+    for (const link of [...this.links]) link.reset();
+  }
+
+  /** {@link reset} every so often, until the next fault. */
+  resetting(everyMs: number): void {
+    this.become({});
+    this.resets = setInterval(() => this.reset(), everyMs);
+  }
+
+  /** Ends all connections, and new ones at once. */
+  cut(): void {
+    this.become({ refusing: true });
     this.reset();
-    this.resetting = setInterval(() => this.reset(), ms);
   }
 
-  /** Ends each connection in the middle of its answers. */
-  cutAfter(bytes: number): void {
-    const sent = new WeakMap<Socket, number>();
-    this.answers = (chunk, client) => {
-      const left = bytes - (sent.get(client) ?? 0);
-      sent.set(client, bytes - left + chunk.length);
-      client.write(chunk.subarray(0, Math.max(0, left)));
-      if (chunk.length >= left) client.end();
-    };
+  /** Resets each connection after so many further bytes of answers, wherever in an answer that is. */
+  cutAfter(answerBytes: number): void {
+    this.become({ answerBytes });
   }
 
-  /** Answers with noise. */
-  garble(): void {
-    this.answers = (chunk, client) => void client.write(randomBytes(chunk.length));
-  }
-
-  /** Nobody gets through, and nobody who had stays. */
-  refuse(): void {
-    this.refusing = true;
-    this.reset();
+  /** Answers keep their length and lose their meaning. */
+  garbage(): void {
+    this.become({ garbled: true });
   }
 
   async stop(): Promise<void> {
-    this.pass();
-    const closed = new Promise((resolve) => this.server.close(resolve));
+    this.become({ refusing: true });
     this.reset();
-    await closed;
+    await new Promise((resolve) => this.server.close(resolve));
   }
 
-  private reset(): void {
-    for (const { client, upstream } of this.pairs) {
-      client.resetAndDestroy();
-      upstream.destroy();
-    }
+  private become(fault: Fault): void {
+    clearInterval(this.resets);
+    this.fault = fault;
+    for (const link of this.links) link.become(fault);
   }
 
   private accept(client: Socket): void {
-    client.on('error', () => undefined);
-    if (this.refusing) return void client.resetAndDestroy();
-    const upstream = connect(this.targetPort, '127.0.0.1');
-    const pair = { client, upstream };
-    this.pairs.add(pair);
-    upstream.on('error', () => client.destroy());
-    client.on('data', (chunk) => void upstream.write(chunk));
-    upstream.on('data', (chunk) => this.answers(chunk, client));
-    client.on('close', () => {
-      this.pairs.delete(pair);
-      upstream.destroy();
-    });
-    upstream.on('close', () => client.end());
-    if (this.frozen) {
-      client.pause();
-      upstream.pause();
+    if (this.fault.refusing) {
+      client.on('error', () => undefined);
+      client.resetAndDestroy();
+      return;
     }
+    const target = connect({ host: '127.0.0.1', port: this.targetPort, allowHalfOpen: true });
+    const link = new Link(client, target, () => this.links.delete(link));
+    this.links.add(link);
+    link.become(this.fault);
+  }
+}
+
+/** A connection of a client and the one made for it, which live and die together. */
+class Link {
+  private readonly requests: Direction;
+  private readonly answers: Direction;
+
+  constructor(
+    private readonly client: Socket,
+    private readonly target: Socket,
+    private readonly onEnd: () => void,
+  ) {
+    this.requests = new Direction(client, target, () => this.endIfDone());
+    this.answers = new Direction(
+      target,
+      client,
+      () => this.endIfDone(),
+      () => this.reset(),
+    );
+    for (const socket of [client, target]) {
+      socket.setNoDelay(true);
+      socket.on('error', () => this.reset());
+    }
+  }
+
+  become(fault: Fault): void {
+    const { garbled, answerBytes, ...rest } = fault;
+    this.requests.become(rest);
+    this.answers.become({ ...rest, ...(garbled && { garbled }), ...(answerBytes && { answerBytes }) });
+  }
+
+  reset(): void {
+    this.stop();
+    // Node never closes a socket that is reset while its end is being sent, and then spins when the process exits.
+    if (this.client.writableEnded) this.client.destroy();
+    else this.client.resetAndDestroy();
+    this.target.destroy();
+  }
+
+  private endIfDone(): void {
+    if (!this.requests.ended || !this.answers.ended) return;
+    this.stop();
+  }
+
+  private stop(): void {
+    this.requests.stop();
+    this.answers.stop();
+    this.onEnd();
+  }
+}
+
+/** One way of a {@link Link}. Keeps the order, whatever the latency was when a chunk came. */
+class Direction {
+  ended = false;
+  private fault: Fault = {};
+  /** Chunks with the time from which they may go; undefined is the end of the stream. */
+  private readonly held: { readonly chunk: Buffer | undefined; dueAtMs: number }[] = [];
+  private timer: NodeJS.Timeout | undefined;
+  private bytesLeft = Number.POSITIVE_INFINITY;
+
+  constructor(
+    private readonly from: Socket,
+    private readonly to: Socket,
+    private readonly onEnded: () => void,
+    private readonly onUsedUp: () => void = () => undefined,
+  ) {
+    from.on('data', (chunk) => this.take(chunk));
+    from.on('end', () => this.take(undefined));
+    from.pause();
+  }
+
+  become(fault: Fault): void {
+    this.fault = fault;
+    this.bytesLeft = fault.answerBytes ?? Number.POSITIVE_INFINITY;
+    const latestMs = performance.now() + (fault.latencyMs ?? 0);
+    for (const entry of this.held) entry.dueAtMs = Math.min(entry.dueAtMs, latestMs);
+    if (fault.frozen) this.from.pause();
+    else this.from.resume();
+    this.forward();
+  }
+
+  stop(): void {
+    clearTimeout(this.timer);
+    this.held.length = 0;
+  }
+
+  private take(chunk: Buffer | undefined): void {
+    this.held.push({ chunk, dueAtMs: performance.now() + (this.fault.latencyMs ?? 0) });
+    this.forward();
+  }
+
+  private forward(): void {
+    clearTimeout(this.timer);
+    while (!this.fault.frozen) {
+      const [next] = this.held;
+      if (!next) return;
+      const waitMs = next.dueAtMs - performance.now();
+      if (waitMs > 0) {
+        this.timer = setTimeout(() => this.forward(), Math.ceil(waitMs));
+        return;
+      }
+      this.held.shift();
+      this.send(next.chunk);
+    }
+  }
+
+  private send(chunk: Buffer | undefined): void {
+    if (chunk === undefined) {
+      this.ended = true;
+      this.to.end();
+      this.onEnded();
+      return;
+    }
+    const sent = chunk.subarray(0, this.bytesLeft);
+    this.bytesLeft -= sent.length;
+    const used = this.bytesLeft === 0;
+    // The reset waits for what goes before it.
+    this.to.write(this.fault.garbled ? randomBytes(sent.length) : sent, () => used && this.onUsedUp());
   }
 }

@@ -1,66 +1,151 @@
-import { performance } from 'node:perf_hooks';
+import { Agent, request } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 
-/** One request that is sent again and again, and the answers that are right for it. */
-export interface Expectation {
-  readonly title: string;
-  readonly url: string;
+/** A token, and what the services must make of it: 200, 401, or, where no verdict may be reached, 200 or 503. */
+export interface OracleCase {
   readonly token: string;
-  readonly statuses: readonly number[];
+  readonly expect: 'accepted' | 'refused' | 'either';
+  /** Compared with `sub` of answers that have one. */
+  readonly subject?: string | undefined;
+}
+
+export interface OracleOptions {
+  /** Where to ask, in turn. */
+  readonly urls: readonly string[];
+  /** What to ask, in turn, from the beginning again when all have been asked. */
+  readonly cases: readonly OracleCase[];
+  readonly loops?: number;
+  /** Time between an answer and the next request of a loop, so that the load leaves the machine some air. */
+  readonly pauseMs?: number;
+  /** After this time a request counts as hung. */
+  readonly patienceMs?: number;
+}
+
+export interface WrongAnswer {
+  readonly url: string;
+  readonly expected: OracleCase['expect'];
+  /** Status, code of the connection's error, or the subject that was taken for another. */
+  readonly got: string;
+  readonly atMs: number;
+  readonly durationMs: number;
 }
 
 export interface OracleReport {
   readonly requests: number;
-  /** One line for each answer that was not right, a lost connection included. */
-  readonly wrong: readonly string[];
-  readonly medianMs: number;
+  readonly wrong: readonly WrongAnswer[];
+  /** Answers whose `sub` was compared. */
+  readonly identified: number;
+  readonly byStatus: Readonly<Record<string, number>>;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
   readonly maxMs: number;
 }
 
-/** How long each fault lasts under load, in milliseconds; `npm run test:soak` makes it long. */
-export const FAULT_MS = Number(process.env.FAULT_SECONDS ?? 1.5) * 1000;
-const LOOPS = 8;
-/** An answer that takes longer counts as none. */
-const PATIENCE_MS = 5_000;
+/** How long a fault lasts under load, in milliseconds; `npm run test:soak` makes it long. */
+export const LOAD_MS = Number(process.env.FAULT_SECONDS ?? 1.5) * 1000;
 
-/** Keeps asking in parallel for a while, and knows of every request which answers are right. */
-export async function ask(
-  expectations: readonly Expectation[],
-  durationMs: number = FAULT_MS,
-): Promise<OracleReport> {
-  const durations: number[] = [];
-  const wrong: string[] = [];
-  const until = performance.now() + durationMs;
-  let turn = 0;
-  const loop = async () => {
-    while (performance.now() < until) {
-      const expectation = expectations[turn++ % expectations.length]!;
-      const startedAt = performance.now();
-      const status = await statusOf(expectation);
-      durations.push(performance.now() - startedAt);
-      if (!(expectation.statuses as readonly unknown[]).includes(status)) {
-        wrong.push(`${expectation.title}: ${status}`);
-      }
+const STATUSES = { accepted: [200], refused: [401], either: [200, 503] } as const;
+
+/** Asks all the time, and knows what the answers must be. */
+export class OracleClient {
+  private readonly agent: Agent;
+  private readonly loops: Promise<void>[];
+  private readonly startedAtMs = performance.now();
+  private readonly durationsMs: number[] = [];
+  private readonly byStatus: Record<string, number> = {};
+  private readonly wrong: WrongAnswer[] = [];
+  private identified = 0;
+  private asked = 0;
+  private going = true;
+
+  constructor(private readonly options: OracleOptions) {
+    const { loops = 8 } = options;
+    this.agent = new Agent({ keepAlive: true });
+    this.loops = Array.from({ length: loops }, () => this.loop());
+  }
+
+  /** Under load for so long. */
+  static async run(forMs: number, options: OracleOptions): Promise<OracleReport> {
+    const client = new OracleClient(options);
+    await delay(forMs);
+    return client.stop();
+  }
+
+  /** Requests answered so far. */
+  get answered(): number {
+    return this.durationsMs.length;
+  }
+
+  async stop(): Promise<OracleReport> {
+    this.going = false;
+    await Promise.all(this.loops);
+    this.agent.destroy();
+    const sorted = this.durationsMs.sort((a, b) => a - b);
+    const quantile = (q: number) => Math.round(sorted[Math.ceil(q * sorted.length) - 1] ?? 0);
+    return {
+      requests: sorted.length,
+      wrong: this.wrong,
+      identified: this.identified,
+      byStatus: this.byStatus,
+      p50Ms: quantile(0.5),
+      p99Ms: quantile(0.99),
+      maxMs: quantile(1),
+    };
+  }
+
+  private async loop(): Promise<void> {
+    const { urls, cases, pauseMs = 4 } = this.options;
+    while (this.going) {
+      const turn = this.asked++;
+      // Each case comes to each URL in the end.
+      const url = urls[(turn + Math.floor(turn / cases.length)) % urls.length]!;
+      await this.ask(url, cases[turn % cases.length]!);
+      await delay(pauseMs);
     }
-  };
-  await Promise.all(Array.from({ length: LOOPS }, loop));
-  durations.sort((a, b) => a - b);
-  return {
-    requests: durations.length,
-    wrong,
-    medianMs: durations[Math.floor(durations.length / 2)]!,
-    maxMs: durations.at(-1)!,
-  };
+  }
+
+  private async ask(url: string, { token, expect: expected, subject }: OracleCase): Promise<void> {
+    const sentAtMs = performance.now();
+    const { status, body } = await this.get(url, token);
+    const durationMs = performance.now() - sentAtMs;
+    this.durationsMs.push(durationMs);
+    this.byStatus[status] = (this.byStatus[status] ?? 0) + 1;
+    const right = STATUSES[expected].some((one) => String(one) === status);
+    const named = status === '200' ? nameIn(body) : undefined;
+    if (named !== undefined && subject !== undefined) this.identified += 1;
+    const mistaken = named !== undefined && subject !== undefined && named !== subject;
+    if (right && !mistaken) return;
+    const got = mistaken ? `${named} for ${subject}` : status;
+    const atMs = Math.round(sentAtMs - this.startedAtMs);
+    this.wrong.push({ url, expected, got, atMs, durationMs: Math.round(durationMs) });
+  }
+
+  private get(url: string, token: string): Promise<{ status: string; body: string }> {
+    const { patienceMs = 3_000 } = this.options;
+    return new Promise((resolve) => {
+      const fail = (error: NodeJS.ErrnoException) => resolve({ status: error.code ?? error.name, body: '' });
+      const outgoing = request(
+        url,
+        {
+          agent: this.agent,
+          headers: { authorization: `Bearer ${token}` },
+          signal: AbortSignal.timeout(patienceMs),
+        },
+        (incoming) => {
+          let body = '';
+          incoming.setEncoding('utf8');
+          incoming.on('data', (text: string) => (body += text));
+          incoming.on('error', fail);
+          incoming.on('end', () => resolve({ status: String(incoming.statusCode), body }));
+        },
+      );
+      outgoing.on('error', fail);
+      outgoing.end();
+    });
+  }
 }
 
-async function statusOf({ url, token }: Expectation): Promise<number | string> {
-  try {
-    const response = await fetch(url, {
-      headers: { authorization: `Bearer ${token}` },
-      signal: AbortSignal.timeout(PATIENCE_MS),
-    });
-    await response.arrayBuffer();
-    return response.status;
-  } catch (error) {
-    return String((error as { cause?: unknown }).cause ?? error);
-  }
+function nameIn(body: string): string | undefined {
+  const { sub } = JSON.parse(body) as { sub?: string };
+  return sub;
 }

@@ -47,10 +47,6 @@ export class ServiceProcess {
     return service;
   }
 
-  get pid(): number {
-    return this.child.pid!;
-  }
-
   get port(): number {
     const [, port] = /listens on [^:]+:(\d+)/.exec(this.output) ?? [];
     return Number(port);

@@ -40,10 +40,10 @@ describe('a store whose connection to Redis is in trouble', () => {
 
   it.each<[string, () => void]>([
     ['frozen', () => proxy.freeze()],
-    ['slow by 200 ms', () => proxy.slow(200)],
-    ['refused', () => proxy.refuse()],
+    ['slow by 200 ms', () => proxy.delay(100)],
+    ['refused', () => proxy.cut()],
     ['cut in the middle of an answer', () => proxy.cutAfter(3)],
-    ['answering with noise', () => proxy.garble()],
+    ['answering with noise', () => proxy.garbage()],
   ])(
     '%s: a read waits for its budget once, then for nothing, and works again within a second',
     async (_title, fault) => {
@@ -63,7 +63,7 @@ describe('a store whose connection to Redis is in trouble', () => {
   );
 
   it('resets: a read is answered or fails, and never hangs', async () => {
-    proxy.resetEvery(30);
+    proxy.resetting(30);
     const durations: number[] = [];
     for (let i = 0; i < 60; i += 1) {
       const { value, durationMs } = await read();
