@@ -13,7 +13,7 @@ import { TokenCheckByForm } from './adapters/token-check-by-form.js';
 import { UserinfoTokenCheck } from './adapters/userinfo-token-check.js';
 import type { UserTokenConfig } from './config.js';
 import { AuthorizationServer } from './core/authorization-server.js';
-import { Denials } from './core/denials.js';
+import { Denials, MAX_TOKEN_LIFETIME_SECONDS } from './core/denials.js';
 import { LogIn } from './core/log-in.js';
 import { LogOut } from './core/log-out.js';
 import { RefreshSession } from './core/refresh-session.js';
@@ -29,9 +29,6 @@ import { TokenController } from './edge/token.controller.js';
 
 /** Denials kept in the process; about 200 bytes each. */
 const MAX_LOCAL_DENIALS = 100_000;
-/** Auth0's upper bound for an API's token lifetime: 30 days. */
-const MAX_TOKEN_LIFETIME_SECONDS = 2_592_000;
-
 /** How long the fleet remembers that an opaque token was refused. */
 const OPAQUE_REFUSAL_SECONDS = 60;
 

@@ -51,6 +51,38 @@ describe('a session', () => {
   });
 });
 
+describe('an access token that has expired', () => {
+  // The client `brief` of the bundled server gets access tokens that live for two seconds.
+  const brief = { AUTH0_CLIENT_ID: 'brief', AUTH0_CLIENT_SECRET: 'brief-local-secret' };
+
+  it.each([
+    ['is refreshed', '60', 200],
+    ['is not refreshed after the limit', '1', 401],
+  ])('%s', async (_title, limitSeconds, status) => {
+    const suite = await Suite.open({ ...brief, REFRESH_EXPIRED_LIMIT_SECONDS: limitSeconds });
+    const token = await suite.login(ada);
+    await delay(3_500);
+    expect(await suite.venue('/venues', { token })).toMatchObject({ status: 401 });
+    const answer = await suite.gateway('/auth/refresh', { method: 'POST', token });
+    await suite.close();
+    expect(answer.status).toBe(status);
+  });
+});
+
+describe('an opaque token', () => {
+  it('that was logged out stays so for as long as it can last, and not until it would be asked about again', async () => {
+    const suite = await Suite.open();
+    const { access_token: token } = await suite.tokensFromIssuer({ scope: 'openid' });
+    expect(await suite.gateway('/auth/me', { token })).toMatchObject({ status: 200 });
+    expect(await suite.logout(token)).toMatchObject({ status: 204 });
+    expect(await suite.gateway('/auth/me', { token })).toMatchObject({ status: 401 });
+    const denials = (await suite.own!.redis.cli('--scan', '--pattern', 'deny:v1:token:*')).split('\n');
+    const ttls = await Promise.all(denials.map((key) => suite.own!.redis.cli('TTL', key)));
+    await suite.close();
+    expect(ttls.map(Number)).toEqual([expect.closeTo(30 * 24 * 3600, -2)]);
+  });
+});
+
 describe('refresh over two gateways and two user-tokens', () => {
   const ROUNDS = 200;
   const CALLERS = 50;

@@ -3,8 +3,9 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openStore, type SharedStore } from '@app/redis';
 import { RedisServer } from '../../../../test/support/redis-server.js';
+import { until } from '../../../../test/support/until.js';
 import { UpstreamUnavailable } from '../core/authorization-server.js';
-import type { TokenCheck } from '../core/token-check.js';
+import type { CheckedToken, TokenCheck } from '../core/token-check.js';
 import { FleetTokenCheck } from './fleet-token-check.js';
 import { OpenidAuthorizationServer } from './openid-authorization-server.js';
 import { SealedBox } from './sealed-box.js';
@@ -88,6 +89,11 @@ describe('opaque tokens in a fleet of user-tokens', () => {
     return new TokenCheckByForm(shared, shared);
   }
 
+  async function thaw(): Promise<void> {
+    redis.thaw();
+    await until(() => stores.every((store) => store.available));
+  }
+  const issuedAt = (checked: CheckedToken) => checked.active && checked.principal.issuedAtSeconds;
   const checkEverywhere = (token: string, times = 1) =>
     Promise.all(Array.from({ length: times }, () => fleet.map((check) => check.check(token))).flat());
 
@@ -105,8 +111,30 @@ describe('opaque tokens in a fleet of user-tokens', () => {
     await delay(RECHECK_SECONDS * 1000 + 100);
     const [second] = await checkEverywhere(token);
     expect(asked).toHaveLength(2);
-    const issued = [first, second].map((checked) => checked?.active && checked.principal.issuedAtSeconds);
-    expect(issued[1]).toBe(issued[0]);
+    expect(issuedAt(second!)).toBe(issuedAt(first!));
+  });
+
+  it('keep the time they were first seen when Redis has been emptied', async () => {
+    const token = newToken();
+    const first = await fleet[0]!.check(token);
+    await redis.cli('FLUSHALL');
+    await delay(RECHECK_SECONDS * 1000 + 100);
+    const second = await fleet[0]!.check(token);
+    expect(asked).toHaveLength(2);
+    expect(issuedAt(second)).toBe(issuedAt(first));
+  });
+
+  it('count as older than any log-out everywhere while Redis is away and their age is not known', async () => {
+    const [seen, unseen] = [newToken(), newToken()];
+    const before = await fleet[0]!.check(seen);
+    await delay(RECHECK_SECONDS * 1000 + 100);
+    redis.freeze();
+    try {
+      expect(issuedAt(await fleet[0]!.check(seen))).toBe(issuedAt(before));
+      expect(issuedAt(await fleet[0]!.check(unseen))).toBe(0);
+    } finally {
+      await thaw();
+    }
   });
 
   it('that were refused are not asked about again', async () => {
@@ -165,7 +193,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
       for (let i = 0; i < 3; i += 1) await checkEverywhere(token);
       expect(asked).toHaveLength(3);
     } finally {
-      redis.thaw();
+      await thaw();
     }
   });
 });

@@ -35,7 +35,8 @@ const POLL_MS = 25;
  * to the token, and only the holder of a lock asks. For checks that are expensive and counted, such as `/userinfo`.
  *
  * A principal keeps the `issuedAtSeconds` of when its token was first seen, so that a log-out everywhere that came later is
- * not undone by the next check. While the store is away each process asks for itself, and remembers what it heard.
+ * not undone by the next check. While the store is away each process asks for itself, and remembers what it heard; a token
+ * whose age it cannot know counts as older than any such log-out.
  */
 export class FleetTokenCheck extends TokenCheck {
   private readonly local = new LRUCache<string, Answer>({ max: MAX_LOCAL });
@@ -54,20 +55,20 @@ export class FleetTokenCheck extends TokenCheck {
     const known = this.local.get(place);
     if (known && isFresh(known)) return known.checked;
     try {
-      return await this.checkOnce(accessToken, place);
+      return (await this.answerOfFleet(accessToken, place)).checked;
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error;
-      return this.ask(accessToken, place, known);
+      return (await this.ask(accessToken, place, firstSeenSeconds(known) ?? 0)).checked;
     }
   }
 
-  private async checkOnce(accessToken: string, place: string): Promise<CheckedToken> {
+  private async answerOfFleet(accessToken: string, place: string): Promise<Answer> {
+    const lock = `${place}:asking`;
+    const owner = randomUUID();
     const deadline = performance.now() + this.options.askMs;
     do {
       const answer = await this.read(accessToken, place);
-      if (answer && isFresh(answer)) return this.remember(place, answer).checked;
-      const lock = `${place}:asking`;
-      const owner = randomUUID();
+      if (answer && isFresh(answer)) return this.remember(place, answer);
       if (await this.store.setIfAbsent(lock, owner, { ttlMs: this.options.askMs })) {
         try {
           return await this.askAndShare(accessToken, place);
@@ -80,29 +81,34 @@ export class FleetTokenCheck extends TokenCheck {
     throw new UpstreamUnavailable('another replica is asking about this token and takes too long', 1);
   }
 
-  private async askAndShare(accessToken: string, place: string): Promise<CheckedToken> {
+  private async askAndShare(accessToken: string, place: string): Promise<Answer> {
     // Another one may have answered between the look and the lock.
     const previous = await this.read(accessToken, place);
-    if (previous && isFresh(previous)) return this.remember(place, previous).checked;
-    const checked = await this.ask(accessToken, place, previous);
-    const answer = this.local.get(place);
-    if (answer) {
-      const sealed = this.box.seal(accessToken, place, JSON.stringify(answer));
-      await this.store
-        .set(place, sealed, { ttlMs: 1000 * this.keptSeconds(answer) })
-        // This process knows the answer; that the others do not costs another question.
-        .catch(() => undefined);
-    }
-    return checked;
+    if (previous && isFresh(previous)) return this.remember(place, previous);
+    const answer = await this.ask(accessToken, place, firstSeenSeconds(previous ?? this.local.get(place)));
+    const { maxTokenLifetimeSeconds, refusalSeconds } = this.options;
+    const ttlMs = 1000 * (answer.checked.active ? maxTokenLifetimeSeconds : refusalSeconds);
+    await this.store
+      .set(place, this.box.seal(accessToken, place, JSON.stringify(answer)), { ttlMs })
+      // This process knows the answer; that the others do not costs another question.
+      .catch(() => undefined);
+    return answer;
   }
 
-  private async ask(accessToken: string, place: string, previous: Answer | undefined): Promise<CheckedToken> {
+  private async ask(accessToken: string, place: string, firstSeen: number | undefined): Promise<Answer> {
     const checked = await this.tokenCheck.check(accessToken);
-    const freshUntilSeconds = checked.active
-      ? checked.principal.expiresAtSeconds
-      : nowInSeconds() + this.options.refusalSeconds;
-    const answer = answerSchema.parse({ checked: withFirstSeen(checked, previous), freshUntilSeconds });
-    return this.remember(place, answer).checked;
+    if (!checked.active) {
+      return this.remember(place, {
+        checked,
+        freshUntilSeconds: nowInSeconds() + this.options.refusalSeconds,
+      });
+    }
+    const { principal } = checked;
+    const issuedAtSeconds = firstSeen ?? principal.issuedAtSeconds;
+    return this.remember(place, {
+      checked: { active: true, principal: { ...principal, issuedAtSeconds } },
+      freshUntilSeconds: principal.expiresAtSeconds,
+    });
   }
 
   private async read(accessToken: string, place: string): Promise<Answer | undefined> {
@@ -115,20 +121,15 @@ export class FleetTokenCheck extends TokenCheck {
     this.local.set(place, answer);
     return answer;
   }
-
-  private keptSeconds({ checked }: Answer): number {
-    return checked.active ? this.options.maxTokenLifetimeSeconds : this.options.refusalSeconds;
-  }
 }
 
 function isFresh({ freshUntilSeconds }: Answer): boolean {
   return nowInSeconds() < freshUntilSeconds;
 }
 
-function withFirstSeen(checked: CheckedToken, previous: Answer | undefined): CheckedToken {
-  if (!checked.active || !previous?.checked.active) return checked;
-  const { issuedAtSeconds } = previous.checked.principal;
-  return { ...checked, principal: { ...checked.principal, issuedAtSeconds } };
+/** Undefined when that is not known, 0 (said while the store was away) included. */
+function firstSeenSeconds(answer: Answer | undefined): number | undefined {
+  return answer?.checked.active ? answer.checked.principal.issuedAtSeconds || undefined : undefined;
 }
 
 function nowInSeconds(): number {

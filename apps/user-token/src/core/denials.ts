@@ -1,3 +1,9 @@
+import { isJwt } from '@app/user-token-client';
+import { tokenId } from './token-id.js';
+
+/** Auth0's upper bound for the life of an API's access token: 30 days. */
+export const MAX_TOKEN_LIFETIME_SECONDS = 2_592_000;
+
 /** A token that is refused although its issuer would still honour it. */
 export interface DeniedToken {
   /** {@link tokenId} of it. */
@@ -10,6 +16,17 @@ export interface DenialStatus {
   readonly denied: boolean;
   /** Epoch of the subject, '' when none was ever set, null when it could not be read. */
   readonly epoch: string | null;
+}
+
+/**
+ * A token to be denied, whose principal expires at this time. That is the end of a JWT; an opaque token only has to be asked
+ * about again then, and is denied for as long as any token can last.
+ */
+export function deniedToken(accessToken: string, expiresAtSeconds: number): DeniedToken {
+  return {
+    tokenId: tokenId(accessToken),
+    expiresAtSeconds: isJwt(accessToken) ? expiresAtSeconds : Date.now() / 1000 + MAX_TOKEN_LIFETIME_SECONDS,
+  };
 }
 
 /** What a denial is looked up by. */

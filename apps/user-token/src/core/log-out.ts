@@ -1,10 +1,9 @@
 import { isCanonicalToken, type LogoutResult } from '@app/user-token-client';
 import { AuthorizationServer } from './authorization-server.js';
-import { Denials } from './denials.js';
+import { Denials, deniedToken } from './denials.js';
 import { whileHolding } from './session-lock.js';
 import { Sessions, type Session, type SessionState } from './sessions.js';
 import { TokenCheck } from './token-check.js';
-import { tokenId } from './token-id.js';
 
 /**
  * Ends a session: its access tokens are refused everywhere from now on, then its refresh token is revoked upstream, then
@@ -47,7 +46,7 @@ export class LogOut {
     accessToken: string,
     { subject, token, expiresAtSeconds }: Extract<SessionState, { kind: 'refreshed' }>,
   ): Promise<LogoutResult> {
-    await this.denials.deny(subject, [{ tokenId: tokenId(accessToken), expiresAtSeconds }]);
+    await this.denials.deny(subject, [deniedToken(accessToken, expiresAtSeconds)]);
     return this.execute(token.accessToken);
   }
 
@@ -55,7 +54,7 @@ export class LogOut {
     accessToken: string,
     { subject, expiresAtSeconds, predecessors }: Session,
   ): Promise<void> {
-    await this.denials.deny(subject, [{ tokenId: tokenId(accessToken), expiresAtSeconds }, ...predecessors]);
+    await this.denials.deny(subject, [deniedToken(accessToken, expiresAtSeconds), ...predecessors]);
   }
 
   /** A token of ours without a session, such as one that came from elsewhere or was logged out before. */
@@ -63,7 +62,7 @@ export class LogOut {
     const checked = await this.tokenCheck.check(accessToken);
     if (!checked.active) return { ended: false, reason: checked.reason };
     const { subject, expiresAtSeconds } = checked.principal;
-    await this.denials.deny(subject, [{ tokenId: tokenId(accessToken), expiresAtSeconds }]);
+    await this.denials.deny(subject, [deniedToken(accessToken, expiresAtSeconds)]);
     return { ended: true };
   }
 }

@@ -5,7 +5,7 @@ import {
   type Principal,
 } from '@app/user-token-client';
 import { AuthorizationServer, UpstreamUnavailable, type UpstreamGrant } from './authorization-server.js';
-import { Denials, type DeniedToken } from './denials.js';
+import { Denials, deniedToken } from './denials.js';
 import type { Log } from './log.js';
 import { LogOut } from './log-out.js';
 import { whileHolding } from './session-lock.js';
@@ -131,7 +131,7 @@ export class RefreshSession {
   /** The session was revoked while upstream was asked: what it gave is closed before anybody has it. */
   private async takeBack({ token, session }: Replacement): Promise<GrantResult> {
     const { subject, expiresAtSeconds, refreshToken } = session;
-    await this.denials.deny(subject, [{ tokenId: tokenId(token.accessToken), expiresAtSeconds }]);
+    await this.denials.deny(subject, [deniedToken(token.accessToken, expiresAtSeconds)]);
     if (refreshToken !== undefined) await this.authorizationServer.revoke(refreshToken);
     return REFUSED;
   }
@@ -173,7 +173,7 @@ function asReplacement(
   { issuedAtSeconds, expiresAtSeconds }: Principal,
 ): Replacement {
   const nowSeconds = Date.now() / 1000;
-  const old: DeniedToken = { tokenId: tokenId(oldAccessToken), expiresAtSeconds: session.expiresAtSeconds };
+  const old = deniedToken(oldAccessToken, session.expiresAtSeconds);
   return {
     token: {
       accessToken: grant.accessToken,
