@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { FaultProxy } from '../../support/fault-proxy.js';
 import { RedisServer } from '../../support/redis-server.js';
 import { ServiceProcess } from '../../support/service-process.js';
 import { ada, grace, type User } from '../../support/suite.js';
@@ -120,6 +121,30 @@ describe('revocation across three venues under load', () => {
     venues[0] = started;
     services.push(started);
     expect((await call(started, token)).status).toBe(401);
+  });
+
+  it('reaches a user-token that was cut off from Redis when it happened, as soon as that is mended', async () => {
+    const proxy = await FaultProxy.start(redis.port);
+    const identity = services.find(({ name }) => name === 'identity')!;
+    const cutOff = await ServiceProcess.start('user-token', {
+      REDIS_URL: `redis://127.0.0.1:${proxy.port}`,
+      AUTH0_ISSUER_URL: `http://localhost:${identity.port}/`,
+    });
+    const venue = await ServiceProcess.start('venue', {
+      REDIS_URL: redis.url,
+      USER_TOKEN_URL: `tcp://127.0.0.1:${cutOff.port}`,
+    });
+    services.push(venue, cutOff);
+    const token = await login(ada);
+    // From here on it answers from its own copy, which does not have what comes now.
+    proxy.cut();
+    await until(async () => cutOff.stdout.includes('is away'));
+    expect((await end('logout', token)).status).toBe(204);
+    expect((await call(venue, token)).status).toBe(200);
+    proxy.pass();
+    await until(async () => cutOff.stdout.includes('(commands) is back'));
+    expect((await call(venue, token)).status).toBe(401);
+    await proxy.stop();
   });
 
   it('reaches a venue whose connection to Redis was cut', async () => {
