@@ -3,6 +3,7 @@ export {
   SharedStore,
   StoreUnavailable,
   type CallOptions,
+  type Limit,
   type StoreLog,
   type Subscription,
   type Write,

@@ -1,5 +1,5 @@
 import type { CacheManagerStore } from 'cache-manager';
-import { SharedStore, StoreUnavailable, type Subscription, type Write } from './shared-store.js';
+import { SharedStore, StoreUnavailable, type Limit, type Subscription, type Write } from './shared-store.js';
 
 const PURGE_INTERVAL_MS = 30_000;
 
@@ -72,8 +72,42 @@ export class MemoryStore extends SharedStore {
       if (write.op === 'set')
         this.entries.set(write.key, { value: write.value, expiresAtMs: Date.now() + write.ttlMs });
       else if (write.op === 'delete') this.entries.delete(write.key);
-      else this.publish(write.channel, write.message);
+      else if (write.op === 'publish') this.publish(write.channel, write.message);
+      else this.changeMembers(write);
     }
+  }
+
+  override async writeAllIfEqual(key: string, value: string, writes: readonly Write[]): Promise<boolean> {
+    this.assertOpen();
+    if (this.read(key)?.value !== value) return false;
+    await this.writeAll(writes);
+    return true;
+  }
+
+  override async members(key: string): Promise<readonly string[]> {
+    this.assertOpen();
+    return this.membersOf(key)
+      .toReversed()
+      .map(([member]) => member);
+  }
+
+  override async countAll(
+    limits: readonly Limit[],
+    { windowMs }: { windowMs: number },
+  ): Promise<number | undefined> {
+    this.assertOpen();
+    const waitsMs = limits
+      .map(({ key, max }) => ({ entry: this.read(key), max }))
+      .filter(({ entry, max }) => Number(entry?.value ?? 0) >= max)
+      .map(({ entry }) => (entry?.expiresAtMs ?? 0) - Date.now());
+    if (waitsMs.length > 0) return Math.max(1, ...waitsMs);
+    for (const { key } of limits) this.add(key, 1, windowMs);
+    return undefined;
+  }
+
+  override async uncountAll(keys: readonly string[]): Promise<void> {
+    this.assertOpen();
+    for (const key of keys) if (Number(this.read(key)?.value ?? 0) > 0) this.add(key, -1, 0);
   }
 
   override async *scan(prefix: string): AsyncIterable<{ key: string; value: string }> {
@@ -113,6 +147,27 @@ export class MemoryStore extends SharedStore {
   /** Delivered at once: a listener of this process cannot lag behind the write that it is told of. */
   private publish(channel: string, message: string): void {
     for (const listener of this.listeners.get(channel) ?? []) listener(message);
+  }
+
+  private add(key: string, change: number, windowMs: number): void {
+    const entry = this.read(key) ?? { value: '0', expiresAtMs: Date.now() + windowMs };
+    this.entries.set(key, { ...entry, value: String(Number(entry.value) + change) });
+  }
+
+  /** In order of expiry. */
+  private membersOf(key: string): [member: string, expiresAtMs: number][] {
+    const stored = this.read(key)?.value;
+    const members = stored === undefined ? [] : (JSON.parse(stored) as [string, number][]);
+    return members.filter(([, expiresAtMs]) => expiresAtMs > Date.now());
+  }
+
+  private changeMembers(write: Extract<Write, { op: 'addMember' | 'removeMember' }>): void {
+    const members = this.membersOf(write.key).filter(([member]) => member !== write.member);
+    if (write.op === 'addMember') members.push([write.member, Date.now() + write.ttlMs]);
+    members.sort(([, a], [, b]) => a - b);
+    const kept = write.op === 'addMember' ? members.slice(-write.max) : members;
+    const expiresAtMs = kept.at(-1)?.[1] ?? 0;
+    this.entries.set(write.key, { value: JSON.stringify(kept), expiresAtMs });
   }
 
   private read(key: string): Entry | undefined {

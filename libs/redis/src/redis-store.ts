@@ -6,6 +6,7 @@ import {
   SharedStore,
   StoreUnavailable,
   type CallOptions,
+  type Limit,
   type StoreLog,
   type Subscription,
   type Write,
@@ -19,8 +20,28 @@ export interface RedisStoreOptions {
   readonly log?: StoreLog | undefined;
 }
 
-/** Both scripts' keys are passed as such, so that they work behind a cluster proxy too. */
 const DELETE_IF_EQUAL = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) else return 0 end`;
+/** The first key is the condition; each further argument is a command as a JSON list. */
+const WRITE_IF_EQUAL = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+for i = 2, #ARGV do redis.call(unpack(cjson.decode(ARGV[i]))) end
+return 1`;
+/** Arguments: the window, then the limit of each key. Answers 0, or the milliseconds until the limit that was met is lifted. */
+const COUNT_ALL = `
+local wait = 0
+for i, key in ipairs(KEYS) do
+  if tonumber(redis.call('GET', key) or 0) >= tonumber(ARGV[i + 1]) then wait = math.max(wait, redis.call('PTTL', key), 1) end
+end
+if wait > 0 then return wait end
+for _, key in ipairs(KEYS) do
+  if redis.call('INCR', key) == 1 then redis.call('PEXPIRE', key, ARGV[1]) end
+end
+return 0`;
+const UNCOUNT_ALL = `
+for _, key in ipairs(KEYS) do
+  if tonumber(redis.call('GET', key) or 0) > 0 then redis.call('DECR', key) end
+end
+return 0`;
 const SCAN_BATCH = 500;
 
 /**
@@ -92,13 +113,49 @@ export class RedisStore extends SharedStore {
   override async writeAll(writes: readonly Write[], options?: CallOptions): Promise<void> {
     await this.write((client) => {
       const transaction = client.multi();
-      for (const write of writes) {
-        if (write.op === 'set') transaction.set(write.key, write.value, expiry(write.ttlMs));
-        else if (write.op === 'delete') transaction.del(write.key);
-        else transaction.publish(write.channel, write.message);
-      }
+      for (const command of commandsOf(writes)) transaction.addCommand(command);
       return transaction.exec();
     }, options);
+  }
+
+  override async writeAllIfEqual(
+    key: string,
+    value: string,
+    writes: readonly Write[],
+    options?: CallOptions,
+  ): Promise<boolean> {
+    const commands = commandsOf(writes).map((command) => JSON.stringify(command));
+    const written = await this.write(
+      (client) => client.eval(WRITE_IF_EQUAL, { keys: [key], arguments: [value, ...commands] }),
+      options,
+    );
+    return written === 1;
+  }
+
+  override members(key: string, options?: CallOptions): Promise<readonly string[]> {
+    return this.read(
+      (client) => client.zRange(key, '+inf', `(${Date.now()}`, { BY: 'SCORE', REV: true }),
+      options,
+    );
+  }
+
+  override async countAll(
+    limits: readonly Limit[],
+    { windowMs, ...options }: CallOptions & { windowMs: number },
+  ): Promise<number | undefined> {
+    const waitMs = await this.write(
+      (client) =>
+        client.eval(COUNT_ALL, {
+          keys: limits.map(({ key }) => key),
+          arguments: [String(windowMs), ...limits.map(({ max }) => String(max))],
+        }),
+      options,
+    );
+    return waitMs === 0 ? undefined : Number(waitMs);
+  }
+
+  override async uncountAll(keys: readonly string[], options?: CallOptions): Promise<void> {
+    await this.write((client) => client.eval(UNCOUNT_ALL, { keys: [...keys] }), options);
   }
 
   override async *scan(prefix: string): AsyncIterable<{ key: string; value: string }> {
@@ -214,5 +271,35 @@ export class RedisStore extends SharedStore {
 }
 
 function expiry(ttlMs: number) {
-  return { expiration: { type: 'PX' as const, value: Math.max(1, Math.ceil(ttlMs)) } };
+  return { expiration: { type: 'PX' as const, value: wholeMs(ttlMs) } };
+}
+
+function wholeMs(ttlMs: number): number {
+  return Math.max(1, Math.ceil(ttlMs));
+}
+
+function commandsOf(writes: readonly Write[]): string[][] {
+  return writes.flatMap((write) => {
+    switch (write.op) {
+      case 'set':
+        return [['SET', write.key, write.value, 'PX', String(wholeMs(write.ttlMs))]];
+      case 'delete':
+        return [['DEL', write.key]];
+      case 'publish':
+        return [['PUBLISH', write.channel, write.message]];
+      case 'addMember': {
+        const nowMs = Date.now();
+        return [
+          ['ZADD', write.key, String(nowMs + wholeMs(write.ttlMs)), write.member],
+          ['ZREMRANGEBYSCORE', write.key, '-inf', String(nowMs)],
+          ['ZREMRANGEBYRANK', write.key, '0', String(-1 - write.max)],
+          // The set outlives its last member at the most by what a shorter-lived one, added later, takes off.
+          ['PEXPIRE', write.key, String(wholeMs(write.ttlMs)), 'GT'],
+          ['PEXPIRE', write.key, String(wholeMs(write.ttlMs)), 'NX'],
+        ];
+      }
+      case 'removeMember':
+        return [['ZREM', write.key, write.member]];
+    }
+  });
 }

@@ -55,6 +55,71 @@ describe.each(['memory', 'redis'])('a shared store (%s)', (kind) => {
     expect(await store.getMany(['old', 'new'])).toEqual([null, 'y']);
   });
 
+  it('writes all, provided that a key still holds what it held', async () => {
+    await store.set('fence', 'mine', { ttlMs: 10_000 });
+    const writes = (value: string) =>
+      [
+        { op: 'set', key: 'fenced', value, ttlMs: 10_000 },
+        { op: 'addMember', key: 'fenced:set', member: value, ttlMs: 10_000, max: 5 },
+      ] as const;
+    expect(await store.writeAllIfEqual('fence', 'mine', writes('1'))).toBe(true);
+    expect(await store.writeAllIfEqual('fence', 'yours', writes('2'))).toBe(false);
+    await store.delete('fence');
+    expect(await store.writeAllIfEqual('fence', 'mine', writes('3'))).toBe(false);
+    expect(await store.getMany(['fenced'])).toEqual(['1']);
+    expect(await store.members('fenced:set')).toEqual(['1']);
+  });
+
+  it('keeps the members of a set, each for its own time, the oldest dropped first', async () => {
+    const add = (member: string, ttlMs: number) =>
+      store.writeAll([{ op: 'addMember', key: 'set', member, ttlMs, max: 3 }]);
+    for (const [member, ttlMs] of [
+      ['a', 40],
+      ['b', 20_000],
+      ['c', 10_000],
+    ] as const)
+      await add(member, ttlMs);
+    expect(await store.members('set')).toEqual(['b', 'c', 'a']);
+    await delay(60);
+    expect(await store.members('set')).toEqual(['b', 'c']);
+    for (const member of ['d', 'e']) await add(member, 30_000);
+    expect([...(await store.members('set'))].sort()).toEqual(['b', 'd', 'e']);
+    await store.writeAll([{ op: 'removeMember', key: 'set', member: 'd' }]);
+    expect(await store.members('set')).toEqual(['e', 'b']);
+    expect(await store.members('no such set')).toEqual([]);
+  });
+
+  it('counts up to a limit, under all keys or under none', async () => {
+    const count = (...keys: string[]) =>
+      store.countAll(
+        keys.map((key) => ({ key, max: key === 'narrow' ? 2 : 10 })),
+        { windowMs: 5_000 },
+      );
+    expect([await count('narrow', 'wide'), await count('narrow', 'wide')]).toEqual([undefined, undefined]);
+    const waitMs = await count('narrow', 'wide');
+    expect(waitMs).toBeGreaterThan(3_000);
+    expect(waitMs).toBeLessThanOrEqual(5_000);
+    expect(await store.getMany(['narrow', 'wide'])).toEqual(['2', '2']);
+    await store.uncountAll(['narrow', 'wide', 'never counted']);
+    expect(await store.getMany(['narrow', 'wide', 'never counted'])).toEqual(['1', '1', null]);
+    expect(await count('narrow')).toBeUndefined();
+  });
+
+  it('counts exactly, however many ask at once', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, () => store.countAll([{ key: 'rush', max: 10 }], { windowMs: 10_000 })),
+    );
+    expect(answers.filter((waitMs) => waitMs === undefined)).toHaveLength(10);
+  });
+
+  it('counts anew after its window', async () => {
+    const count = () => store.countAll([{ key: 'window', max: 1 }], { windowMs: 40 });
+    expect(await count()).toBeUndefined();
+    expect(await count()).toBeGreaterThan(0);
+    await delay(60);
+    expect(await count()).toBeUndefined();
+  });
+
   it('scans the keys of a prefix', async () => {
     for (let i = 0; i < 1200; i += 1) await store.set(`scan:${i}`, String(i), { ttlMs: 60_000 });
     await store.set('other:1', 'x', { ttlMs: 60_000 });

@@ -4,7 +4,22 @@ import type { CacheManagerStore } from 'cache-manager';
 export type Write =
   | { readonly op: 'set'; readonly key: string; readonly value: string; readonly ttlMs: number }
   | { readonly op: 'delete'; readonly key: string }
-  | { readonly op: 'publish'; readonly channel: string; readonly message: string };
+  | { readonly op: 'publish'; readonly channel: string; readonly message: string }
+  /** Into a set whose members expire each on its own; of more than `max` the oldest are dropped. */
+  | {
+      readonly op: 'addMember';
+      readonly key: string;
+      readonly member: string;
+      readonly ttlMs: number;
+      readonly max: number;
+    }
+  | { readonly op: 'removeMember'; readonly key: string; readonly member: string };
+
+/** How often something may happen, counted under a key. */
+export interface Limit {
+  readonly key: string;
+  readonly max: number;
+}
 
 export interface CallOptions {
   /** How long the caller is ready to wait. Default: the store's budget for reads or for writes. */
@@ -49,6 +64,27 @@ export abstract class SharedStore {
   abstract deleteIfEqual(key: string, value: string, options?: CallOptions): Promise<boolean>;
   /** All of the writes or, when it rejects because one was refused, none. */
   abstract writeAll(writes: readonly Write[], options?: CallOptions): Promise<void>;
+  /** All of the writes, provided that `key` still holds `value`; atomic. @returns whether it did */
+  abstract writeAllIfEqual(
+    key: string,
+    value: string,
+    writes: readonly Write[],
+    options?: CallOptions,
+  ): Promise<boolean>;
+  /** Members of a set that have not expired, in order of their expiry, the last to expire first. */
+  abstract members(key: string, options?: CallOptions): Promise<readonly string[]>;
+  /**
+   * Counts one more under each key unless one of them is at its limit, and then under none; atomic. A count starts its life
+   * of `windowMs` with its first.
+   *
+   * @returns how long to wait, in milliseconds, or undefined when it was counted
+   */
+  abstract countAll(
+    limits: readonly Limit[],
+    options: CallOptions & { readonly windowMs: number },
+  ): Promise<number | undefined>;
+  /** Takes one back under each key. */
+  abstract uncountAll(keys: readonly string[], options?: CallOptions): Promise<void>;
   /** Every key with this prefix that exists throughout the scan; one that comes or goes meanwhile may be missed. */
   abstract scan(prefix: string): AsyncIterable<{ readonly key: string; readonly value: string }>;
   /** What of the store's own configuration could lose what was written; empty when nothing. */
