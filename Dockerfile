@@ -34,6 +34,7 @@ COPY --from=build /app/libs/user-token-client/dist libs/user-token-client/dist
 COPY --from=build /app/apps/gateway/dist apps/gateway/dist
 COPY --from=build /app/apps/identity/dist apps/identity/dist
 COPY --from=build /app/apps/identity/seed.yaml apps/identity/seed.yaml
+COPY --from=build /app/apps/gateway/clients.yaml apps/gateway/clients.yaml
 COPY --from=build /app/apps/user-token/dist apps/user-token/dist
 COPY --from=build /app/apps/venue/dist apps/venue/dist
 COPY scripts/health.mjs scripts/health.mjs

@@ -1,6 +1,6 @@
 import type { DynamicModule } from '@nestjs/common';
 import { createHttpApplication, createLogger } from '@app/ops';
-import { GatewayModule } from '@app/gateway';
+import { GatewayModule, NoClients } from '@app/gateway';
 import { VenueModule } from '@app/venue';
 import { Suite } from '../support/suite.js';
 
@@ -10,9 +10,16 @@ interface Route {
 }
 
 /** The only routes that may answer somebody who shows no token with anything but 401. */
-const OPEN = { venue: ['GET /', 'HEAD /'], gateway: ['POST /auth/login'] };
+const METADATA = '/.well-known/oauth-authorization-server';
+const OPEN = {
+  venue: ['GET /', 'HEAD /'],
+  gateway: ['POST /auth/login', `GET ${METADATA}`, `HEAD ${METADATA}`],
+};
+/** Where clients authenticate instead of tokens; oauth2.e2e-spec shows that nobody else gets anything. */
+const CLIENTS_ONLY = /^\/oauth2\//;
 
 const logger = createLogger({ service: 'test', environment: 'local', level: 'silent' });
+const noClients = new NoClients();
 const auth = { audience: 'https://api.test/', userToken: { urls: 'tcp://127.0.0.1:1' } };
 
 describe('closed by default', () => {
@@ -22,7 +29,8 @@ describe('closed by default', () => {
   beforeAll(async () => {
     suite = await Suite.open();
     routes.set('venue', await routesOf(VenueModule.forRoot(auth, logger)));
-    routes.set('gateway', await routesOf(GatewayModule.forRoot(auth, logger)));
+    const oauth2 = { publicUrl: undefined, audience: [], invalidGrantStatus: 401 } as const;
+    routes.set('gateway', await routesOf(GatewayModule.forRoot(auth, oauth2, noClients, logger)));
   });
 
   afterAll(async () => {
@@ -30,7 +38,7 @@ describe('closed by default', () => {
   });
 
   it.each(['venue', 'gateway'] as const)('every route of %s answers 401 without a token', async (service) => {
-    const all = routes.get(service)!;
+    const all = routes.get(service)!.filter(({ path }) => !CLIENTS_ONLY.test(path));
     expect(all.length).toBeGreaterThan(3);
     const answering: string[] = [];
     for (const { method, path } of all) {

@@ -6,8 +6,18 @@ import {
   serviceSettings,
   wholeNumber,
   type Environment,
+  StartError,
+  text,
+  type Setting,
   type Settings,
 } from '@app/ops';
+import { z } from 'zod';
+
+/** Shared with the command that edits them. */
+export const clientsSetting: Setting<string | undefined> = {
+  schema: text().optional(),
+  doc: 'OAuth clients: path of a YAML file, or redis: for those in REDIS_URL; unset: none (local: those that come along)',
+};
 
 /** Environment variables of gateway. */
 export const gatewaySettings = defineSettings({
@@ -18,6 +28,21 @@ export const gatewaySettings = defineSettings({
     doc: 'issuer, with its trailing slash, e.g. https://acme-dev.auth0.com/',
     localDefault: 'http://localhost:3002/',
   },
+  GATEWAY_CLIENTS: clientsSetting,
+  GATEWAY_PUBLIC_URL: {
+    schema: z
+      .string()
+      .regex(/^https:\/\/[^?#@\s/]+$/, 'must be an https origin such as https://login.acme.example')
+      .optional(),
+    doc: 'origin under which OAuth clients reach the gateway, their issuer (RFC 8414); needed with GATEWAY_CLIENTS',
+  },
+  OAUTH_INVALID_GRANT_STATUS: {
+    schema: z
+      .enum(['400', '401'], { message: 'must be 400 or 401' })
+      .transform((status): 400 | 401 => (status === '400' ? 400 : 401)),
+    doc: 'status of a wrong user, password or refresh token at /oauth2/token; RFC 6749 says 400',
+    default: '401',
+  },
   TRUSTED_PROXY_HOPS: {
     schema: wholeNumber(0, 10),
     doc: "proxies of ours in front of the gateway, whose X-Forwarded-For is believed; 0: the socket's address",
@@ -27,7 +52,14 @@ export const gatewaySettings = defineSettings({
 
 export type GatewayConfig = Settings<typeof gatewaySettings>;
 
-/** @throws {SettingsError} */
+/** @throws {SettingsError | StartError} */
 export function readGatewayConfig(environment: Environment): GatewayConfig {
-  return readSettings(gatewaySettings, environment);
+  const settings = readSettings(gatewaySettings, environment);
+  const { ENVIRONMENT, GATEWAY_CLIENTS: clients, GATEWAY_PUBLIC_URL: publicUrl } = settings;
+  if (ENVIRONMENT !== 'local' && clients !== undefined && publicUrl === undefined) {
+    throw new StartError(
+      'GATEWAY_CLIENTS is set, so GATEWAY_PUBLIC_URL must say under which https origin those clients reach the gateway.',
+    );
+  }
+  return settings;
 }

@@ -1,6 +1,7 @@
 import { authOptions } from '@app/auth/settings';
 import { createHttpApplication, startHttpService, type Logger, type RunningHttpService } from '@app/ops';
 import type { SharedStore } from '@app/redis';
+import { openClientRegistry } from './adapters/open-client-registry.js';
 import type { GatewayConfig } from './config.js';
 import { REALM } from './edge/presented-token.decorator.js';
 import { GatewayModule } from './gateway.module.js';
@@ -20,9 +21,27 @@ export async function startGateway(
   const options = authOptions(config, REALM, store);
   // `/auth/me` tells its holder about an opaque token as well, and that is only good for the issuer's userinfo.
   const audience = [...options.audience, `${config.AUTH0_ISSUER_URL.href}userinfo`];
-  const app = await createHttpApplication(GatewayModule.forRoot({ ...options, audience }, logger), {
-    logger,
-    trustedProxyHops: config.TRUSTED_PROXY_HOPS,
+  const clients = await openClientRegistry({
+    location: config.GATEWAY_CLIENTS,
+    environment: config.ENVIRONMENT,
+    store,
+    secret: config.TOKEN_CACHE_SECRET,
+    log: logger,
   });
-  return startHttpService('gateway', app, config, { logger, checks: {} });
+  try {
+    const oauth2 = {
+      publicUrl: config.GATEWAY_PUBLIC_URL,
+      audience: config.AUTH0_AUDIENCE,
+      invalidGrantStatus: config.OAUTH_INVALID_GRANT_STATUS,
+    };
+    const module = GatewayModule.forRoot({ ...options, audience }, oauth2, clients, logger);
+    const app = await createHttpApplication(module, { logger, trustedProxyHops: config.TRUSTED_PROXY_HOPS });
+    // Bytes, as they came: a parser would hide what was doubled, nested or not UTF-8.
+    app.useBodyParser('application/x-www-form-urlencoded', {}, (_request, body, done) => done(null, body));
+    const running = await startHttpService('gateway', app, config, { logger, checks: {} });
+    return { ...running, stop: () => running.stop().finally(() => clients.close()) };
+  } catch (error) {
+    await clients.close();
+    throw error;
+  }
 }

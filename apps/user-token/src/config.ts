@@ -83,6 +83,21 @@ export const userTokenSettings = defineSettings({
     doc: 'how long the old access token still gets the answer of a refresh, in seconds',
     default: '30',
   },
+  LOGIN_ATTEMPTS_PER_ACCOUNT: {
+    schema: wholeNumber(1, 1000),
+    doc: 'wrong passwords for one account within the window; then it is refused without asking Auth0',
+    default: '10',
+  },
+  LOGIN_ATTEMPTS_PER_ADDRESS: {
+    schema: wholeNumber(1, 1_000_000),
+    doc: 'wrong passwords from one client address (IPv6: one /64) within the window',
+    default: '100',
+  },
+  LOGIN_ATTEMPTS_WINDOW_SECONDS: {
+    schema: wholeNumber(1, DAY_SECONDS),
+    doc: 'window of both limits, from the first wrong password on, in seconds',
+    default: '900',
+  },
   CLOCK_TOLERANCE_SECONDS: {
     schema: wholeNumber(0, 60),
     doc: 'how far the clock of Auth0 may be ahead, for nbf and iat, in seconds',
@@ -162,6 +177,11 @@ export function readUserTokenConfig(environment: Environment) {
     refreshExpiredLimitSeconds: settings.REFRESH_EXPIRED_LIMIT_SECONDS,
     reuseDetectionSeconds: settings.REFRESH_REUSE_DETECTION_SECONDS,
     replayWindowSeconds: settings.REFRESH_REPLAY_WINDOW_SECONDS,
+    attemptLimits: {
+      perAccount: settings.LOGIN_ATTEMPTS_PER_ACCOUNT,
+      perAddress: settings.LOGIN_ATTEMPTS_PER_ADDRESS,
+      windowSeconds: settings.LOGIN_ATTEMPTS_WINDOW_SECONDS,
+    },
     clockToleranceSeconds: settings.CLOCK_TOLERANCE_SECONDS,
     jwksMaxStaleSeconds: settings.JWKS_MAX_STALE_SECONDS,
     opaqueRecheckSeconds: settings.OPAQUE_RECHECK_SECONDS,

@@ -23,6 +23,17 @@ const MAX_SEND_BUFFER_BYTES = 1024 * 1024;
 const INCOMPLETE_MESSAGE_TIMEOUT_MS = 5_000;
 const DRAIN_TIMEOUT_MS = 8_000;
 const REPLY_FLUSH_MS = 50;
+const STORE_WAIT_MS = 1_000;
+
+/** The first callers are not refused for a connection that is just being made; one that cannot be made holds up nobody. */
+async function availableOrNot(store: SharedStore): Promise<void> {
+  let forget = () => {};
+  const available = new Promise<void>((resolve) => (forget = store.onAvailable(resolve)));
+  const waited = new AbortController();
+  await Promise.race([available, delay(STORE_WAIT_MS, undefined, { signal: waited.signal }).catch(() => {})]);
+  waited.abort();
+  forget();
+}
 
 /** Starts user-token: TCP interface and ops listener. */
 export async function startUserToken(
@@ -47,6 +58,7 @@ export async function startUserToken(
       abortOnError: false,
     },
   );
+  await availableOrNot(store);
   await listenOrExplain({ service: 'user-token', port, setting: 'PORT' }, () => app.listen());
   const server = app.unwrap<Server>();
   server.maxConnections = config.maxConnections;

@@ -8,21 +8,28 @@ import { JwksTokenCheck } from './adapters/jwks-token-check.js';
 import { OpenidAuthorizationServer } from './adapters/openid-authorization-server.js';
 import { SealedBox } from './adapters/sealed-box.js';
 import { StoreDenials } from './adapters/store-denials.js';
-import { StoreSessions } from './adapters/store-sessions.js';
+import { IssuedTokenCheck } from './adapters/issued-token-check.js';
+import { SealedMfaHandles } from './adapters/sealed-mfa-handles.js';
+import { StoreAttempts } from './adapters/store-attempts.js';
+import { StoreIssuedAccessTokens, StoreSessions } from './adapters/store-sessions.js';
 import { TokenCheckByForm } from './adapters/token-check-by-form.js';
 import { UserinfoTokenCheck } from './adapters/userinfo-token-check.js';
 import type { UserTokenConfig } from './config.js';
 import { AuthorizationServer } from './core/authorization-server.js';
 import { Denials, MAX_TOKEN_LIFETIME_SECONDS } from './core/denials.js';
+import { Fronts } from './core/front.js';
+import { IssuedTokens } from './core/issued-tokens.js';
 import { LogIn } from './core/log-in.js';
 import { LogOut } from './core/log-out.js';
 import { RefreshSession } from './core/refresh-session.js';
 import { RevokeSubject } from './core/revoke-subject.js';
 import { Sessions } from './core/sessions.js';
 import { TokenCheck } from './core/token-check.js';
+import { UserSessions } from './core/user-sessions.js';
 import { VerifyToken } from './core/verify-token.js';
 import { CallInterceptor } from './edge/call.interceptor.js';
 import { FailureFilter } from './edge/failure.filter.js';
+import { GrantController } from './edge/grant.controller.js';
 import { PayloadPipe } from './edge/payload.pipe.js';
 import { SessionController } from './edge/session.controller.js';
 import { TokenController } from './edge/token.controller.js';
@@ -65,6 +72,11 @@ export class UserTokenModule {
       log: logger,
     });
     const box = new SealedBox(config.sessionSecrets);
+    const issuedAccessTokens = new StoreIssuedAccessTokens(store, box);
+    const lifetimes = {
+      idleSeconds: config.sessionIdleSeconds,
+      absoluteSeconds: config.sessionAbsoluteSeconds,
+    };
     const tokenCheck = new TokenCheckByForm(
       new JwksTokenCheck(
         { issuer, audience: config.audience, clockToleranceSeconds: config.clockToleranceSeconds, claims },
@@ -84,6 +96,7 @@ export class UserTokenModule {
           askMs: 2 * config.upstreamTimeoutMs + 1_000,
         },
       ),
+      new IssuedTokenCheck(issuedAccessTokens),
     );
     const sessions = new StoreSessions(store, box, {
       idleSeconds: config.sessionIdleSeconds,
@@ -94,17 +107,18 @@ export class UserTokenModule {
     });
     const refreshing = {
       waitMs: config.upstreamTimeoutMs,
-      replayWindowSeconds: config.replayWindowSeconds,
+      retrySeconds: config.replayWindowSeconds,
       absoluteSeconds: config.sessionAbsoluteSeconds,
       expiredLimitSeconds: config.refreshExpiredLimitSeconds,
     };
     return {
       module: UserTokenModule,
-      controllers: [TokenController, SessionController],
+      controllers: [TokenController, SessionController, GrantController],
       providers: [
         { provide: AuthorizationServer, useValue: authorizationServer },
         { provide: TokenCheck, useValue: tokenCheck },
         { provide: Sessions, useValue: sessions },
+        { provide: Fronts, useValue: new Fronts(lifetimes) },
         {
           provide: Denials,
           useFactory: () =>
@@ -127,7 +141,15 @@ export class UserTokenModule {
           provide: LogIn,
           inject: [Denials],
           useFactory: (denials: Denials) =>
-            new LogIn(authorizationServer, tokenCheck, denials, sessions, logger),
+            new LogIn(
+              authorizationServer,
+              tokenCheck,
+              denials,
+              sessions,
+              new StoreAttempts(store, config.attemptLimits),
+              new SealedMfaHandles(box),
+              logger,
+            ),
         },
         {
           provide: RefreshSession,
@@ -153,6 +175,18 @@ export class UserTokenModule {
           provide: RevokeSubject,
           inject: [Denials, LogOut],
           useFactory: (denials: Denials, logOut: LogOut) => new RevokeSubject(tokenCheck, denials, logOut),
+        },
+        {
+          provide: UserSessions,
+          inject: [VerifyToken, Denials, LogOut],
+          useFactory: (verifyToken: VerifyToken, denials: Denials, logOut: LogOut) =>
+            new UserSessions(verifyToken, denials, sessions, logOut, lifetimes),
+        },
+        {
+          provide: IssuedTokens,
+          inject: [Denials, LogOut],
+          useFactory: (denials: Denials, logOut: LogOut) =>
+            new IssuedTokens(issuedAccessTokens, sessions, denials, logOut, lifetimes),
         },
         { provide: APP_PIPE, useValue: new PayloadPipe() },
         { provide: APP_FILTER, useValue: new FailureFilter(logger) },

@@ -24,6 +24,7 @@ import { PrincipalResolver, type TokenCaches } from './principal-resolver.js';
 import { ProcessTokenCache } from './process-token-cache.js';
 import { RevocationFeed } from './revocation-feed.js';
 import { SharedTokenCache } from './shared-token-cache.js';
+import { TokenInspection } from './token-inspection.js';
 import { TcpTokenVerifier } from './tcp-token-verifier.js';
 import { TokenVerifier } from './token-verifier.js';
 
@@ -80,6 +81,7 @@ export class AuthModule implements OnApplicationShutdown {
       providers: [
         BearerGuard,
         BearerStrategy,
+        TokenInspection,
         {
           provide: UserTokenClient,
           inject: [AUTH_OPTIONS],
@@ -105,7 +107,7 @@ export class AuthModule implements OnApplicationShutdown {
         },
       ],
       // Nest makes the guard anew in each module that names it in @UseGuards(), from these.
-      exports: [BearerGuard, UserTokenClient, PrincipalResolver, options],
+      exports: [BearerGuard, UserTokenClient, PrincipalResolver, TokenInspection, options],
     };
   }
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { claimedSubject, readBearerCredentials, tokenKey } from './bearer-credentials.js';
+import { epochKey, newIssuedToken } from '@app/user-token-client';
+import { claimedEpochKey, readBearerCredentials, tokenKey } from './bearer-credentials.js';
 
 const read = (...authorization: string[]) =>
   readBearerCredentials({
@@ -57,11 +58,11 @@ describe('tokenKey', () => {
   });
 });
 
-describe('claimedSubject', () => {
+describe('claimedEpochKey', () => {
   it('never throws, and is a string where it is anything', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json().map(asJwt)), (token) => {
-        expect(['string', 'undefined']).toContain(typeof claimedSubject(token));
+        expect(['string', 'undefined']).toContain(typeof claimedEpochKey(token));
       }),
     );
   });
@@ -72,8 +73,9 @@ describe('claimedSubject', () => {
     ['a JWT of null', asJwt('null'), undefined],
     ['a subject that is a number', asJwt('{"sub":1}'), undefined],
     ['an opaque token', 'opaque-token-0123456789', undefined],
+    ['a token that a registered client was given', newIssuedToken('access', 'auth0|ada'), 'auth0|ada'],
   ])('of %s', (_title, token, subject) => {
-    expect(claimedSubject(token)).toBe(subject);
+    expect(claimedEpochKey(token)).toBe(subject && epochKey(subject));
   });
 });
 

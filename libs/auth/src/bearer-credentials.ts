@@ -1,6 +1,6 @@
 // RFC 6750 section 2: how a bearer token is carried. Only section 2.1, the Authorization header, is supported.
 import { hash } from 'node:crypto';
-import { isCanonicalToken } from '@app/user-token-client';
+import { epochKey, isCanonicalToken, issuedTokenEpochKey } from '@app/user-token-client';
 
 /** What a request carried: one token of canonical spelling, nothing, or something that must be refused. */
 export type BearerCredentials =
@@ -66,10 +66,15 @@ export function tokenKey(token: string): string {
 }
 
 /**
- * The `sub` that a JWT claims, unverified: good for naming the epoch to read along with a cache entry, and for nothing else.
- * Undefined for an opaque token.
+ * Where the epoch stands of the user whom a token claims to speak for, unverified: good for reading it along with a cache entry,
+ * and for nothing else. Undefined for a token that is opaque to us.
  */
-export function claimedSubject(token: string): string | undefined {
+export function claimedEpochKey(token: string): string | undefined {
+  const subject = claimedSubject(token);
+  return subject === undefined ? issuedTokenEpochKey(token) : epochKey(subject);
+}
+
+function claimedSubject(token: string): string | undefined {
   const start = token.indexOf('.') + 1;
   const end = token.indexOf('.', start);
   if (start === 0 || end === -1) return undefined;

@@ -5,5 +5,6 @@ export { bearerChallenge, type BearerChallenge } from './bearer-challenge.js';
 export { BearerGuard } from './bearer.guard.js';
 export { BearerRefusal, INVALID_TOKEN_DESCRIPTION, VerdictUnavailable } from './bearer-refusal.js';
 export { CurrentUser, Permissions, Public, Scopes } from './route-access.decorators.js';
+export { TokenInspection } from './token-inspection.js';
 export { TokenVerifier } from './token-verifier.js';
 export { type Principal } from '@app/user-token-client';

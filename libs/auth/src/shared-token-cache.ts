@@ -2,7 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Cache } from '@nestjs/cache-manager';
 import type { SharedStore } from '@app/redis';
 import { epochKey, type Principal } from '@app/user-token-client';
-import { claimedSubject } from './bearer-credentials.js';
+import { claimedEpochKey } from './bearer-credentials.js';
 
 export interface CachedPrincipal {
   readonly principal: Principal;
@@ -30,13 +30,12 @@ export class SharedTokenCache {
 
   /** @throws {StoreUnavailable} when Redis gave no answer in time */
   async read(key: string, token: string): Promise<CachedPrincipal | undefined> {
-    const claimed = claimedSubject(token);
-    const [stored, epoch] = await this.store.getMany(
-      claimed === undefined ? [key] : [key, epochKey(claimed)],
-    );
+    const claimed = claimedEpochKey(token);
+    const [stored, epoch] = await this.store.getMany(claimed === undefined ? [key] : [key, claimed]);
     const entry = stored ? this.open(key, stored) : undefined;
     if (!entry) return undefined;
-    const current = claimed === entry.principal.subject ? epoch : await this.epochOf(entry.principal.subject);
+    const own = epochKey(entry.principal.subject);
+    const current = claimed === own ? epoch : (await this.store.getMany([own]))[0];
     return (current ?? '') === entry.epoch ? entry : undefined;
   }
 
@@ -45,11 +44,6 @@ export class SharedTokenCache {
     const ttlMs = 1000 * Math.min(this.ttlSeconds, principal.expiresAtSeconds - nowSeconds);
     if (ttlMs < 1) return;
     await this.cache.set(key, this.seal(key, JSON.stringify([epoch, principal])), Math.floor(ttlMs));
-  }
-
-  private async epochOf(subject: string): Promise<string | null | undefined> {
-    const [epoch] = await this.store.getMany([epochKey(subject)]);
-    return epoch;
   }
 
   private seal(key: string, content: string): string {

@@ -11,11 +11,33 @@ export const patterns = {
   refresh: 'session.refresh',
   logout: 'session.logout',
   logoutAll: 'session.logoutAll',
+  listSessions: 'session.list',
+  endSession: 'session.end',
+  refreshGrant: 'grant.refresh',
+  revokeToken: 'grant.revoke',
+  inspectRefreshToken: 'grant.inspect',
   revokeSubject: 'subject.revoke',
 } as const;
 
 const requestId = z.string().max(64).optional();
 const accessToken = z.string().min(1).max(MAX_TOKEN_LENGTH);
+
+const clientAddress = z.union([z.ipv4(), z.ipv6()]).optional();
+
+/** Longer ones are cut before they are sent. */
+export const MAX_USER_AGENT_LENGTH = 256;
+const userAgent = z.string().max(MAX_USER_AGENT_LENGTH).optional();
+
+const clientId = z.string().min(1).max(128);
+
+/** A registered client that was authenticated, and what it may have. */
+const clientSchema = z.strictObject({
+  clientId,
+  /** Scopes that it may have. */
+  allowed: z.array(z.string().min(1)).max(256),
+  /** Scopes that it asks for; all it can have when absent. */
+  asked: z.array(z.string().min(1)).max(256).optional(),
+});
 
 export const verifyRequestSchema = z.strictObject({ requestId, accessToken });
 
@@ -26,10 +48,32 @@ export const loginRequestSchema = z.strictObject({
   /** Auth0 connection to log in with (password-realm grant); the configured realm when absent. */
   realm: z.string().min(1).max(128).optional(),
   /** Address of the end user, sent upstream as `auth0-forwarded-for`. */
-  clientAddress: z.union([z.ipv4(), z.ipv6()]).optional(),
+  clientAddress,
+  userAgent,
+  /** The client that logs the user in, and gets tokens of our own; absent for our own front ends. */
+  client: clientSchema.optional(),
 });
 
 export const sessionRequestSchema = z.strictObject({ requestId, accessToken });
+
+export const refreshRequestSchema = z.strictObject({ requestId, accessToken, clientAddress, userAgent });
+
+export const endSessionRequestSchema = z.strictObject({
+  requestId,
+  accessToken,
+  /** From the list of sessions. */
+  sessionId: z.uuid(),
+});
+
+export const refreshGrantRequestSchema = z.strictObject({
+  requestId,
+  refreshToken: accessToken,
+  client: clientSchema,
+  clientAddress,
+  userAgent,
+});
+
+export const issuedTokenRequestSchema = z.strictObject({ requestId, token: accessToken, clientId });
 
 export const revokeSubjectRequestSchema = z.strictObject({
   requestId,
@@ -70,16 +114,22 @@ export const grantedTokenSchema = z.strictObject({
   expiresInSeconds: z.number(),
   /** Granted scopes, separated by spaces (RFC 6749 section 3.3). */
   scope: z.string(),
+  /** Only for registered clients; the authorization server's own never leaves user-token. */
+  refreshToken: z.string().optional(),
+  /** Whole seconds that the refresh token can be used for, if the session is not ended before. */
+  refreshExpiresInSeconds: z.number().optional(),
 });
 
 /**
  * Why no token was granted. `invalid_grant`: wrong credentials, blocked user, or (refresh) no such session, alike.
  * `token_reused`: the access token was refreshed before and is no longer in its replay window (RFC 9700 section 4.14.2); the
- * session has been ended. The others are Auth0's own answers, passed on.
+ * session has been ended. `invalid_scope`: (registered clients) nothing of it can be granted. `too_many_attempts`: our limit or
+ * Auth0's. The others are Auth0's own answers, passed on.
  */
 export const grantRefusalSchema = z.enum([
   'invalid_grant',
   'token_reused',
+  'invalid_scope',
   'too_many_attempts',
   'password_leaked',
   'mfa_required',
@@ -88,12 +138,63 @@ export const grantRefusalSchema = z.enum([
 
 export const grantResultSchema = z.discriminatedUnion('granted', [
   z.strictObject({ granted: z.literal(true), token: grantedTokenSchema }),
-  z.strictObject({ granted: z.literal(false), error: grantRefusalSchema }),
+  z.strictObject({
+    granted: z.literal(false),
+    error: grantRefusalSchema,
+    /** With `too_many_attempts`, where it is known. */
+    retryAfterSeconds: z.number().optional(),
+    /** With `mfa_required`: what the steps that finish the log-in are to be asked with. Opaque, good for 10 minutes. */
+    mfaHandle: z.string().optional(),
+  }),
 ]);
 
 export const logoutResultSchema = z.discriminatedUnion('ended', [
   z.strictObject({ ended: z.literal(true) }),
   z.strictObject({ ended: z.literal(false), reason: inactiveReasonSchema }),
+]);
+
+/** A session as its user may see it. */
+export const listedSessionSchema = z.strictObject({
+  id: z.string(),
+  /** Whether it is the one of the access token that was presented. */
+  current: z.boolean(),
+  /** OAuth client; absent for our own front ends. */
+  clientId: z.string().optional(),
+  userAgent: z.string().optional(),
+  address: z.string().optional(),
+  createdAtSeconds: z.number(),
+  /** Last log-in or refresh. */
+  usedAtSeconds: z.number(),
+});
+
+export const listSessionsResultSchema = z.discriminatedUnion('listed', [
+  z.strictObject({ listed: z.literal(true), sessions: z.array(listedSessionSchema) }),
+  z.strictObject({ listed: z.literal(false), reason: inactiveReasonSchema }),
+]);
+
+export const endSessionResultSchema = z.discriminatedUnion('ended', [
+  z.strictObject({ ended: z.literal(true) }),
+  z.strictObject({
+    ended: z.literal(false),
+    /** `unknown_session`: the user of the access token has no session of this id. */
+    reason: z.enum([...inactiveReasonSchema.options, 'unknown_session']),
+  }),
+]);
+
+/** `foreign`: issued to another client, and still in force. `unsupported`: not a token that clients can revoke, such as a JWT. */
+export const revokeTokenResultSchema = z.strictObject({
+  outcome: z.enum(['revoked', 'unknown', 'foreign', 'unsupported']),
+});
+
+export const refreshTokenInspectionSchema = z.discriminatedUnion('active', [
+  z.strictObject({
+    active: z.literal(true),
+    subject: z.string(),
+    scope: z.string(),
+    issuedAtSeconds: z.number(),
+    expiresAtSeconds: z.number(),
+  }),
+  z.strictObject({ active: z.literal(false) }),
 ]);
 
 export const revokedSchema = z.strictObject({ revoked: z.literal(true) });
@@ -115,6 +216,15 @@ export const failureSchema = z.object({
 export type VerifyRequest = z.infer<typeof verifyRequestSchema>;
 export type LoginRequest = z.infer<typeof loginRequestSchema>;
 export type SessionRequest = z.infer<typeof sessionRequestSchema>;
+export type RefreshRequest = z.infer<typeof refreshRequestSchema>;
+export type EndSessionRequest = z.infer<typeof endSessionRequestSchema>;
+export type RefreshGrantRequest = z.infer<typeof refreshGrantRequestSchema>;
+export type IssuedTokenRequest = z.infer<typeof issuedTokenRequestSchema>;
+export type ListedSession = z.infer<typeof listedSessionSchema>;
+export type ListSessionsResult = z.infer<typeof listSessionsResultSchema>;
+export type EndSessionResult = z.infer<typeof endSessionResultSchema>;
+export type RevokeTokenResult = z.infer<typeof revokeTokenResultSchema>;
+export type RefreshTokenInspection = z.infer<typeof refreshTokenInspectionSchema>;
 export type InactiveReason = z.infer<typeof inactiveReasonSchema>;
 export type RevokeSubjectRequest = z.infer<typeof revokeSubjectRequestSchema>;
 export type Verdict = z.infer<typeof verdictSchema>;

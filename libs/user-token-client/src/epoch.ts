@@ -15,7 +15,12 @@ export function subjectKey(subject: string): string {
 
 /** Where the current epoch of a subject stands; no such key means `''`, nothing was ever revoked. */
 export function epochKey(subject: string): string {
-  return `epoch:v1:${subjectKey(subject)}`;
+  return epochKeyOf(subjectKey(subject));
+}
+
+/** The same by the {@link subjectKey}. */
+export function epochKeyOf(key: string): string {
+  return `epoch:v1:${key}`;
 }
 
 export const epochMessageSchema = z.object({ subjectKey: z.string().length(43), epoch: z.string().min(1) });

@@ -1,26 +1,46 @@
 export { isLoopback, parseReplicaAddresses, type ReplicaAddress } from './address.js';
 export { isCanonicalToken, isJwt, MAX_TOKEN_LENGTH } from './canonical-token.js';
 export {
+  endSessionRequestSchema,
   failureSchema,
   inactiveReasonSchema,
+  issuedTokenRequestSchema,
   loginRequestSchema,
+  MAX_USER_AGENT_LENGTH,
   patterns,
+  refreshGrantRequestSchema,
+  refreshRequestSchema,
   revokeSubjectRequestSchema,
   sessionRequestSchema,
   verifyRequestSchema,
+  type EndSessionRequest,
+  type EndSessionResult,
   type Failure,
   type GrantRefusal,
   type GrantResult,
   type GrantedToken,
   type InactiveReason,
+  type IssuedTokenRequest,
+  type ListedSession,
+  type ListSessionsResult,
   type LoginRequest,
   type LogoutResult,
+  type RefreshGrantRequest,
+  type RefreshRequest,
+  type RefreshTokenInspection,
   type RevokeSubjectRequest,
+  type RevokeTokenResult,
   type SessionRequest,
   type Verdict,
   type VerifyRequest,
 } from './contract.js';
 export { EPOCH_CHANNEL, epochKey, parseEpochMessage, subjectKey, type EpochMessage } from './epoch.js';
+export {
+  issuedTokenEpochKey,
+  issuedTokenKind,
+  newIssuedToken,
+  type IssuedTokenKind,
+} from './issued-token.js';
 export { principalSchema, type Principal } from './principal.js';
 export { type TlsMaterial } from './replica.js';
 export { UserTokenClient, type UserTokenClientOptions } from './user-token-client.js';

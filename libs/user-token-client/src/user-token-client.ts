@@ -1,15 +1,27 @@
 import type { z } from 'zod';
 import { parseReplicaAddresses } from './address.js';
 import {
+  endSessionResultSchema,
   grantResultSchema,
+  listSessionsResultSchema,
   logoutResultSchema,
   patterns,
+  refreshTokenInspectionSchema,
   revokedSchema,
+  revokeTokenResultSchema,
   verdictSchema,
+  type EndSessionRequest,
+  type EndSessionResult,
   type GrantResult,
+  type IssuedTokenRequest,
+  type ListSessionsResult,
   type LoginRequest,
   type LogoutResult,
+  type RefreshGrantRequest,
+  type RefreshRequest,
+  type RefreshTokenInspection,
   type RevokeSubjectRequest,
+  type RevokeTokenResult,
   type SessionRequest,
   type Verdict,
   type VerifyRequest,
@@ -78,7 +90,7 @@ export class UserTokenClient {
   }
 
   /** A new access token for an old one, expired or not. */
-  refresh(request: SessionRequest): Promise<GrantResult> {
+  refresh(request: RefreshRequest): Promise<GrantResult> {
     return this.call(patterns.refresh, request, grantResultSchema, {
       timeoutMs: this.sessionTimeoutMs,
       repeatable: true,
@@ -99,6 +111,48 @@ export class UserTokenClient {
       timeoutMs: this.sessionTimeoutMs,
       // Said again by a token that it has revoked, it would be refused.
       repeatable: false,
+    });
+  }
+
+  /** The sessions of the user whom this token speaks for. */
+  listSessions(request: SessionRequest): Promise<ListSessionsResult> {
+    return this.call(patterns.listSessions, request, listSessionsResultSchema, {
+      timeoutMs: this.sessionTimeoutMs,
+      repeatable: true,
+    });
+  }
+
+  /** Ends one of them. */
+  endSession(request: EndSessionRequest): Promise<EndSessionResult> {
+    return this.call(patterns.endSession, request, endSessionResultSchema, {
+      timeoutMs: this.sessionTimeoutMs,
+      // Said again about the session of the token itself, the token would be refused.
+      repeatable: false,
+    });
+  }
+
+  /** A new pair for the refresh token of a registered client. */
+  refreshGrant(request: RefreshGrantRequest): Promise<GrantResult> {
+    return this.call(patterns.refreshGrant, request, grantResultSchema, {
+      timeoutMs: this.sessionTimeoutMs,
+      // Presented again after it was refreshed, the token would count as reused.
+      repeatable: false,
+    });
+  }
+
+  /** RFC 7009, for tokens that registered clients were given. */
+  revokeToken(request: IssuedTokenRequest): Promise<RevokeTokenResult> {
+    return this.call(patterns.revokeToken, request, revokeTokenResultSchema, {
+      timeoutMs: this.sessionTimeoutMs,
+      repeatable: true,
+    });
+  }
+
+  /** What RFC 7662 tells of a refresh token to the client that it belongs to. */
+  inspectRefreshToken(request: IssuedTokenRequest): Promise<RefreshTokenInspection> {
+    return this.call(patterns.inspectRefreshToken, request, refreshTokenInspectionSchema, {
+      timeoutMs: this.verifyTimeoutMs,
+      repeatable: true,
     });
   }
 

@@ -1,14 +1,30 @@
-import { isIP } from 'node:net';
-import { Body, Controller, Get, Header, HttpCode, Ip, Post, Req } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Header, HttpCode, Param, Post, Req } from '@nestjs/common';
 import { bearerChallenge, CurrentUser, INVALID_TOKEN_DESCRIPTION, Public, type Principal } from '@app/auth';
 import { UserTokenClient, type LogoutResult } from '@app/user-token-client';
 import { loginSchema, type LoginBody } from './auth.schemas.js';
+import { clientOf } from './client-of.js';
 import { OAuthError } from './oauth-error.js';
 import { PresentedToken, REALM } from './presented-token.decorator.js';
 import { tokenResponse, type TokenResponse } from './token-response.js';
 
 interface IdentifiedRequest {
   readonly id: string;
+  readonly ip: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+}
+
+/** A session of the user; times in seconds since the epoch. */
+interface SessionResponse {
+  readonly id: string;
+  /** Whether it is the one of this request. */
+  readonly current: boolean;
+  /** Registered client; absent for our own front ends. */
+  readonly client_id?: string | undefined;
+  readonly user_agent?: string | undefined;
+  readonly address?: string | undefined;
+  readonly created_at: number;
+  /** Last log-in or refresh. */
+  readonly last_used_at: number;
 }
 
 /** Log-in, refresh and log-out for our own front ends. No answer holds a refresh token. */
@@ -22,16 +38,10 @@ export class AuthController {
   @Header('Pragma', 'no-cache')
   async login(
     @Body({ schema: loginSchema }) { username, password, realm }: LoginBody,
-    @Ip() clientAddress: string,
-    @Req() { id: requestId }: IdentifiedRequest,
+    @Req() request: IdentifiedRequest,
   ): Promise<TokenResponse> {
-    const result = await this.userToken.login({
-      requestId,
-      username,
-      password,
-      realm,
-      clientAddress: endUserAddress(clientAddress),
-    });
+    const { id: requestId } = request;
+    const result = await this.userToken.login({ requestId, username, password, realm, ...clientOf(request) });
     return tokenResponse(result, { invalidGrant: 'Wrong username or password' });
   }
 
@@ -41,9 +51,10 @@ export class AuthController {
   @Header('Pragma', 'no-cache')
   async refresh(
     @PresentedToken() accessToken: string,
-    @Req() { id: requestId }: IdentifiedRequest,
+    @Req() request: IdentifiedRequest,
   ): Promise<TokenResponse> {
-    const result = await this.userToken.refresh({ requestId, accessToken });
+    const { id: requestId } = request;
+    const result = await this.userToken.refresh({ requestId, accessToken, ...clientOf(request) });
     return tokenResponse(result, { invalidGrant: 'There is no session to refresh; log in again' });
   }
 
@@ -69,6 +80,53 @@ export class AuthController {
     assertEnded(await this.userToken.logoutAll({ requestId, accessToken }));
   }
 
+  /** Where the user is logged in, the session used last first. */
+  @Get('sessions')
+  async sessions(
+    @PresentedToken() accessToken: string,
+    @Req() { id: requestId }: IdentifiedRequest,
+  ): Promise<{ sessions: SessionResponse[] }> {
+    const result = await this.userToken.listSessions({ requestId, accessToken });
+    if (!result.listed) throw invalidToken();
+    return {
+      sessions: result.sessions.map((session) => ({
+        id: session.id,
+        current: session.current,
+        client_id: session.clientId,
+        user_agent: session.userAgent,
+        address: session.address,
+        created_at: session.createdAtSeconds,
+        last_used_at: session.usedAtSeconds,
+      })),
+    };
+  }
+
+  @Delete('sessions/:id')
+  @HttpCode(204)
+  async endSession(
+    @PresentedToken() accessToken: string,
+    @Param('id') sessionId: string,
+    @Req() { id: requestId }: IdentifiedRequest,
+  ): Promise<void> {
+    const known = SESSION_ID.test(sessionId);
+    const result = known
+      ? await this.userToken.endSession({ requestId, accessToken, sessionId })
+      : ({ ended: false, reason: 'unknown_session' } as const);
+    if (result.ended) return;
+    if (result.reason !== 'unknown_session') throw invalidToken();
+    throw new OAuthError(404, 'not_found', 'You have no session of this id');
+  }
+
+  /** Ends all sessions, that of this request included; the same as `POST /auth/logout-all`. */
+  @Delete('sessions')
+  @HttpCode(204)
+  async endSessions(
+    @PresentedToken() accessToken: string,
+    @Req() { id: requestId }: IdentifiedRequest,
+  ): Promise<void> {
+    assertEnded(await this.userToken.logoutAll({ requestId, accessToken }));
+  }
+
   /** Who the access token speaks for. */
   @Get('me')
   me(@CurrentUser() user: Principal) {
@@ -84,16 +142,15 @@ export class AuthController {
   }
 }
 
+const SESSION_ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 function assertEnded(result: LogoutResult): void {
-  if (result.ended) return;
-  const refusal = { error: 'invalid_token', description: INVALID_TOKEN_DESCRIPTION } as const;
-  throw new OAuthError(401, refusal.error, refusal.description, {
-    challenge: bearerChallenge({ realm: REALM, ...refusal }),
-  });
+  if (!result.ended) throw invalidToken();
 }
 
-/** Auth0 takes plain addresses: not `::ffff:1.2.3.4`, no zone, no port. One that is none is left out, and does not stop a log-in. */
-function endUserAddress(address: string): string | undefined {
-  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
-  return isIP(plain) === 0 ? undefined : plain;
+function invalidToken(): OAuthError {
+  const refusal = { error: 'invalid_token', description: INVALID_TOKEN_DESCRIPTION } as const;
+  return new OAuthError(401, refusal.error, refusal.description, {
+    challenge: bearerChallenge({ realm: REALM, ...refusal }),
+  });
 }

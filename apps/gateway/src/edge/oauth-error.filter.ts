@@ -2,6 +2,7 @@ import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '
 import type { HttpAdapterHost } from '@nestjs/core';
 import { BearerRefusal } from '@app/auth';
 import { statusOf, type Logger } from '@app/ops';
+import { StoreUnavailable } from '@app/redis';
 import { UserTokenUnavailable } from '@app/user-token-client';
 import { OAuthError, type OAuthErrorHeaders } from './oauth-error.js';
 
@@ -30,6 +31,7 @@ export class OAuthErrorFilter implements ExceptionFilter {
     httpAdapter.setHeader(response, 'Content-Type', 'application/json; charset=utf-8');
     httpAdapter.setHeader(response, 'Pragma', 'no-cache');
     if (answer.challenge) httpAdapter.setHeader(response, 'WWW-Authenticate', answer.challenge);
+    if (answer.allow) httpAdapter.setHeader(response, 'Allow', answer.allow);
     if (answer.retryAfterSeconds)
       httpAdapter.setHeader(response, 'Retry-After', String(answer.retryAfterSeconds));
     httpAdapter.reply(response, answer.body, answer.status);
@@ -43,6 +45,10 @@ function answerTo(exception: unknown): Answer {
       ...plain(503, 'temporarily_unavailable', 'The service cannot answer at the moment'),
       retryAfterSeconds,
     };
+  }
+  if (exception instanceof StoreUnavailable) {
+    const unavailable = plain(503, 'temporarily_unavailable', 'The service cannot answer at the moment');
+    return { ...unavailable, retryAfterSeconds: 1 };
   }
   if (exception instanceof OAuthError) {
     return {

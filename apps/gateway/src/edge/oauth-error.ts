@@ -5,6 +5,8 @@ export interface OAuthErrorHeaders {
   readonly challenge?: string;
   /** `Retry-After`. */
   readonly retryAfterSeconds?: number;
+  /** `Allow`. */
+  readonly allow?: string;
 }
 
 /** An error in the form of RFC 6749 section 5.2. */
@@ -14,7 +16,9 @@ export class OAuthError extends HttpException {
     error: string,
     description: string,
     readonly headers: OAuthErrorHeaders = {},
+    /** Further members of the body. */
+    members: Readonly<Record<string, string>> = {},
   ) {
-    super({ error, error_description: description }, status);
+    super({ error, error_description: description, ...members }, status);
   }
 }

@@ -1,5 +1,5 @@
 import { bearerChallenge } from '@app/auth';
-import type { GrantRefusal, GrantResult } from '@app/user-token-client';
+import type { GrantResult } from '@app/user-token-client';
 import { OAuthError } from './oauth-error.js';
 import { REALM } from './presented-token.decorator.js';
 
@@ -14,7 +14,7 @@ export interface TokenResponse {
 
 /** @throws {OAuthError} for a refusal */
 export function tokenResponse(result: GrantResult, refusals: Refusals): TokenResponse {
-  if (!result.granted) throw refusalOf(result.error, refusals);
+  if (!result.granted) throw refusalOf(result, refusals);
   const { accessToken, expiresInSeconds, scope } = result.token;
   return { access_token: accessToken, token_type: 'Bearer', expires_in: expiresInSeconds, scope };
 }
@@ -22,33 +22,47 @@ export function tokenResponse(result: GrantResult, refusals: Refusals): TokenRes
 /** What `invalid_grant` means to the user of a route. */
 export interface Refusals {
   readonly invalidGrant: string;
+  /** Default 401. */
+  readonly invalidGrantStatus?: 400 | 401;
+  /** `WWW-Authenticate` of a 401; the guard's by default. */
+  readonly challenge?: string;
 }
+
+export type RefusedGrant = Extract<GrantResult, { granted: false }>;
 
 const TRY_AGAIN_AFTER_SECONDS = 60;
 
-function refusalOf(error: GrantRefusal, { invalidGrant }: Refusals): OAuthError {
+function mfaHandleOf({ mfaHandle }: RefusedGrant) {
+  return mfaHandle === undefined ? {} : { mfa_handle: mfaHandle };
+}
+
+/** The documented answer to each refusal, Auth0's own among them. */
+export function refusalOf(
+  refusal: RefusedGrant,
+  { invalidGrant, invalidGrantStatus = 401, challenge = bearerChallenge({ realm: REALM }) }: Refusals,
+): OAuthError {
+  const { error } = refusal;
+  const headers = invalidGrantStatus === 401 ? { challenge } : {};
   switch (error) {
     case 'invalid_grant':
-      return new OAuthError(401, error, invalidGrant, { challenge: bearerChallenge({ realm: REALM }) });
+      return new OAuthError(invalidGrantStatus, error, invalidGrant, headers);
     case 'token_reused':
       return new OAuthError(
-        401,
+        invalidGrantStatus,
         'invalid_grant',
-        'This access token was refreshed before, which is what a thief would do; its session has been ended, log in again',
-        { challenge: bearerChallenge({ realm: REALM }) },
+        'This token was refreshed before, which is what a thief would do; its session has been ended, log in again',
+        headers,
       );
     case 'too_many_attempts':
       return new OAuthError(429, error, 'Too many attempts to log in; try again later', {
-        retryAfterSeconds: TRY_AGAIN_AFTER_SECONDS,
+        retryAfterSeconds: refusal.retryAfterSeconds ?? TRY_AGAIN_AFTER_SECONDS,
       });
     case 'password_leaked':
       return new OAuthError(403, error, 'This password has appeared in a data breach; choose a new one');
     case 'mfa_required':
-      return new OAuthError(
-        403,
-        error,
-        'This account needs a second factor, which is not supported here yet',
-      );
+      return new OAuthError(403, error, 'This account needs a second factor', {}, mfaHandleOf(refusal));
+    case 'invalid_scope':
+      return new OAuthError(400, error, 'Nothing of the scope that is asked for can be granted');
     case 'requires_verification':
       return new OAuthError(
         403,

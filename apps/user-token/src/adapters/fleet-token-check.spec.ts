@@ -86,7 +86,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
         askMs: 3_000,
       },
     );
-    return new TokenCheckByForm(shared, shared);
+    return new TokenCheckByForm(shared, shared, shared);
   }
 
   async function thaw(): Promise<void> {

@@ -126,7 +126,9 @@ describe('OpenidAuthorizationServer', () => {
     ['bot detection', 401, 'requires_verification', 'requires_verification'],
   ])('takes %s for a refusal', async (_title, status, error, refusal) => {
     answer = { status, body: { error, error_description: 'whatever', mfa_token: 'canary-mfa' } };
-    expect(await upstream().grantPassword(CREDENTIALS)).toEqual({ granted: false, error: refusal });
+    const refused = await upstream().grantPassword(CREDENTIALS);
+    const mfaToken = error === 'mfa_required' ? { mfaToken: 'canary-mfa' } : {};
+    expect(refused).toEqual({ granted: false, error: refusal, ...mfaToken });
   });
 
   it.each<[string, Answer | 'reset' | 'silence']>([

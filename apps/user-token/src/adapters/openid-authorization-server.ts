@@ -108,8 +108,8 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
         scope: response.scope ?? scopeAsked,
       };
     } catch (error) {
-      const refusal = error instanceof client.ResponseBodyError ? REFUSALS[error.error] : undefined;
-      if (refusal) return { granted: false, error: refusal };
+      const refusal = error instanceof client.ResponseBodyError ? refusalOf(error) : undefined;
+      if (refusal) return refusal;
       throw unavailable('token', error);
     }
   }
@@ -158,6 +158,14 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
       throw unavailable('discovery', error);
     }
   }
+}
+
+function refusalOf({ error, cause }: client.ResponseBodyError): UpstreamRefusal | undefined {
+  const refusal = Object.hasOwn(REFUSALS, error) ? REFUSALS[error] : undefined;
+  if (!refusal) return undefined;
+  const { mfa_token: mfaToken } = cause as { mfa_token?: unknown };
+  const sealable = refusal === 'mfa_required' && typeof mfaToken === 'string';
+  return { granted: false, error: refusal, ...(sealable && { mfaToken }) };
 }
 
 /** A discovery document must not send credentials elsewhere. */

@@ -15,26 +15,26 @@ export class SealedBox {
     if (secrets.length === 0) throw new TypeError('SealedBox needs at least one secret');
   }
 
-  seal(accessToken: string, place: string, content: string): string {
+  seal(keyMaterial: string, place: string, content: string): string {
     const iv = randomBytes(IV_BYTES);
-    const cipher = createCipheriv('aes-256-gcm', deriveKey(accessToken, this.secrets[0]!), iv);
+    const cipher = createCipheriv('aes-256-gcm', deriveKey(keyMaterial, this.secrets[0]!), iv);
     cipher.setAAD(Buffer.from(place));
     const sealed = Buffer.concat([iv, cipher.update(content, 'utf8'), cipher.final(), cipher.getAuthTag()]);
     return sealed.toString('base64url');
   }
 
   /** @returns undefined when the value is not one that was sealed for this token, in this place, under one of the secrets */
-  open(accessToken: string, place: string, sealed: string): string | undefined {
+  open(keyMaterial: string, place: string, sealed: string): string | undefined {
     for (const secret of this.secrets) {
-      const content = tryOpen(deriveKey(accessToken, secret), place, Buffer.from(sealed, 'base64url'));
+      const content = tryOpen(deriveKey(keyMaterial, secret), place, Buffer.from(sealed, 'base64url'));
       if (content !== undefined) return content;
     }
     return undefined;
   }
 }
 
-function deriveKey(accessToken: string, secret: string): Buffer {
-  return Buffer.from(hkdfSync('sha256', accessToken, secret, 'session:v1', 32));
+function deriveKey(keyMaterial: string, secret: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', keyMaterial, secret, 'session:v1', 32));
 }
 
 function tryOpen(key: Buffer, place: string, sealed: Buffer): string | undefined {

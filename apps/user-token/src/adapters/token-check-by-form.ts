@@ -1,17 +1,19 @@
-import { isJwt } from '@app/user-token-client';
+import { isJwt, issuedTokenKind } from '@app/user-token-client';
 import { TokenCheck, type CheckedToken } from '../core/token-check.js';
 
-/** JWTs by their signature, what may be an opaque token by asking; for the rest there is nothing to ask. */
+/** JWTs by their signature, our own by what is stored, what may be opaque by asking; for the rest there is nothing to ask. */
 export class TokenCheckByForm extends TokenCheck {
   constructor(
     private readonly jwt: TokenCheck,
     private readonly opaque: TokenCheck,
+    private readonly issued: TokenCheck,
   ) {
     super();
   }
 
   override check(accessToken: string): Promise<CheckedToken> {
     if (isJwt(accessToken)) return this.jwt.check(accessToken);
+    if (issuedTokenKind(accessToken) === 'access') return this.issued.check(accessToken);
     if (isOpaqueToken(accessToken)) return this.opaque.check(accessToken);
     return Promise.resolve({ active: false, reason: 'malformed' });
   }

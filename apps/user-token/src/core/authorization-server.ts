@@ -13,6 +13,8 @@ export interface UpstreamGrant {
 export interface UpstreamRefusal {
   readonly granted: false;
   readonly error: GrantRefusal;
+  /** With `mfa_required`; must not leave this service unsealed. */
+  readonly mfaToken?: string | undefined;
 }
 
 export interface Credentials {

@@ -1,4 +1,4 @@
-import { isJwt } from '@app/user-token-client';
+import { isJwt, issuedTokenKind } from '@app/user-token-client';
 import { tokenId } from './token-id.js';
 
 /** Auth0's upper bound for the life of an API's access token: 30 days. */
@@ -19,13 +19,14 @@ export interface DenialStatus {
 }
 
 /**
- * A token to be denied, whose principal expires at this time. That is the end of a JWT; an opaque token only has to be asked
+ * A token to be denied, whose principal expires at this time. That is the end of a JWT and of a token of ours; an opaque token of the issuer only has to be asked
  * about again then, and is denied for as long as any token can last.
  */
 export function deniedToken(accessToken: string, expiresAtSeconds: number): DeniedToken {
+  const endsThen = isJwt(accessToken) || issuedTokenKind(accessToken) !== undefined;
   return {
     tokenId: tokenId(accessToken),
-    expiresAtSeconds: isJwt(accessToken) ? expiresAtSeconds : Date.now() / 1000 + MAX_TOKEN_LIFETIME_SECONDS,
+    expiresAtSeconds: endsThen ? expiresAtSeconds : Date.now() / 1000 + MAX_TOKEN_LIFETIME_SECONDS,
   };
 }
 

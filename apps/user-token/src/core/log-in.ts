@@ -1,16 +1,22 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { GrantResult } from '@app/user-token-client';
+import { Attempts } from './attempts.js';
 import {
   AuthorizationServer,
   UpstreamUnavailable,
   type Credentials,
   type UpstreamGrant,
 } from './authorization-server.js';
-import { Denials } from './denials.js';
+import { deniedToken, Denials } from './denials.js';
+import type { Front } from './front.js';
 import type { Log } from './log.js';
-import { Sessions } from './sessions.js';
+import { MfaHandles } from './mfa-handles.js';
+import { Sessions, type Device } from './sessions.js';
 import { TokenCheck } from './token-check.js';
 import { tokenId } from './token-id.js';
+
+type Outcome = GrantResult | 'issued_before_revocation';
 
 /** Password grant upstream, then a session here. */
 export class LogIn {
@@ -19,58 +25,88 @@ export class LogIn {
     private readonly tokenCheck: TokenCheck,
     private readonly denials: Denials,
     private readonly sessions: Sessions,
+    private readonly attempts: Attempts,
+    private readonly mfaHandles: MfaHandles,
     private readonly log: Log,
   ) {}
 
   /** @throws {UpstreamUnavailable | StoreUnavailable | DenialsUnknown} and then no session exists, here or upstream */
-  async execute(credentials: Credentials): Promise<GrantResult> {
-    const result = await this.tryOnce(credentials);
+  async execute(credentials: Credentials, front: Front, device: Device): Promise<GrantResult> {
+    const attempt = await this.attempts.begin(credentials);
+    if ('retryAfterSeconds' in attempt) return { granted: false, error: 'too_many_attempts', ...attempt };
+    let result: GrantResult;
+    try {
+      result = await this.logIn(credentials, front, device);
+    } catch (error) {
+      await attempt.undecided();
+      throw error;
+    }
+    if (result.granted || result.error === 'mfa_required') await attempt.succeeded();
+    return result;
+  }
+
+  private async logIn(credentials: Credentials, front: Front, device: Device): Promise<GrantResult> {
+    const result = await this.tryOnce(credentials, front, device);
     if (result !== 'issued_before_revocation') return result;
     // Time of issue is told in whole seconds: a log-in right after "log out everywhere" falls into the second that was
     // revoked, and is made again in the next.
     await delay(1000 - (Date.now() % 1000));
-    const again = await this.tryOnce(credentials);
+    const again = await this.tryOnce(credentials, front, device);
     if (again === 'issued_before_revocation') {
       throw new UpstreamUnavailable('the access of this user is being revoked at this moment', 1);
     }
     return again;
   }
 
-  private async tryOnce(credentials: Credentials): Promise<GrantResult | 'issued_before_revocation'> {
+  private async tryOnce(credentials: Credentials, front: Front, device: Device): Promise<Outcome> {
     const grant = await this.authorizationServer.grantPassword(credentials);
-    if (!grant.granted) return grant;
-    const { accessToken, refreshToken, expiresInSeconds, scope } = grant;
-    let kept = false;
-    try {
-      kept = await this.startSession(grant);
-    } finally {
-      if (!kept) await this.giveBack(refreshToken);
+    if (!grant.granted) {
+      const { mfaToken, ...refusal } = grant;
+      if (mfaToken === undefined) return refusal;
+      const { username } = credentials;
+      return {
+        ...refusal,
+        mfaHandle: this.mfaHandles.seal({ mfaToken, username, clientId: front.clientId }),
+      };
     }
-    if (!kept) return 'issued_before_revocation';
-    return { granted: true, token: { accessToken, expiresInSeconds, scope } };
+    let outcome: Outcome | undefined;
+    try {
+      outcome = await this.startSession(grant, front, device);
+      return outcome;
+    } finally {
+      const kept = typeof outcome === 'object' && outcome.granted;
+      if (!kept) await this.giveBack(grant.refreshToken);
+    }
   }
 
-  /** @returns false when all tokens of this second were revoked */
-  private async startSession({ accessToken, refreshToken, scope }: UpstreamGrant): Promise<boolean> {
-    const checked = await this.tokenCheck.check(accessToken);
+  private async startSession(grant: UpstreamGrant, front: Front, device: Device): Promise<Outcome> {
+    const checked = await this.tokenCheck.check(grant.accessToken);
     if (!checked.active) {
       throw new UpstreamUnavailable(
         `the authorization server issued an access token that does not verify here (${checked.reason}): compare AUTH0_ISSUER_URL and AUTH0_AUDIENCE with the tenant`,
       );
     }
     const { subject, issuedAtSeconds, expiresAtSeconds } = checked.principal;
-    const { denied } = await this.denials.status({ subject, tokenId: tokenId(accessToken), issuedAtSeconds });
-    if (denied) return false;
-    await this.sessions.start(accessToken, {
+    const facts = { subject, tokenId: tokenId(grant.accessToken), issuedAtSeconds };
+    const { denied } = await this.denials.status(facts);
+    if (denied) return 'issued_before_revocation';
+    const issued = front.issue(grant, checked.principal, undefined);
+    if (!issued) return { granted: false, error: 'invalid_scope' };
+    const nowSeconds = Math.floor(Date.now() / 1000);
+    await this.sessions.start(issued, {
+      id: randomUUID(),
       subject,
-      scope,
-      startedAtSeconds: Math.floor(Date.now() / 1000),
+      clientId: front.clientId,
+      scope: issued.scope,
+      startedAtSeconds: nowSeconds,
+      usedAtSeconds: nowSeconds,
+      device,
       issuedAtSeconds,
       expiresAtSeconds,
-      refreshToken,
-      predecessors: [],
+      refreshToken: grant.refreshToken,
+      accessTokens: [deniedToken(issued.token.accessToken, expiresAtSeconds)],
     });
-    return true;
+    return { granted: true, token: issued.token };
   }
 
   /** A refresh token that nobody can find again must not stay in force. */

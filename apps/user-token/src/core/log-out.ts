@@ -2,7 +2,7 @@ import { isCanonicalToken, type LogoutResult } from '@app/user-token-client';
 import { AuthorizationServer } from './authorization-server.js';
 import { Denials, deniedToken } from './denials.js';
 import { whileHolding } from './session-lock.js';
-import { Sessions, type Session, type SessionState } from './sessions.js';
+import { credentialId, credentialOf, Sessions, type SessionEntry } from './sessions.js';
 import { TokenCheck } from './token-check.js';
 
 /**
@@ -18,46 +18,65 @@ export class LogOut {
     private readonly waiting: { readonly waitMs: number },
   ) {}
 
-  /** @throws {StoreUnavailable} nothing has changed; {UpstreamUnavailable} access has ended, the refresh token is not revoked yet */
+  /**
+   * By an access token, of our own front ends or of a client.
+   *
+   * @throws {StoreUnavailable} nothing has changed; {UpstreamUnavailable} access has ended, the refresh token is not revoked yet
+   */
   async execute(accessToken: string): Promise<LogoutResult> {
     if (!isCanonicalToken(accessToken)) return { ended: false, reason: 'malformed' };
     const state = await this.sessions.find(accessToken);
-    if (!state) return this.denyAlone(accessToken);
-    if (state.kind === 'refreshed') return this.endSuccessor(accessToken, state);
-
-    // Closed at once; a refresh that has not asked upstream yet sees it and gives up.
-    await this.denyAllOf(accessToken, state.session);
-    return whileHolding(this.sessions, accessToken, this.waiting, () => this.endHeld(accessToken));
-  }
-
-  /** Nobody refreshes this session now, but somebody may have while the lock was waited for. */
-  private async endHeld(accessToken: string): Promise<LogoutResult> {
-    const state = await this.sessions.find(accessToken);
-    if (!state) return { ended: true };
-    if (state.kind === 'refreshed') return this.endSuccessor(accessToken, state);
-    const { refreshToken } = state.session;
-    if (refreshToken !== undefined) await this.authorizationServer.revoke(refreshToken);
-    await this.sessions.end(accessToken);
+    const clientId = state?.kind === 'open' ? state.session.clientId : state?.clientId;
+    if (!state || clientId !== undefined) return this.denyAlone(accessToken);
+    if (state.kind === 'refreshed') {
+      const { subject, replaced, expiresAtSeconds } = state;
+      await this.denials.deny(subject, [{ tokenId: replaced.tokenId, expiresAtSeconds }]);
+      // The user's other tab has refreshed: what he means to end is the session, which goes by its new token.
+      return this.execute(state.token.accessToken);
+    }
+    await this.endSession(accessToken);
     return { ended: true };
   }
 
-  /** The user's other tab has refreshed: what he means to end is the session, which goes by its new token. */
-  private async endSuccessor(
-    accessToken: string,
-    { subject, token, expiresAtSeconds }: Extract<SessionState, { kind: 'refreshed' }>,
-  ): Promise<LogoutResult> {
-    await this.denials.deny(subject, [deniedToken(accessToken, expiresAtSeconds)]);
-    return this.execute(token.accessToken);
+  /** By the credential of the session; one that was refreshed since is followed to where the session is now. */
+  async endSession(credential: string): Promise<void> {
+    const state = await this.sessions.find(credential);
+    if (!state) return;
+    if (state.kind === 'refreshed') return this.endSession(credentialOf(state.token));
+
+    // Closed at once; a refresh that has not asked upstream yet sees it and gives up.
+    await this.denials.deny(state.session.subject, state.session.accessTokens);
+    await whileHolding(this.sessions, credentialId(credential), this.waiting, () => this.endHeld(credential));
   }
 
-  private async denyAllOf(
-    accessToken: string,
-    { subject, expiresAtSeconds, predecessors }: Session,
-  ): Promise<void> {
-    await this.denials.deny(subject, [deniedToken(accessToken, expiresAtSeconds), ...predecessors]);
+  /**
+   * By what is known of the session without its credential. Its refresh token cannot be opened and so not be revoked upstream;
+   * it is deleted, and nobody else has it.
+   */
+  async endEntry(entry: SessionEntry): Promise<void> {
+    const { subject, id } = entry;
+    await this.denials.deny(subject, entry.accessTokens);
+    const moved = await whileHolding(this.sessions, entry.credentialId, this.waiting, async () => {
+      const now = await this.sessions.entry(subject, id);
+      if (!now) return null;
+      if (now.credentialId !== entry.credentialId) return now;
+      await this.sessions.end(entry);
+      return null;
+    });
+    if (moved) await this.endEntry(moved);
   }
 
-  /** A token of ours without a session, such as one that came from elsewhere or was logged out before. */
+  /** Nobody refreshes this session now, but somebody may have while the lock was waited for. */
+  private async endHeld(credential: string): Promise<void> {
+    const state = await this.sessions.find(credential);
+    if (!state) return;
+    if (state.kind === 'refreshed') return this.endSession(credentialOf(state.token));
+    const { session } = state;
+    if (session.refreshToken !== undefined) await this.authorizationServer.revoke(session.refreshToken);
+    await this.sessions.end({ ...session, credentialId: credentialId(credential) });
+  }
+
+  /** A token of ours without a session of its own, such as one that came from elsewhere or was logged out before. */
   private async denyAlone(accessToken: string): Promise<LogoutResult> {
     const checked = await this.tokenCheck.check(accessToken);
     if (!checked.active) return { ended: false, reason: checked.reason };

@@ -1,39 +1,50 @@
+import { isCanonicalToken, type GrantResult } from '@app/user-token-client';
 import {
-  isCanonicalToken,
-  type GrantedToken,
-  type GrantResult,
-  type Principal,
-} from '@app/user-token-client';
-import { AuthorizationServer, UpstreamUnavailable, type UpstreamGrant } from './authorization-server.js';
+  AuthorizationServer,
+  UpstreamUnavailable,
+  type UpstreamGrant,
+  type UpstreamRefusal,
+} from './authorization-server.js';
 import { Denials, deniedToken } from './denials.js';
+import type { Front } from './front.js';
 import type { Log } from './log.js';
 import { LogOut } from './log-out.js';
 import { whileHolding } from './session-lock.js';
-import { Sessions, type Session, type SessionState } from './sessions.js';
+import {
+  credentialId,
+  factsOf,
+  Sessions,
+  type Device,
+  type Issued,
+  type Session,
+  type SessionLock,
+  type SessionState,
+} from './sessions.js';
 import { TokenCheck } from './token-check.js';
-import { tokenId } from './token-id.js';
 
 const REFUSED: GrantResult = { granted: false, error: 'invalid_grant' };
 const REUSED: GrantResult = { granted: false, error: 'token_reused' };
+const NOT_COVERED: GrantResult = { granted: false, error: 'invalid_scope' };
 
 export interface RefreshOptions {
   /** How long to wait for somebody else who refreshes the same session. */
   readonly waitMs: number;
-  readonly replayWindowSeconds: number;
   /** Longest life of a session, however often it is refreshed. */
   readonly absoluteSeconds: number;
   /** How long after its expiry an access token may still be refreshed. */
   readonly expiredLimitSeconds: number;
+  /** How long the answer of a refresh that could not be stored is kept for a retry. */
+  readonly retrySeconds: number;
 }
 
 interface Replacement {
-  readonly token: GrantedToken;
+  readonly issued: Issued;
   readonly session: Session;
 }
 
 /**
- * A new access token for an old one, expired or not. The holder of the session's lock asks upstream; everybody else who
- * presents the same old token meanwhile, or within the replay window, gets the same new token.
+ * New tokens for the credential of a session. The holder of the session's lock asks upstream; everybody else who presents the
+ * same credential meanwhile, or within the replay window, gets the same answer (a client's refresh token has none).
  */
 export class RefreshSession {
   /** Rotated upstream, but not stored yet: the old refresh token is spent, so a retry must find the new one here. */
@@ -49,39 +60,49 @@ export class RefreshSession {
     private readonly log: Log,
   ) {}
 
-  /** @throws {UpstreamUnavailable | StoreUnavailable | DenialsUnknown} and then the old token still refreshes */
-  async execute(accessToken: string): Promise<GrantResult> {
-    if (!isCanonicalToken(accessToken)) return REFUSED;
-    const meanwhile = () => this.answeredAlready(accessToken);
-    return whileHolding(this.sessions, accessToken, { waitMs: this.options.waitMs, meanwhile }, () =>
-      this.refreshHeld(accessToken),
+  /** @throws {UpstreamUnavailable | StoreUnavailable | DenialsUnknown} and then the old credential still refreshes */
+  async execute(credential: string, front: Front, device: Device): Promise<GrantResult> {
+    if (!isCanonicalToken(credential)) return REFUSED;
+    const { waitMs } = this.options;
+    const meanwhile = () => this.answeredAlready(credential, front);
+    return whileHolding(this.sessions, credentialId(credential), { waitMs, meanwhile }, (lock) =>
+      this.refreshHeld(credential, front, device, lock),
     );
   }
 
   /** The end of a session that is gone, or the answer that was given to somebody else; undefined while it is to be made. */
-  private async answeredAlready(accessToken: string): Promise<GrantResult | undefined> {
-    const state = await this.sessions.find(accessToken);
-    if (!state) return REFUSED;
-    return state.kind === 'refreshed' ? this.replay(accessToken, state) : undefined;
+  private async answeredAlready(credential: string, front: Front): Promise<GrantResult | undefined> {
+    const state = await this.sessions.find(credential);
+    if (!state || clientOf(state) !== front.clientId) return REFUSED;
+    if (state.kind === 'refreshed') return this.replay(credential, state);
+    return front.covers(state.session) ? undefined : NOT_COVERED;
   }
 
-  private async refreshHeld(accessToken: string): Promise<GrantResult> {
-    const state = await this.sessions.find(accessToken);
+  private async refreshHeld(
+    credential: string,
+    front: Front,
+    device: Device,
+    lock: SessionLock,
+  ): Promise<GrantResult> {
+    const state = await this.sessions.find(credential);
     if (!state) return REFUSED;
-    if (state.kind === 'refreshed') return await this.replay(accessToken, state);
+    if (state.kind === 'refreshed') return this.replay(credential, state);
     const { session } = state;
-    if (session.refreshToken === undefined || (await this.isDenied(accessToken, session))) return REFUSED;
-    if (this.isOver(session)) return this.expire(accessToken, session.refreshToken);
+    if (session.refreshToken === undefined || (await this.isDenied(session))) return REFUSED;
+    if (this.isOver(session)) return this.expire(credential, session, session.refreshToken);
 
-    const pending = this.unstored.get(tokenId(accessToken));
-    const replacement = pending ?? (await this.askUpstream(accessToken, session, session.refreshToken));
-    if (!('token' in replacement)) {
-      if (replacement.error === 'invalid_grant') await this.sessions.end(accessToken);
+    const pending = this.unstored.get(credentialId(credential));
+    const replacement = pending ?? (await this.askUpstream(session, session.refreshToken, front, device));
+    if ('granted' in replacement) {
+      if (replacement.error === 'invalid_grant') await this.end(credential, session);
       return replacement;
     }
-    if (await this.isDenied(accessToken, session)) return this.takeBack(replacement);
-    await this.store(accessToken, session, replacement);
-    return { granted: true, token: replacement.token };
+    if (await this.isDenied(session)) return this.takeBack(replacement);
+    if (!(await this.store(credential, session, replacement, lock))) {
+      await this.takeBack(replacement);
+      throw new UpstreamUnavailable('this refresh took too long, and another request has overtaken it', 1);
+    }
+    return { granted: true, token: replacement.issued.token };
   }
 
   private isOver({ startedAtSeconds, expiresAtSeconds }: Session): boolean {
@@ -92,10 +113,14 @@ export class RefreshSession {
     );
   }
 
-  private async expire(accessToken: string, refreshToken: string): Promise<GrantResult> {
+  private async expire(credential: string, session: Session, refreshToken: string): Promise<GrantResult> {
     await this.authorizationServer.revoke(refreshToken);
-    await this.sessions.end(accessToken);
+    await this.end(credential, session);
     return REFUSED;
+  }
+
+  private end(credential: string, session: Session): Promise<void> {
+    return this.sessions.end({ ...session, credentialId: credentialId(credential) });
   }
 
   /**
@@ -103,90 +128,104 @@ export class RefreshSession {
    * two holders of what should have one: the session ends for both.
    */
   private async replay(
-    accessToken: string,
-    state: Extract<SessionState, { kind: 'refreshed' }>,
+    credential: string,
+    { replaced, token, expiresAtSeconds, replayUntilSeconds }: Extract<SessionState, { kind: 'refreshed' }>,
   ): Promise<GrantResult> {
-    const { subject, issuedAtSeconds, token, expiresAtSeconds, replayUntilSeconds } = state;
-    if (await this.isDenied(accessToken, { subject, issuedAtSeconds })) return REFUSED;
+    const { denied } = await this.denials.status(replaced);
+    if (denied) return REFUSED;
     if (Date.now() / 1000 >= replayUntilSeconds) {
       this.log.warn(
-        { subject },
-        'an access token that was refreshed before was presented again: its session is ended',
+        { subject: replaced.subject },
+        'a token that was refreshed before was presented again: its session is ended',
       );
-      await this.logOut.execute(accessToken);
+      await this.logOut.endSession(credential);
       return REUSED;
     }
     const expiresInSeconds = Math.max(0, Math.floor(expiresAtSeconds - Date.now() / 1000));
     return { granted: true, token: { ...token, expiresInSeconds } };
   }
 
-  private async isDenied(
-    accessToken: string,
-    { subject, issuedAtSeconds }: Pick<Session, 'subject' | 'issuedAtSeconds'>,
-  ): Promise<boolean> {
-    const { denied } = await this.denials.status({ subject, tokenId: tokenId(accessToken), issuedAtSeconds });
+  private async isDenied(session: Session): Promise<boolean> {
+    const { denied } = await this.denials.status(factsOf(session));
     return denied;
   }
 
   /** The session was revoked while upstream was asked: what it gave is closed before anybody has it. */
-  private async takeBack({ token, session }: Replacement): Promise<GrantResult> {
-    const { subject, expiresAtSeconds, refreshToken } = session;
-    await this.denials.deny(subject, [deniedToken(token.accessToken, expiresAtSeconds)]);
+  private async takeBack({ session }: Replacement): Promise<GrantResult> {
+    const { subject, accessTokens, refreshToken } = session;
+    await this.denials.deny(subject, accessTokens.slice(-1));
     if (refreshToken !== undefined) await this.authorizationServer.revoke(refreshToken);
     return REFUSED;
   }
 
-  private async askUpstream(accessToken: string, session: Session, refreshToken: string) {
+  private async askUpstream(
+    session: Session,
+    refreshToken: string,
+    front: Front,
+    device: Device,
+  ): Promise<Replacement | UpstreamRefusal> {
     const grant = await this.authorizationServer.grantRefresh(refreshToken);
-    if (!grant.granted) return grant;
+    if (!grant.granted) {
+      const { error } = grant;
+      return { granted: false, error };
+    }
     const checked = await this.tokenCheck.check(grant.accessToken);
     if (!checked.active) {
       throw new UpstreamUnavailable(`the refreshed access token does not verify here (${checked.reason})`);
     }
-    if (checked.principal.subject !== session.subject) {
+    const { principal } = checked;
+    if (principal.subject !== session.subject) {
       throw new UpstreamUnavailable('the refreshed access token is for another subject');
     }
-    return asReplacement(accessToken, session, grant, checked.principal);
+    const issued = front.issue(grant, principal, session);
+    if (!issued) {
+      // Nothing that the client may have is left: its user has lost it, or the client has.
+      await this.authorizationServer.revoke(grant.refreshToken ?? refreshToken);
+      return { granted: false, error: 'invalid_grant' };
+    }
+    return { issued, session: renewed(session, grant, issued, principal, device) };
   }
 
   private async store(
-    accessToken: string,
-    { issuedAtSeconds }: Session,
-    replacement: Replacement,
-  ): Promise<void> {
-    const id = tokenId(accessToken);
+    credential: string,
+    session: Session,
+    { issued, session: next }: Replacement,
+    lock: SessionLock,
+  ): Promise<boolean> {
+    const id = credentialId(credential);
     try {
-      await this.sessions.replace({ accessToken, issuedAtSeconds }, replacement.token, replacement.session);
+      const stored = await this.sessions.replace(credential, factsOf(session), issued, next, lock);
       this.unstored.delete(id);
+      return stored;
     } catch (error) {
-      this.unstored.set(id, replacement);
-      setTimeout(() => this.unstored.delete(id), this.options.replayWindowSeconds * 1000).unref();
+      this.unstored.set(id, { issued, session: next });
+      setTimeout(() => this.unstored.delete(id), this.options.retrySeconds * 1000).unref();
       throw error;
     }
   }
 }
 
-function asReplacement(
-  oldAccessToken: string,
+function clientOf(state: SessionState): string | undefined {
+  return state.kind === 'open' ? state.session.clientId : state.clientId;
+}
+
+function renewed(
   session: Session,
   grant: UpstreamGrant,
-  { issuedAtSeconds, expiresAtSeconds }: Principal,
-): Replacement {
+  { token, scope }: Issued & { readonly scope: string },
+  { issuedAtSeconds, expiresAtSeconds }: { issuedAtSeconds: number; expiresAtSeconds: number },
+  device: Device,
+): Session {
   const nowSeconds = Date.now() / 1000;
-  const old = deniedToken(oldAccessToken, session.expiresAtSeconds);
+  const inForce = session.accessTokens.filter((accessToken) => accessToken.expiresAtSeconds > nowSeconds);
   return {
-    token: {
-      accessToken: grant.accessToken,
-      expiresInSeconds: grant.expiresInSeconds,
-      scope: grant.scope || session.scope,
-    },
-    session: {
-      ...session,
-      scope: grant.scope || session.scope,
-      issuedAtSeconds,
-      expiresAtSeconds,
-      refreshToken: grant.refreshToken ?? session.refreshToken,
-      predecessors: [...session.predecessors, old].filter((token) => token.expiresAtSeconds > nowSeconds),
-    },
+    ...session,
+    scope,
+    usedAtSeconds: Math.floor(nowSeconds),
+    device: { ...session.device, ...device },
+    issuedAtSeconds,
+    expiresAtSeconds,
+    refreshToken: grant.refreshToken ?? session.refreshToken,
+    accessTokens: [...inForce, deniedToken(token.accessToken, expiresAtSeconds)],
   };
 }

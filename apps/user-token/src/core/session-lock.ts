@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { UpstreamUnavailable } from './authorization-server.js';
-import type { Sessions } from './sessions.js';
+import type { SessionLock, Sessions } from './sessions.js';
 
 const POLL_MS = 25;
 
@@ -12,22 +12,22 @@ export interface Waiting<T> {
 }
 
 /**
- * Does `work` while nobody else, on any replica, refreshes or ends this session.
+ * Does `work` while nobody else, on any replica, refreshes or ends the session under this credential.
  *
  * @throws {UpstreamUnavailable} when somebody else holds the session for longer than `waitMs`
  */
 export async function whileHolding<T>(
   sessions: Sessions,
-  accessToken: string,
+  credentialId: string,
   { waitMs, meanwhile }: Waiting<T>,
-  work: () => Promise<T>,
+  work: (lock: SessionLock) => Promise<T>,
 ): Promise<T> {
   const deadline = performance.now() + waitMs;
   do {
     const settled = await meanwhile?.();
     if (settled !== undefined) return settled;
-    const release = await sessions.lock(accessToken);
-    if (release) return work().finally(release);
+    const lock = await sessions.lock(credentialId);
+    if (lock) return work(lock).finally(() => lock.release());
     await delay(POLL_MS);
   } while (performance.now() < deadline);
   throw new UpstreamUnavailable('another request is refreshing or ending this session and takes too long', 1);

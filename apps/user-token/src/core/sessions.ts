@@ -1,23 +1,46 @@
-import type { GrantedToken } from '@app/user-token-client';
-import type { DeniedToken } from './denials.js';
+import { hash } from 'node:crypto';
+import type { GrantedToken, Principal } from '@app/user-token-client';
+import type { DeniedToken, TokenFacts } from './denials.js';
 
-/** What is kept for the holder of an access token. */
-export interface Session {
-  readonly subject: string;
-  readonly scope: string;
-  readonly startedAtSeconds: number;
-  /** `iat` of the access token that this session stands under. */
-  readonly issuedAtSeconds: number;
-  /** Expiry of the access token that this session stands under. */
-  readonly expiresAtSeconds: number;
-  /** Upstream refresh token; absent where the authorization server gave none. */
-  readonly refreshToken?: string | undefined;
-  /** Access tokens of this session that were refreshed away and have not expired yet. */
-  readonly predecessors: readonly DeniedToken[];
+/** Where somebody logged in from; shown to him, believed by nobody. */
+export interface Device {
+  readonly userAgent?: string | undefined;
+  readonly address?: string | undefined;
 }
 
 /**
- * `refreshed`: replaced by another access token. Who presents the old one within the replay window gets the same new one; who
+ * What is kept for the holder of a credential: for our own front ends that is the access token, for a registered client the
+ * refresh token that we gave it.
+ */
+export interface Session {
+  /** Names the session to its user; opens nothing. */
+  readonly id: string;
+  readonly subject: string;
+  /** OAuth client that the session belongs to; absent for our own front ends. */
+  readonly clientId?: string | undefined;
+  /** All that was granted at log-in, separated by spaces; a token may carry less. */
+  readonly scope: string;
+  readonly startedAtSeconds: number;
+  /** Last log-in or refresh. */
+  readonly usedAtSeconds: number;
+  readonly device: Device;
+  /** `iat` of the current access token. */
+  readonly issuedAtSeconds: number;
+  /** Expiry of the current access token. */
+  readonly expiresAtSeconds: number;
+  /** Upstream refresh token; absent where the authorization server gave none. */
+  readonly refreshToken?: string | undefined;
+  /** Access tokens of this session that may be in force, the current one last. */
+  readonly accessTokens: readonly DeniedToken[];
+}
+
+/** A session as its user may see and end it: without what it takes to refresh it. */
+export interface SessionEntry extends Omit<Session, 'refreshToken' | 'scope'> {
+  readonly credentialId: string;
+}
+
+/**
+ * `refreshed`: replaced by another credential. Who presents the old one within the replay window gets the same new one; who
  * presents it later has reused it.
  */
 export type SessionState =
@@ -25,32 +48,69 @@ export type SessionState =
   | {
       readonly kind: 'refreshed';
       readonly subject: string;
-      /** `iat` of the access token that was replaced. */
-      readonly issuedAtSeconds: number;
+      readonly clientId?: string | undefined;
       readonly token: GrantedToken;
+      /** What denials of the access token that was replaced are looked up by. */
+      readonly replaced: TokenFacts;
+      /** Expiry of the new access token. */
       readonly expiresAtSeconds: number;
       readonly replayUntilSeconds: number;
     };
 
-/** The access token that a refresh replaces. */
-export interface Predecessor {
-  readonly accessToken: string;
-  readonly issuedAtSeconds: number;
+/** An answer to a client, and what has to be stored with it. */
+export interface Issued {
+  readonly token: GrantedToken;
+  /** Of an access token of our own making, which nobody else can verify. */
+  readonly principal?: Principal | undefined;
 }
 
-/** Ends the exclusive right to refresh. */
-export type Release = () => Promise<void>;
+/** Exclusive right to change a session; whoever lost it can write nothing more. */
+export interface SessionLock {
+  readonly key: string;
+  readonly owner: string;
+  release(): Promise<void>;
+}
+
+/** What finds the session that a token answer belongs to. */
+export function credentialOf(token: GrantedToken): string {
+  return token.refreshToken ?? token.accessToken;
+}
+
+/** Names a credential without giving it away: base64url SHA-256. */
+export function credentialId(credential: string): string {
+  return hash('sha256', credential, 'base64url');
+}
+
+/** What the denial of a session's current access token is looked up by. */
+export function factsOf({ subject, accessTokens, issuedAtSeconds }: Session | SessionEntry): TokenFacts {
+  return { subject, tokenId: accessTokens.at(-1)!.tokenId, issuedAtSeconds };
+}
 
 /**
- * Sessions, found and opened by their access token only. Every method rejects with `StoreUnavailable` when the store did
- * not answer or did not take the write.
+ * Sessions, opened by their credential only; the entries of a user's sessions by his subject. Every method rejects with
+ * `StoreUnavailable` when the store did not answer or did not take the write.
  */
 export abstract class Sessions {
-  abstract find(accessToken: string): Promise<SessionState | undefined>;
-  abstract start(accessToken: string, session: Session): Promise<void>;
-  /** Moves a session under its new access token and leaves the answer for those who still present the old one. */
-  abstract replace(old: Predecessor, token: GrantedToken, session: Session): Promise<void>;
-  abstract end(accessToken: string): Promise<void>;
-  /** The exclusive right to refresh this session, or undefined while somebody else has it. */
-  abstract lock(accessToken: string): Promise<Release | undefined>;
+  abstract find(credential: string): Promise<SessionState | undefined>;
+  abstract start(issued: Issued, session: Session): Promise<void>;
+  /**
+   * Moves a session under its new credential and leaves the answer for those who still present the old one.
+   *
+   * @returns false when the lock was lost meanwhile, and then nothing has changed
+   */
+  abstract replace(
+    credential: string,
+    replaced: TokenFacts,
+    issued: Issued,
+    session: Session,
+    lock: SessionLock,
+  ): Promise<boolean>;
+  abstract end(
+    session: Pick<SessionEntry, 'id' | 'subject' | 'credentialId' | 'accessTokens'>,
+  ): Promise<void>;
+  /** A user's sessions, the one used last first; of more than 200 the ones used last. */
+  abstract entriesOf(subject: string): Promise<readonly SessionEntry[]>;
+  abstract entry(subject: string, id: string): Promise<SessionEntry | undefined>;
+  /** The exclusive right to change the session under this credential, or undefined while somebody else has it. */
+  abstract lock(credentialId: string): Promise<SessionLock | undefined>;
 }

@@ -23,7 +23,7 @@ export class CallInterceptor implements NestInterceptor {
           this.inFlight.leave();
           const durationMs = Math.round((performance.now() - startedAtMs) * 10) / 10;
           // Log-ins and log-outs are worth a line each; verifications come by the thousand.
-          const level = pattern.startsWith('session.') || pattern.startsWith('subject.') ? 'info' : 'debug';
+          const level = /^(?:session|subject|grant)\./.test(pattern) ? 'info' : 'debug';
           this.log[level]({ pattern, durationMs, requestId }, pattern);
         });
         return calling;

@@ -1,0 +1,14 @@
+import { ClientRegistry } from '../core/client.js';
+
+/** Where none is registered. */
+export class NoClients extends ClientRegistry {
+  override async find(): Promise<undefined> {
+    return undefined;
+  }
+
+  override async scopes(): Promise<readonly string[]> {
+    return [];
+  }
+
+  override async close(): Promise<void> {}
+}

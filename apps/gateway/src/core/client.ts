@@ -1,0 +1,71 @@
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
+
+/** RFC 6749 section 1.3: the grants that the gateway knows. */
+export const GRANT_TYPES = ['password', 'refresh_token'] as const;
+export type GrantType = (typeof GRANT_TYPES)[number];
+
+/** A secret of a client, hashed. Of several each is good, so that one can be replaced while the other is still in use. */
+export interface ClientSecret {
+  /** `sha256$<salt>$<hash>`, both base64url. */
+  readonly hash: string;
+  /** Absent: does not expire. */
+  readonly expiresAtSeconds?: number | undefined;
+}
+
+/** A registered client (RFC 6749 section 2). All are confidential: they have a secret and can keep it. */
+export interface Client {
+  readonly clientId: string;
+  readonly enabled: boolean;
+  readonly grantTypes: readonly GrantType[];
+  readonly scopes: readonly string[];
+  readonly secrets: readonly ClientSecret[];
+}
+
+/** Who the registered clients are. */
+export abstract class ClientRegistry {
+  /** @throws {StoreUnavailable} when that cannot be found out */
+  abstract find(clientId: string): Promise<Client | undefined>;
+  /** Every scope that some enabled client may have. */
+  abstract scopes(): Promise<readonly string[]>;
+  abstract close(): Promise<void>;
+}
+
+const SECRET_BYTES = 32;
+const SALT_BYTES = 16;
+
+/** 256 random bits, base64url. */
+export function newClientSecret(): string {
+  return randomBytes(SECRET_BYTES).toString('base64url');
+}
+
+/**
+ * Secrets are made by us of 256 random bits: there is nothing to guess that a slow hash would protect, and one that is asked with
+ * every request must not cost 50 ms of CPU.
+ */
+export function hashClientSecret(secret: string): string {
+  const salt = randomBytes(SALT_BYTES).toString('base64url');
+  return `sha256$${salt}$${digest(salt, secret)}`;
+}
+
+/** Whether this is a secret of the client that has not expired. Takes its time for a client that does not exist as well. */
+export function isClientSecret(client: Client | undefined, secret: string, nowSeconds: number): boolean {
+  const candidates = client && client.secrets.length > 0 ? client.secrets : NOBODYS;
+  let found = false;
+  for (const { hash: stored, expiresAtSeconds = Infinity } of candidates) {
+    const [, salt = '', expected = ''] = stored.split('$');
+    const matches = equal(digest(salt, secret), expected);
+    found ||= matches && nowSeconds < expiresAtSeconds;
+  }
+  return found && client !== undefined;
+}
+
+const NOBODYS: readonly ClientSecret[] = [{ hash: hashClientSecret(newClientSecret()) }];
+
+function digest(salt: string, secret: string): string {
+  return hash('sha256', `${salt}\0${secret}`, 'base64url');
+}
+
+function equal(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)];
+  return left.length === right.length && timingSafeEqual(left, right);
+}

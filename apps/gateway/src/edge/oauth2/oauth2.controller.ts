@@ -1,0 +1,195 @@
+import { All, Controller, Header, HttpCode, Inject, Req } from '@nestjs/common';
+import { Public, TokenInspection } from '@app/auth';
+import { issuedTokenKind, UserTokenClient, type GrantResult } from '@app/user-token-client';
+import type { Client, GrantType } from '../../core/client.js';
+import { clientOf } from '../client-of.js';
+import { OAuthError } from '../oauth-error.js';
+import { refusalOf } from '../token-response.js';
+import { BASIC_CHALLENGE, ClientAuthentication } from './client-authentication.js';
+import { invalid, readForm, required, type Form, type FormRequest } from './form.js';
+import { issuerOf } from './metadata.controller.js';
+import { OAUTH2_OPTIONS, type OAuth2Options } from './oauth2.options.js';
+
+/** RFC 6749 section 5.1. */
+interface PairResponse {
+  readonly access_token: string;
+  readonly token_type: 'Bearer';
+  /** Seconds. */
+  readonly expires_in: number;
+  readonly refresh_token: string | undefined;
+  /** Seconds; without a refresh they are all that is left of the session. */
+  readonly refresh_token_expires_in: number | undefined;
+  readonly scope: string;
+}
+
+/** RFC 6749 section 3.3. */
+const SCOPE_TOKEN = /^[\x21\x23-\x5B\x5D-\x7E]+$/;
+const MAX_USERNAME_LENGTH = 320;
+const MAX_PASSWORD_LENGTH = 4096;
+const MAX_TOKEN_LENGTH = 8192;
+
+/** The RFC 6749 façade for registered clients: token, revocation (RFC 7009) and introspection (RFC 7662). */
+@Public()
+@Controller('oauth2')
+export class OAuth2Controller {
+  constructor(
+    private readonly authentication: ClientAuthentication,
+    private readonly userToken: UserTokenClient,
+    private readonly inspection: TokenInspection,
+    @Inject(OAUTH2_OPTIONS) private readonly options: OAuth2Options,
+  ) {}
+
+  @All('token')
+  @HttpCode(200)
+  @Header('Pragma', 'no-cache')
+  async token(@Req() request: FormRequest): Promise<PairResponse> {
+    const form = readForm(request);
+    const client = await this.authentication.authenticate(request, form);
+    const grantType = required(form, 'grant_type');
+    switch (grantType) {
+      case 'password':
+        assertMayUse(client, grantType);
+        return this.pairOf(await this.grantPassword(request, form, client));
+      case 'refresh_token':
+        assertMayUse(client, grantType);
+        return this.pairOf(await this.grantRefresh(request, form, client));
+      default:
+        throw new OAuthError(400, 'unsupported_grant_type', 'grant_type must be password or refresh_token');
+    }
+  }
+
+  /** 200 for a token that is not known as well: what its client wanted is the case (RFC 7009 section 2.2). */
+  @All('revoke')
+  @HttpCode(200)
+  // There is no body, but simple-oauth2 takes nothing that is not called JSON.
+  @Header('Content-Type', 'application/json')
+  async revoke(@Req() request: FormRequest): Promise<void> {
+    const form = readForm(request);
+    const { clientId } = await this.authentication.authenticate(request, form);
+    const token = required(form, 'token');
+    if (token.length > MAX_TOKEN_LENGTH) return;
+    const { outcome } = await this.userToken.revokeToken({ requestId: request.id, token, clientId });
+    if (outcome === 'foreign') {
+      throw new OAuthError(400, 'invalid_grant', 'The token was issued to another client');
+    }
+    if (outcome === 'unsupported') {
+      throw new OAuthError(
+        400,
+        'unsupported_token_type',
+        'Only tokens that were issued here can be revoked here',
+      );
+    }
+  }
+
+  @All('introspect')
+  @HttpCode(200)
+  async introspect(@Req() request: FormRequest): Promise<object> {
+    const form = readForm(request);
+    const { clientId } = await this.authentication.authenticate(request, form);
+    const token = required(form, 'token');
+    if (token.length > MAX_TOKEN_LENGTH) return { active: false };
+    if (issuedTokenKind(token) === 'refresh') return this.introspectRefreshToken(token, clientId, request.id);
+    const principal = await this.inspection.principalOf(token, this.options.audience, request.id);
+    if (!principal) return { active: false };
+    const issued = issuedTokenKind(token) === 'access';
+    return {
+      active: true,
+      scope: principal.scopes.join(' '),
+      ...(principal.clientId !== undefined && { client_id: principal.clientId }),
+      token_type: 'Bearer',
+      exp: principal.expiresAtSeconds,
+      iat: principal.issuedAtSeconds,
+      sub: principal.subject,
+      aud: principal.audience,
+      iss: issued ? issuerOf(this.options, request) : principal.issuer,
+    };
+  }
+
+  private async introspectRefreshToken(token: string, clientId: string, requestId: string): Promise<object> {
+    const found = await this.userToken.inspectRefreshToken({ requestId, token, clientId });
+    if (!found.active) return { active: false };
+    return {
+      active: true,
+      scope: found.scope,
+      client_id: clientId,
+      exp: Math.floor(found.expiresAtSeconds),
+      iat: found.issuedAtSeconds,
+      sub: found.subject,
+    };
+  }
+
+  private grantPassword(request: FormRequest, form: Form, client: Client): Promise<GrantResult> {
+    const username = required(form, 'username');
+    const password = required(form, 'password');
+    if (username.length > MAX_USERNAME_LENGTH) throw invalid('username is too long');
+    if (password.length > MAX_PASSWORD_LENGTH) throw invalid('password is too long');
+    const asking = {
+      clientId: client.clientId,
+      allowed: [...client.scopes],
+      asked: askedScopes(form, client),
+    };
+    return this.userToken.login({
+      requestId: request.id,
+      username,
+      password,
+      client: asking,
+      ...clientOf(request),
+    });
+  }
+
+  private grantRefresh(request: FormRequest, form: Form, client: Client): Promise<GrantResult> {
+    const refreshToken = required(form, 'refresh_token');
+    const asking = {
+      clientId: client.clientId,
+      allowed: [...client.scopes],
+      asked: askedScopes(form, client),
+    };
+    if (issuedTokenKind(refreshToken) !== 'refresh') {
+      return Promise.resolve({ granted: false, error: 'invalid_grant' });
+    }
+    return this.userToken.refreshGrant({
+      requestId: request.id,
+      refreshToken,
+      client: asking,
+      ...clientOf(request),
+    });
+  }
+
+  private pairOf(result: GrantResult): PairResponse {
+    if (!result.granted) {
+      throw refusalOf(result, {
+        invalidGrant: 'The user, the password or the refresh token is wrong, or no longer good',
+        invalidGrantStatus: this.options.invalidGrantStatus,
+        ...(this.options.invalidGrantStatus === 401 && { challenge: BASIC_CHALLENGE }),
+      });
+    }
+    const { accessToken, expiresInSeconds, refreshToken, refreshExpiresInSeconds, scope } = result.token;
+    return {
+      access_token: accessToken,
+      token_type: 'Bearer',
+      expires_in: expiresInSeconds,
+      refresh_token: refreshToken,
+      refresh_token_expires_in: refreshExpiresInSeconds,
+      scope,
+    };
+  }
+}
+
+function assertMayUse(client: Client, grantType: GrantType): void {
+  if (client.grantTypes.includes(grantType)) return;
+  throw new OAuthError(400, 'unauthorized_client', `This client may not use the grant ${grantType}`);
+}
+
+/** Left out: all that the client may have (at a refresh: all that was granted). */
+function askedScopes(form: Form, client: Client): string[] | undefined {
+  const scope = form.get('scope');
+  if (scope === undefined) return undefined;
+  const scopes = scope.split(' ');
+  if (!scopes.every((token) => SCOPE_TOKEN.test(token))) {
+    throw new OAuthError(400, 'invalid_scope', 'scope must be scope tokens with one space between them');
+  }
+  if (!scopes.every((token) => client.scopes.includes(token))) {
+    throw new OAuthError(400, 'invalid_scope', 'This client may not ask for all of this scope');
+  }
+  return [...new Set(scopes)];
+}

@@ -1,0 +1,80 @@
+import {
+  issuedTokenKind,
+  type Principal,
+  type RefreshTokenInspection,
+  type RevokeTokenResult,
+} from '@app/user-token-client';
+import { Denials, deniedToken } from './denials.js';
+import { LogOut } from './log-out.js';
+import { factsOf, Sessions } from './sessions.js';
+
+/** An access token of ours: whom it speaks for, and the session it belongs to. */
+export interface IssuedAccessToken {
+  readonly principal: Principal;
+  readonly sessionId: string;
+}
+
+/** The access tokens that were issued to registered clients. */
+export abstract class IssuedAccessTokens {
+  /** @throws {StoreUnavailable} */
+  abstract find(accessToken: string): Promise<IssuedAccessToken | undefined>;
+}
+
+/** What registered clients ask about the tokens that they were given (RFC 7009 and RFC 7662). */
+export class IssuedTokens {
+  constructor(
+    private readonly accessTokens: IssuedAccessTokens,
+    private readonly sessions: Sessions,
+    private readonly denials: Denials,
+    private readonly logOut: LogOut,
+    private readonly options: { readonly idleSeconds: number; readonly absoluteSeconds: number },
+  ) {}
+
+  /**
+   * Either token of a pair ends the session, and with it both (RFC 7009 section 2.1).
+   *
+   * @throws {StoreUnavailable | UpstreamUnavailable} and then it has to be said again
+   */
+  async revoke(token: string, clientId: string): Promise<RevokeTokenResult> {
+    switch (issuedTokenKind(token)) {
+      case 'refresh':
+        return this.revokeRefreshToken(token, clientId);
+      case 'access':
+        return this.revokeAccessToken(token, clientId);
+      case undefined:
+        return { outcome: token.includes('.') ? 'unsupported' : 'unknown' };
+    }
+  }
+
+  /** @throws {StoreUnavailable | DenialsUnknown} */
+  async inspectRefreshToken(token: string, clientId: string): Promise<RefreshTokenInspection> {
+    const state = issuedTokenKind(token) === 'refresh' ? await this.sessions.find(token) : undefined;
+    if (state?.kind !== 'open' || state.session.clientId !== clientId) return { active: false };
+    const { subject, scope, startedAtSeconds, usedAtSeconds } = state.session;
+    const { denied } = await this.denials.status(factsOf(state.session));
+    const { idleSeconds, absoluteSeconds } = this.options;
+    const expiresAtSeconds = Math.min(startedAtSeconds + absoluteSeconds, usedAtSeconds + idleSeconds);
+    if (denied || Date.now() / 1000 >= expiresAtSeconds) return { active: false };
+    return { active: true, subject, scope, issuedAtSeconds: usedAtSeconds, expiresAtSeconds };
+  }
+
+  private async revokeRefreshToken(token: string, clientId: string): Promise<RevokeTokenResult> {
+    const state = await this.sessions.find(token);
+    if (!state) return { outcome: 'unknown' };
+    const owner = state.kind === 'open' ? state.session.clientId : state.clientId;
+    if (owner !== clientId) return { outcome: 'foreign' };
+    await this.logOut.endSession(token);
+    return { outcome: 'revoked' };
+  }
+
+  private async revokeAccessToken(token: string, clientId: string): Promise<RevokeTokenResult> {
+    const issued = await this.accessTokens.find(token);
+    if (!issued) return { outcome: 'unknown' };
+    const { subject, clientId: owner, expiresAtSeconds } = issued.principal;
+    if (owner !== clientId) return { outcome: 'foreign' };
+    const entry = await this.sessions.entry(subject, issued.sessionId);
+    if (entry) await this.logOut.endEntry(entry);
+    else await this.denials.deny(subject, [deniedToken(token, expiresAtSeconds)]);
+    return { outcome: 'revoked' };
+  }
+}

@@ -1,0 +1,225 @@
+import { RedisServer } from '../../support/redis-server.js';
+import { ScriptedIssuer, type ScriptedAnswer } from '../../support/scripted-issuer.js';
+import { ServiceProcess } from '../../support/service-process.js';
+import { Suite } from '../../support/suite.js';
+
+const wrong: ScriptedAnswer = {
+  status: 403,
+  body: { error: 'invalid_grant', error_description: 'Wrong email or password.' },
+};
+const TOTAL = 200;
+
+describe('attempts to log in', () => {
+  let issuer: ScriptedIssuer;
+
+  beforeAll(async () => {
+    issuer = await ScriptedIssuer.start();
+  });
+
+  beforeEach(() => {
+    issuer.asked.length = 0;
+    issuer.askedHeaders.length = 0;
+    issuer.answers(wrong);
+  });
+
+  afterAll(() => issuer.stop());
+
+  describe('over two gateways and two user-tokens', () => {
+    let redis: RedisServer;
+    let services: ServiceProcess[] = [];
+    let gateways: ServiceProcess[];
+
+    beforeAll(async () => {
+      redis = await RedisServer.start();
+      const shared = { REDIS_URL: redis.url, AUTH0_ISSUER_URL: issuer.issuer };
+      const userTokens = await Promise.all([1, 2].map(() => ServiceProcess.start('user-token', shared)));
+      const urls = userTokens.map(({ port }) => `tcp://127.0.0.1:${port}`).join(',');
+      const gateway = { ...shared, USER_TOKEN_URL: urls, TRUSTED_PROXY_HOPS: '1' };
+      gateways = await Promise.all([1, 2].map(() => ServiceProcess.start('gateway', gateway)));
+      services = [...gateways, ...userTokens];
+    });
+
+    afterAll(async () => {
+      await Promise.all(services.map((service) => service.stop('SIGKILL')));
+      await redis.stop();
+    });
+
+    const tryAt = (at: number, username: string, from: string, headers: Record<string, string> = {}) =>
+      fetch(`http://localhost:${gateways[at % 2]!.port}/auth/login`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'x-forwarded-for': from, ...headers },
+        body: JSON.stringify({ username, password: 'guess' }),
+      });
+
+    it('reach Auth0 eleven times at the most for one account, however many come at once', async () => {
+      const answers = await Promise.all(
+        Array.from({ length: TOTAL }, (_, i) => tryAt(i, 'ada@example.com', `203.0.113.${i}`)),
+      );
+      const reached = issuer.asked.length;
+      expect(reached).toBeGreaterThanOrEqual(10);
+      expect(reached).toBeLessThanOrEqual(11);
+      const limited = answers.filter(({ status }) => status === 429);
+      expect(limited).toHaveLength(TOTAL - reached);
+      for (const answer of limited) {
+        const seconds = Number(answer.headers.get('retry-after'));
+        expect(seconds).toBeGreaterThan(800);
+        expect(seconds).toBeLessThanOrEqual(900);
+      }
+      issuer.answers(() => issuer.grant());
+      for (const spelling of ['ada@example.com', ' ADA@example.com', 'ａda@example.com']) {
+        expect((await tryAt(0, spelling, '198.51.100.1')).status).toBe(429);
+      }
+      expect(issuer.asked).toHaveLength(reached);
+    });
+
+    it('are limited by the address, whatever account they name and whatever a client calls itself', async () => {
+      const answers = [];
+      for (let i = 0; i < 110; i += 1) {
+        const made = {
+          'x-real-ip': `10.0.0.${i}`,
+          forwarded: `for=10.0.0.${i}`,
+          'auth0-forwarded-for': `10.0.0.${i}`,
+        };
+        answers.push(await tryAt(i, `user-${i}@example.com`, `10.1.1.${i}, 192.0.2.7`, made));
+      }
+      expect(answers.filter(({ status }) => status === 401)).toHaveLength(100);
+      expect(answers.filter(({ status }) => status === 429)).toHaveLength(10);
+      expect(issuer.asked).toHaveLength(100);
+      expect(new Set(issuer.askedHeaders.map((headers) => headers['auth0-forwarded-for']))).toEqual(
+        new Set(['192.0.2.7']),
+      );
+      expect((await tryAt(0, 'somebody@example.com', '192.0.2.8')).status).toBe(401);
+    });
+
+    it('from one IPv6 network count together', async () => {
+      for (let i = 0; i < 100; i += 1) await tryAt(i, `v6-${i}@example.com`, `2001:db8:1:2:${i}::1`);
+      expect((await tryAt(0, 'v6@example.com', '2001:db8:1:2:ffff::9')).status).toBe(429);
+      expect((await tryAt(0, 'v6@example.com', '2001:db8:1:3::1')).status).toBe(401);
+    });
+
+    it('that succeed, or that Auth0 could not judge, are not held against the account', async () => {
+      const grace = (from: string) => tryAt(0, 'grace@example.com', from);
+      for (let i = 0; i < 9; i += 1) expect((await grace('192.0.2.20')).status).toBe(401);
+      issuer.answers({ status: 503, body: 'down' });
+      for (let i = 0; i < 20; i += 1) expect((await grace('192.0.2.21')).status).toBe(503);
+      issuer.answers(() => issuer.grant({ sub: 'auth0|grace' }));
+      for (let i = 0; i < 20; i += 1) expect((await grace('192.0.2.22')).status).toBe(200);
+      issuer.answers(wrong);
+      for (let i = 0; i < 10; i += 1) expect((await grace('192.0.2.23')).status).toBe(401);
+      expect((await grace('192.0.2.23')).status).toBe(429);
+    });
+
+    it('are not made while they cannot be counted', async () => {
+      redis.freeze();
+      try {
+        const answer = await tryAt(0, 'ada@example.com', '192.0.2.30');
+        expect(answer.status).toBe(503);
+        expect(answer.headers.get('retry-after')).toMatch(/^\d+$/);
+      } finally {
+        redis.thaw();
+      }
+      expect(issuer.asked).toHaveLength(0);
+    });
+  });
+
+  describe("Auth0's own answers", () => {
+    let suite: Suite;
+
+    beforeAll(async () => {
+      suite = await Suite.open({ AUTH0_ISSUER_URL: issuer.issuer, LOGIN_ATTEMPTS_PER_ACCOUNT: '1000' });
+    });
+
+    afterAll(() => suite.close());
+
+    const credentials = { username: 'ada@example.com', password: 'canary-password' };
+    const portal = Buffer.from('portal:portal-secret-for-local-use').toString('base64');
+    const frontEnd = () => suite.tryLogin(credentials);
+    const registered = () =>
+      suite.gateway('/oauth2/token', {
+        method: 'POST',
+        headers: { authorization: `Basic ${portal}`, 'content-type': 'application/x-www-form-urlencoded' },
+        body: new URLSearchParams({ grant_type: 'password', ...credentials }).toString(),
+      });
+
+    it.each<[string, ScriptedAnswer, number, string]>([
+      ['a wrong password', wrong, 401, 'invalid_grant'],
+      [
+        'a blocked user',
+        { status: 401, body: { error: 'unauthorized', error_description: 'user is blocked' } },
+        401,
+        'invalid_grant',
+      ],
+      ['too many attempts', { status: 429, body: { error: 'too_many_attempts' } }, 429, 'too_many_attempts'],
+      ['a leaked password', { status: 401, body: { error: 'password_leaked' } }, 403, 'password_leaked'],
+      [
+        'bot detection',
+        { status: 401, body: { error: 'requires_verification' } },
+        403,
+        'requires_verification',
+      ],
+      [
+        'a rate limit',
+        { status: 429, body: { error: 'too_many_requests' }, headers: { 'retry-after': '7' } },
+        503,
+        'temporarily_unavailable',
+      ],
+      [
+        'a failure',
+        { status: 500, body: { error: 'server_error', error_description: 'canary' } },
+        503,
+        'temporarily_unavailable',
+      ],
+      ['a page of HTML', { status: 502, body: '<html>canary</html>' }, 503, 'temporarily_unavailable'],
+      [
+        'a page of HTML with 200',
+        { status: 200, body: '<html>canary</html>' },
+        503,
+        'temporarily_unavailable',
+      ],
+      [
+        'a token of a type that nobody knows',
+        { status: 200, body: { access_token: 'x', token_type: 'mac' } },
+        503,
+        'temporarily_unavailable',
+      ],
+    ])('%s', async (_title, answer, status, error) => {
+      for (const logIn of [frontEnd, registered]) {
+        issuer.answers(answer);
+        const given = await logIn();
+        expect(given).toMatchObject({ status, body: { error, error_description: expect.any(String) } });
+        expect(given.text).not.toContain('canary');
+        const waits = status === 429 || status === 503;
+        expect(given.headers.get('retry-after')).toEqual(waits ? expect.stringMatching(/^\d+$/) : null);
+        if (error === 'temporarily_unavailable' && answer.headers)
+          expect(given.headers.get('retry-after')).toBe('7');
+      }
+      expect(suite.logs.filter((line) => line.includes('canary-password'))).toEqual([]);
+    });
+
+    it('a second factor: 403 with a handle that hides the mfa_token, there and in the log', async () => {
+      issuer.answers({ status: 403, body: { error: 'mfa_required', mfa_token: 'Fe26.canary-mfa-token' } });
+      for (const logIn of [frontEnd, registered]) {
+        const given = await logIn();
+        expect(given).toMatchObject({
+          status: 403,
+          body: { error: 'mfa_required', mfa_handle: expect.stringMatching(/^[\w-]{40,}$/) },
+        });
+        expect(Buffer.from(given.body.mfa_handle, 'base64url').toString('latin1')).not.toContain('Fe26');
+        expect(given.text).not.toContain('mfa_token');
+      }
+      expect(suite.logs.filter((line) => line.includes('canary-mfa-token'))).toEqual([]);
+      expect(Object.entries(await suite.own!.redis.dump()).join()).not.toContain('canary-mfa-token');
+    });
+
+    it('passes on exactly what was typed, once encoded', async () => {
+      const password = 'x&grant_type=client_credentials&audience=https://tenant/api/v2/ %00\r\n ';
+      await suite.tryLogin({ username: ' Ada+1@example.com', password });
+      const form = issuer.asked[0]!;
+      expect([form.get('username'), form.get('password')]).toEqual([' Ada+1@example.com', password]);
+      expect([form.getAll('grant_type'), form.getAll('audience')]).toEqual([
+        ['password'],
+        ['https://api.venue.example/'],
+      ]);
+    });
+  });
+});

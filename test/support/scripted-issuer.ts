@@ -1,0 +1,104 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { mintToken, newKey, type TestKey } from './mint-token.js';
+
+/** What the token endpoint answers. */
+export interface ScriptedAnswer {
+  readonly status: number;
+  readonly body: object | string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/**
+ * An authorization server of Auth0's dialect whose token endpoint answers what it is told, and keeps what it was asked. Its tokens
+ * verify.
+ */
+export class ScriptedIssuer {
+  /** Forms that reached the token endpoint. */
+  readonly asked: URLSearchParams[] = [];
+  readonly askedHeaders: IncomingMessage['headers'][] = [];
+  /** Refresh tokens that were revoked. */
+  readonly revoked: string[] = [];
+  private answer: (form: URLSearchParams) => ScriptedAnswer | Promise<ScriptedAnswer> = () => this.grant();
+
+  private constructor(
+    readonly issuer: string,
+    private readonly key: TestKey,
+    readonly stop: () => Promise<void>,
+  ) {}
+
+  static async start(): Promise<ScriptedIssuer> {
+    const key = await newKey();
+    const jwks = { keys: [key.jwk] };
+    let scripted: ScriptedIssuer | undefined;
+    const server = createServer((request, response) => {
+      void (async () => {
+        const { issuer } = scripted!;
+        const chunks: Buffer[] = [];
+        for await (const chunk of request) chunks.push(chunk as Buffer);
+        const form = new URLSearchParams(Buffer.concat(chunks).toString());
+        const reply = ({ status, body, headers = {} }: ScriptedAnswer) => {
+          const isText = typeof body === 'string';
+          response.writeHead(status, {
+            'content-type': isText ? 'text/html' : 'application/json',
+            ...headers,
+          });
+          response.end(isText ? body : JSON.stringify(body));
+        };
+        switch (request.url) {
+          case '/.well-known/openid-configuration':
+            return reply({
+              status: 200,
+              body: {
+                issuer,
+                token_endpoint: `${issuer}oauth/token`,
+                revocation_endpoint: `${issuer}oauth/revoke`,
+                jwks_uri: `${issuer}.well-known/jwks.json`,
+              },
+            });
+          case '/.well-known/jwks.json':
+            return reply({ status: 200, body: jwks });
+          case '/oauth/revoke':
+            scripted!.revoked.push(form.get('token') ?? '');
+            return reply({ status: 200, body: {} });
+          default:
+            scripted!.asked.push(form);
+            scripted!.askedHeaders.push(request.headers);
+            return reply(await scripted!.answer(form));
+        }
+      })();
+    });
+    await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
+    const { port } = server.address() as AddressInfo;
+    scripted = new ScriptedIssuer(`http://localhost:${port}/`, key, async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    });
+    return scripted;
+  }
+
+  answers(
+    answer: ScriptedAnswer | ((form: URLSearchParams) => ScriptedAnswer | Promise<ScriptedAnswer>),
+  ): void {
+    this.answer = typeof answer === 'function' ? answer : () => answer;
+  }
+
+  /** A granted pair, each time a new one. */
+  async grant(claims: Readonly<Record<string, unknown>> = {}): Promise<ScriptedAnswer> {
+    const scope = 'read:venues write:venues';
+    const token = await mintToken(this.key, {
+      claims: { iss: this.issuer, aud: ['https://api.venue.example/'], jti: randomUUID(), scope, ...claims },
+    });
+    return {
+      status: 200,
+      body: {
+        access_token: token,
+        refresh_token: `upstream-${randomUUID()}`,
+        token_type: 'Bearer',
+        expires_in: 3600,
+        scope,
+      },
+    };
+  }
+}
