@@ -31,10 +31,9 @@ export class ScriptedIssuer {
   static async start(): Promise<ScriptedIssuer> {
     const key = await newKey();
     const jwks = { keys: [key.jwk] };
-    let scripted: ScriptedIssuer | undefined;
     const server = createServer((request, response) => {
       void (async () => {
-        const { issuer } = scripted!;
+        const { issuer } = scripted;
         const chunks: Buffer[] = [];
         for await (const chunk of request) chunks.push(chunk as Buffer);
         const form = new URLSearchParams(Buffer.concat(chunks).toString());
@@ -60,18 +59,18 @@ export class ScriptedIssuer {
           case '/.well-known/jwks.json':
             return reply({ status: 200, body: jwks });
           case '/oauth/revoke':
-            scripted!.revoked.push(form.get('token') ?? '');
+            scripted.revoked.push(form.get('token') ?? '');
             return reply({ status: 200, body: {} });
           default:
-            scripted!.asked.push(form);
-            scripted!.askedHeaders.push(request.headers);
-            return reply(await scripted!.answer(form));
+            scripted.asked.push(form);
+            scripted.askedHeaders.push(request.headers);
+            return reply(await scripted.answer(form));
         }
       })();
     });
     await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
     const { port } = server.address() as AddressInfo;
-    scripted = new ScriptedIssuer(`http://localhost:${port}/`, key, async () => {
+    const scripted: ScriptedIssuer = new ScriptedIssuer(`http://localhost:${port}/`, key, async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     });

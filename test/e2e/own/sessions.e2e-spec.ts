@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { RedisServer } from '../../support/redis-server.js';
 import { ServiceProcess } from '../../support/service-process.js';
-import { ada, Suite } from '../../support/suite.js';
+import { ada, grace, Suite } from '../../support/suite.js';
 
 describe('an access token that was refreshed before', () => {
   let suite: Suite;
@@ -81,6 +81,187 @@ describe('an opaque token', () => {
     await suite.close();
     expect(ttls.map(Number)).toEqual([expect.closeTo(30 * 24 * 3600, -2)]);
   });
+});
+
+describe('the sessions of a user', () => {
+  let suite: Suite;
+
+  beforeAll(async () => {
+    suite = await Suite.open();
+  });
+
+  afterAll(() => suite.close());
+
+  async function loginFrom(userAgent: string, user = ada): Promise<string> {
+    const headers = { 'content-type': 'application/json', 'user-agent': userAgent };
+    const answer = await suite.gateway('/auth/login', {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(user),
+    });
+    return answer.body.access_token;
+  }
+  const listed = async (token: string): Promise<any[]> =>
+    (await suite.gateway('/auth/sessions', { token })).body.sessions;
+  const end = (id: string, token: string) =>
+    suite.gateway(`/auth/sessions/${id}`, { method: 'DELETE', token });
+  const statusAtVenue = async (token: string) => (await suite.venue('/venues', { token })).status;
+
+  beforeEach(async () => {
+    await suite.gateway('/auth/sessions', { method: 'DELETE', token: await suite.login(ada) });
+  });
+
+  it('are listed with device, address and times, and say which is the one at hand', async () => {
+    const phone = await loginFrom('Phone/1.0');
+    const laptop = await loginFrom('Laptop/2.0');
+    const sessions = await listed(laptop);
+    expect(sessions).toHaveLength(2);
+    const nowSeconds = Date.now() / 1000;
+    const common = { id: expect.any(String), address: expect.stringMatching(/^(127\.0\.0\.1|::1)$/) };
+    expect(sessions).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ ...common, user_agent: 'Phone/1.0', current: false }),
+        expect.objectContaining({ ...common, user_agent: 'Laptop/2.0', current: true }),
+      ]),
+    );
+    for (const { created_at: created, last_used_at: used } of sessions) {
+      expect(Math.abs(created - nowSeconds)).toBeLessThan(5);
+      expect(used).toBeGreaterThanOrEqual(created);
+    }
+    await delay(1_100);
+    const before = (await listed(laptop)).find(({ current }) => !current)!;
+    const renewed = await suite.refresh(phone);
+    const after = (await listed(renewed)).find(({ current }) => current)!;
+    expect(after).toMatchObject({ id: before.id, created_at: before.created_at });
+    expect(after.last_used_at).toBeGreaterThan(before.last_used_at);
+    expect(await listed(renewed)).toHaveLength(2);
+  });
+
+  it('are ended one at a time: access at once, refresh as well', async () => {
+    const lost = await loginFrom('Lost/1.0');
+    const renewed = await suite.refresh(lost);
+    const kept = await loginFrom('Kept/1.0');
+    expect([await statusAtVenue(renewed), await statusAtVenue(kept)]).toEqual([200, 200]);
+    const { id } = (await listed(kept)).find(
+      ({ user_agent: agent }) => agent === 'Lost/1.0' || agent === 'node',
+    )!;
+    expect(await end(id, kept)).toMatchObject({ status: 204 });
+    expect([await statusAtVenue(lost), await statusAtVenue(renewed), await statusAtVenue(kept)]).toEqual([
+      401, 401, 200,
+    ]);
+    for (const token of [lost, renewed]) {
+      expect(await suite.gateway('/auth/refresh', { method: 'POST', token })).toMatchObject({ status: 401 });
+    }
+    expect(await listed(kept)).toHaveLength(1);
+    expect(await end(id, kept)).toMatchObject({ status: 404, body: { error: 'not_found' } });
+    await suite.refresh(kept);
+  });
+
+  it('that is at hand is ended as by a log-out', async () => {
+    const token = await loginFrom('Here/1.0');
+    const [{ id }] = await listed(token);
+    expect(await end(id, token)).toMatchObject({ status: 204 });
+    expect(await statusAtVenue(token)).toBe(401);
+    expect(await suite.gateway('/auth/sessions', { token })).toMatchObject({ status: 401 });
+  });
+
+  it('of registered clients are listed and ended too', async () => {
+    const own = await loginFrom('Own/1.0');
+    const authorization = `Basic ${Buffer.from('portal:portal-secret-for-local-use').toString('base64')}`;
+    const headers = { authorization, 'content-type': 'application/x-www-form-urlencoded' };
+    const body = new URLSearchParams({ grant_type: 'password', ...ada }).toString();
+    const pair = (await suite.gateway('/oauth2/token', { method: 'POST', headers, body })).body;
+    expect(await statusAtVenue(pair.access_token)).toBe(200);
+    const { id } = (await listed(own)).find(({ client_id: client }) => client === 'portal')!;
+    expect(await end(id, own)).toMatchObject({ status: 204 });
+    expect(await statusAtVenue(pair.access_token)).toBe(401);
+    const refresh = new URLSearchParams({
+      grant_type: 'refresh_token',
+      refresh_token: pair.refresh_token,
+    }).toString();
+    expect(await suite.gateway('/oauth2/token', { method: 'POST', headers, body: refresh })).toMatchObject({
+      status: 401,
+    });
+  });
+
+  it("are nobody else's to see or to end", async () => {
+    const token = await loginFrom('Ada/1.0');
+    const stranger = await loginFrom('Grace/1.0', grace);
+    const [{ id }] = await listed(token);
+    expect((await listed(stranger)).map((session) => session.id)).not.toContain(id);
+    expect(await end(id, stranger)).toMatchObject({ status: 404 });
+    expect(await statusAtVenue(token)).toBe(200);
+  });
+
+  it.each([
+    ['no uuid', 'x'],
+    ['a path', '..%2F..%2Fx'],
+    ['nobody', '00000000-0000-4000-8000-000000000000'],
+  ])('404 for an id that names %s', async (_title, id) => {
+    expect(await end(id, await suite.login(ada))).toMatchObject({ status: 404 });
+  });
+
+  it('are gone from the list after a log-out, and all of them after a log-out everywhere', async () => {
+    const [first, second] = [await loginFrom('A/1'), await loginFrom('B/1')];
+    await suite.logout(first);
+    expect(await listed(second)).toHaveLength(1);
+    await suite.gateway('/auth/logout-all', { method: 'POST', token: second });
+    expect(await listed(await suite.login(ada))).toHaveLength(1);
+  });
+
+  it('ended while it is being refreshed stays ended, 40 times out of 40', async () => {
+    const keeper = await loginFrom('Keeper/1.0');
+    for (let round = 0; round < 40; round += 1) {
+      const token = await loginFrom(`Round/${round}`);
+      const { id } = (await listed(keeper)).find(({ user_agent: agent }) => agent === `Round/${round}`)!;
+      const [refreshed, ended] = await Promise.all([
+        suite.gateway('/auth/refresh', { method: 'POST', token }),
+        end(id, keeper),
+      ]);
+      expect(ended.status).toBe(204);
+      const tokens = [token, ...(refreshed.status === 200 ? [refreshed.body.access_token as string] : [])];
+      for (const one of tokens) {
+        expect(await statusAtVenue(one)).toBe(401);
+        expect((await suite.gateway('/auth/refresh', { method: 'POST', token: one })).status).toBe(401);
+      }
+    }
+  }, 30_000);
+});
+
+describe('SESSION_SECRETS', () => {
+  it('is rotated without ending a session: the first seals, all open', async () => {
+    const redis = await RedisServer.start();
+    const [former, next] = ['former-session-secret-0123456789-012', 'next-session-secret-0123456789-01234'];
+    const identity = await ServiceProcess.start('identity');
+    const issuer = `http://localhost:${identity.port}/`;
+    const withSecrets = async <T>(secrets: string, work: (gatewayUrl: string) => Promise<T>): Promise<T> => {
+      const shared = { REDIS_URL: redis.url, AUTH0_ISSUER_URL: issuer };
+      const userToken = await ServiceProcess.start('user-token', { ...shared, SESSION_SECRETS: secrets });
+      const url = `tcp://127.0.0.1:${userToken.port}`;
+      const gateway = await ServiceProcess.start('gateway', { ...shared, USER_TOKEN_URL: url });
+      return work(`http://localhost:${gateway.port}`).finally(() =>
+        Promise.all([gateway.stop(), userToken.stop()]),
+      );
+    };
+    const refresh = (gatewayUrl: string, token: string) =>
+      fetch(`${gatewayUrl}/auth/refresh`, { method: 'POST', headers: { authorization: `Bearer ${token}` } });
+    const tokenOf = async (response: Response) =>
+      ((await response.json()) as { access_token: string }).access_token;
+
+    const first = await withSecrets(former, async (url) => {
+      const headers = { 'content-type': 'application/json' };
+      return tokenOf(
+        await fetch(`${url}/auth/login`, { method: 'POST', headers, body: JSON.stringify(ada) }),
+      );
+    });
+    const second = await withSecrets(`${next},${former}`, async (url) => tokenOf(await refresh(url, first)));
+    const third = await withSecrets(next, async (url) => tokenOf(await refresh(url, second)));
+    const withoutIt = await withSecrets(former, (url) => refresh(url, third));
+    expect(new Set([first, second, third]).size).toBe(3);
+    expect(withoutIt.status).toBe(401);
+    await identity.stop();
+    await redis.stop();
+  }, 60_000);
 });
 
 describe('refresh over two gateways and two user-tokens', () => {
