@@ -1,11 +1,5 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
-import * as openid from 'openid-client';
-import { ResourceOwnerPassword } from 'simple-oauth2';
 import { rawRequest } from '../support/raw-http.js';
 import { ada, grace, mallory, Suite, type Answer } from '../support/suite.js';
-
-const run = promisify(execFile);
 
 const portal = basic('portal', 'portal-secret-for-local-use');
 const kioskSecret = 'k:i+o s%k€';
@@ -461,65 +455,6 @@ describe('the OAuth 2.0 façade', () => {
         status: 401,
       });
       expect(await post('introspect', { token }, `Bearer ${token}`)).toMatchObject({ status: 401 });
-    });
-  });
-
-  describe('standard clients', () => {
-    it('RFC 8414: openid-client discovers, grants, refreshes, introspects and revokes', async () => {
-      const config = await openid.discovery(
-        new URL(suite.gatewayUrl),
-        'portal',
-        undefined,
-        openid.ClientSecretBasic('portal-secret-for-local-use'),
-        { algorithm: 'oauth2', execute: [openid.allowInsecureRequests] },
-      );
-      const pair = await openid.genericGrantRequest(config, 'password', { ...ada, scope: 'read:venues' });
-      expect(await statusAtVenue(pair.access_token)).toBe(200);
-      const next = await openid.refreshTokenGrant(config, pair.refresh_token!);
-      expect(await openid.tokenIntrospection(config, next.access_token)).toMatchObject({ active: true });
-      await openid.tokenRevocation(config, next.refresh_token!);
-      expect(await openid.tokenIntrospection(config, next.access_token)).toEqual({ active: false });
-    });
-
-    it('simple-oauth2 grants, refreshes and revokes', async () => {
-      const client = new ResourceOwnerPassword({
-        client: { id: 'portal', secret: 'portal-secret-for-local-use' },
-        auth: { tokenHost: suite.gatewayUrl, tokenPath: '/oauth2/token', revokePath: '/oauth2/revoke' },
-      });
-      const pair = await client.getToken({ ...ada, scope: 'read:venues' });
-      const next = await pair.refresh();
-      expect(await statusAtVenue(next.token['access_token'] as string)).toBe(200);
-      await next.revokeAll();
-      expect(await statusAtVenue(next.token['access_token'] as string)).toBe(401);
-    });
-
-    it('curl -u sends what curl sends', async () => {
-      const url = (path: string) => `${suite.gatewayUrl}/oauth2/${path}`;
-      const form = [
-        '-d',
-        'grant_type=password',
-        '-d',
-        `username=${ada.username}`,
-        '-d',
-        `password=${ada.password}`,
-      ];
-      const { stdout } = await run('curl', [
-        '-s',
-        '-u',
-        'portal:portal-secret-for-local-use',
-        ...form,
-        url('token'),
-      ]);
-      const { access_token: token } = JSON.parse(stdout) as { access_token: string };
-      const asked = await run('curl', [
-        '-s',
-        '-u',
-        `kiosk:${kioskSecret}`,
-        '-d',
-        `token=${token}`,
-        url('introspect'),
-      ]);
-      expect(JSON.parse(asked.stdout)).toMatchObject({ active: true, client_id: 'portal' });
     });
   });
 });

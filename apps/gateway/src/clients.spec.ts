@@ -11,6 +11,7 @@ import { bundledClients, ClientDocument, type ClientRecord } from './adapters/cl
 import { FileClientRegistry } from './adapters/file-client-registry.js';
 import { openClientRegistry } from './adapters/open-client-registry.js';
 import { StoreClientRegistry } from './adapters/store-client-registry.js';
+import { readGatewayConfig } from './config.js';
 import { hashClientSecret, isClientSecret, newClientSecret, type Client } from './core/client.js';
 
 const run = promisify(execFile);
@@ -211,6 +212,34 @@ describe('no GATEWAY_CLIENTS', () => {
     expect(await registry.find('kiosk')).toMatchObject({ grantTypes: ['refresh_token'] });
     expect(await registry.find('retired')).toMatchObject({ enabled: false });
     await registry.close();
+  });
+});
+
+describe('the settings of a gateway with clients', () => {
+  const settings = {
+    ENVIRONMENT: 'prod',
+    HOST: '127.0.0.1',
+    OPS_HOST: '127.0.0.1',
+    AUTH0_AUDIENCE: 'https://api.venue.example/',
+    AUTH0_ISSUER_URL: 'https://acme.auth0.com/',
+    REDIS_URL: 'redis://127.0.0.1:1',
+    TOKEN_CACHE_SECRET: 'a-token-cache-secret-of-32-characters',
+    USER_TOKEN_URL: 'tcp://127.0.0.1:3003',
+    GATEWAY_CLIENTS: 'redis:',
+  };
+
+  it.each([
+    ['no public URL', {}, 'GATEWAY_PUBLIC_URL must say'],
+    ['plain http', { GATEWAY_PUBLIC_URL: 'http://login.acme.example' }, 'must be https'],
+    ['a path', { GATEWAY_PUBLIC_URL: 'https://login.acme.example/x' }, 'must be an origin'],
+    ['a status that is none', { OAUTH_INVALID_GRANT_STATUS: '403' }, 'must be 400 or 401'],
+  ])('%s is refused outside of local work', (_title, more, named) => {
+    expect(() => readGatewayConfig({ ...settings, ...more })).toThrow(named);
+  });
+
+  it('https is what it takes', () => {
+    const GATEWAY_PUBLIC_URL = 'https://login.acme.example';
+    expect(readGatewayConfig({ ...settings, GATEWAY_PUBLIC_URL })).toMatchObject({ GATEWAY_PUBLIC_URL });
   });
 });
 

@@ -32,7 +32,7 @@ export const gatewaySettings = defineSettings({
   GATEWAY_PUBLIC_URL: {
     schema: z
       .string()
-      .regex(/^https:\/\/[^?#@\s/]+$/, 'must be an https origin such as https://login.acme.example')
+      .regex(/^https?:\/\/[^?#@\s/]+$/, 'must be an origin such as https://login.acme.example')
       .optional(),
     doc: 'origin under which OAuth clients reach the gateway, their issuer (RFC 8414); needed with GATEWAY_CLIENTS',
   },
@@ -60,6 +60,9 @@ export function readGatewayConfig(environment: Environment): GatewayConfig {
     throw new StartError(
       'GATEWAY_CLIENTS is set, so GATEWAY_PUBLIC_URL must say under which https origin those clients reach the gateway.',
     );
+  }
+  if (ENVIRONMENT !== 'local' && publicUrl?.startsWith('http:')) {
+    throw new StartError('GATEWAY_PUBLIC_URL must be https: clients send their secrets and passwords there.');
   }
   return settings;
 }

@@ -27,6 +27,7 @@ const SECRET_FIELDS = [
   'refreshToken',
   'id_token',
   'mfa_token',
+  'mfaToken',
 ];
 
 /** The logger of a service. Fields with secret-sounding names are replaced, down to the third level. */

@@ -1,0 +1,101 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import * as openid from 'openid-client';
+import { ResourceOwnerPassword } from 'simple-oauth2';
+import { ada, Suite } from '../../support/suite.js';
+
+const run = promisify(execFile);
+const kioskSecret = 'k:i+o s%k€';
+
+describe('standard clients of the OAuth 2.0 façade', () => {
+  let suite: Suite;
+
+  beforeAll(async () => {
+    suite = await Suite.open();
+  });
+
+  afterAll(() => suite.close());
+
+  const statusAtVenue = async (token: string) => (await suite.venue('/venues', { token })).status;
+
+  it('RFC 8414: openid-client discovers, grants, refreshes, introspects and revokes', async () => {
+    const config = await openid.discovery(
+      new URL(suite.gatewayUrl),
+      'portal',
+      undefined,
+      openid.ClientSecretBasic('portal-secret-for-local-use'),
+      { algorithm: 'oauth2', execute: [openid.allowInsecureRequests] },
+    );
+    const pair = await openid.genericGrantRequest(config, 'password', { ...ada, scope: 'read:venues' });
+    expect(await statusAtVenue(pair.access_token)).toBe(200);
+    const next = await openid.refreshTokenGrant(config, pair.refresh_token!);
+    expect(await openid.tokenIntrospection(config, next.access_token)).toMatchObject({ active: true });
+    await openid.tokenRevocation(config, next.refresh_token!);
+    expect(await openid.tokenIntrospection(config, next.access_token)).toEqual({ active: false });
+  });
+
+  it('simple-oauth2 grants, refreshes and revokes', async () => {
+    const client = new ResourceOwnerPassword({
+      client: { id: 'portal', secret: 'portal-secret-for-local-use' },
+      auth: { tokenHost: suite.gatewayUrl, tokenPath: '/oauth2/token', revokePath: '/oauth2/revoke' },
+    });
+    const pair = await client.getToken({ ...ada, scope: 'read:venues' });
+    const next = await pair.refresh();
+    expect(await statusAtVenue(next.token['access_token'] as string)).toBe(200);
+    await next.revokeAll();
+    expect(await statusAtVenue(next.token['access_token'] as string)).toBe(401);
+  });
+
+  it('curl -u sends what curl sends', async () => {
+    const url = (path: string) => `${suite.gatewayUrl}/oauth2/${path}`;
+    const form = [
+      '-d',
+      'grant_type=password',
+      '-d',
+      `username=${ada.username}`,
+      '-d',
+      `password=${ada.password}`,
+    ];
+    const { stdout } = await run('curl', [
+      '-s',
+      '-u',
+      'portal:portal-secret-for-local-use',
+      ...form,
+      url('token'),
+    ]);
+    const { access_token: token } = JSON.parse(stdout) as { access_token: string };
+    const asked = await run('curl', [
+      '-s',
+      '-u',
+      `kiosk:${kioskSecret}`,
+      '-d',
+      `token=${token}`,
+      url('introspect'),
+    ]);
+    expect(JSON.parse(asked.stdout)).toMatchObject({ active: true, client_id: 'portal' });
+  });
+});
+
+describe('OAUTH_INVALID_GRANT_STATUS=400', () => {
+  it('answers a wrong password as RFC 6749 section 5.2 says, and a wrong client secret with 401 as before', async () => {
+    const suite = await Suite.open({ OAUTH_INVALID_GRANT_STATUS: '400' });
+    const post = (secret: string) =>
+      suite.gateway('/oauth2/token', {
+        method: 'POST',
+        headers: {
+          authorization: `Basic ${Buffer.from(`portal:${secret}`).toString('base64')}`,
+          'content-type': 'application/x-www-form-urlencoded',
+        },
+        body: new URLSearchParams({
+          grant_type: 'password',
+          username: ada.username,
+          password: 'x',
+        }).toString(),
+      });
+    const [user, client] = [await post('portal-secret-for-local-use'), await post('x')];
+    await suite.close();
+    expect(user).toMatchObject({ status: 400, body: { error: 'invalid_grant' } });
+    expect(user.headers.get('www-authenticate')).toBeNull();
+    expect(client).toMatchObject({ status: 401, body: { error: 'invalid_client' } });
+  });
+});
