@@ -81,6 +81,8 @@ describe('services in processes of their own', () => {
     let loggedOut: string;
 
     beforeAll(async () => {
+      // The Redis of the former table row may have been mended this very moment.
+      await until(async () => (await tryLogin()).status === 200);
       [known, unknown, loggedOut] = [await login(), await login(), await login()];
       expect((await call(known)).status).toBe(200);
       expect((await post('logout', loggedOut)).status).toBe(204);
