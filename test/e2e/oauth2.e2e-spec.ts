@@ -326,6 +326,18 @@ describe('the OAuth 2.0 façade', () => {
   });
 
   describe('the guard', () => {
+    it.each([
+      ['GET', '/auth/sessions'],
+      ['DELETE', '/auth/sessions'],
+      ['DELETE', '/auth/sessions/00000000-0000-4000-8000-000000000000'],
+      ['POST', '/auth/logout-all'],
+    ])("%s %s is not for a client's token", async (method, path) => {
+      const { access_token: token } = await pairOf();
+      const answer = await suite.gateway(path, { method, token });
+      expect(answer).toMatchObject({ status: 403, body: { error: 'access_denied' } });
+      expect(await statusAtVenue(token)).toBe(200);
+    });
+
     it('lets a façade token in as it does any other, until its user logs out everywhere', async () => {
       const { access_token: token } = await pairOf(grace);
       expect(await statusAtVenue(token)).toBe(200);

@@ -99,3 +99,34 @@ describe('OAUTH_INVALID_GRANT_STATUS=400', () => {
     expect(client).toMatchObject({ status: 401, body: { error: 'invalid_client' } });
   });
 });
+
+describe('the tokens of registered clients', () => {
+  it('stand nowhere but in the answer: not in Redis, not in a log line', async () => {
+    const suite = await Suite.open();
+    const headers = {
+      authorization: `Basic ${Buffer.from('portal:portal-secret-for-local-use').toString('base64')}`,
+      'content-type': 'application/x-www-form-urlencoded',
+    };
+    const post = (path: string, form: Record<string, string>) =>
+      suite.gateway(path, { method: 'POST', headers, body: new URLSearchParams(form).toString() });
+    const { body: first } = await post('/oauth2/token', { grant_type: 'password', ...ada });
+    expect((await suite.venue('/venues', { token: first.access_token })).status).toBe(200);
+    const { refresh_token: refreshToken } = first;
+    const { body: second } = await post('/oauth2/token', {
+      grant_type: 'refresh_token',
+      refresh_token: refreshToken,
+    });
+    await post('/oauth2/introspect', { token: second.access_token });
+    const stored = JSON.stringify(await suite.own!.redis.dump());
+    const logged = suite.logs.join('\n');
+    await suite.close();
+    expect(stored).toContain('issued:v1:');
+    for (const pair of [first, second]) {
+      for (const token of [pair.access_token, pair.refresh_token]) {
+        expect(stored).not.toContain(token);
+        expect(logged).not.toContain(token);
+      }
+    }
+    expect(logged).not.toContain('portal-secret-for-local-use');
+  });
+});

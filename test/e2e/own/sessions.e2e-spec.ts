@@ -228,6 +228,32 @@ describe('the sessions of a user', () => {
   }, 30_000);
 });
 
+describe('a registered client', () => {
+  it('refreshes long after its access token has expired: the limit is for those who have nothing else', async () => {
+    const suite = await Suite.open({
+      AUTH0_CLIENT_ID: 'brief',
+      AUTH0_CLIENT_SECRET: 'brief-local-secret',
+      REFRESH_EXPIRED_LIMIT_SECONDS: '0',
+    });
+    const post = (form: Record<string, string>) =>
+      suite.gateway('/oauth2/token', {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        body: new URLSearchParams({
+          client_id: 'portal',
+          client_secret: 'portal-secret-for-local-use',
+          ...form,
+        }).toString(),
+      });
+    const pair = (await post({ grant_type: 'password', ...ada })).body;
+    await delay(2_500);
+    const expired = await suite.venue('/venues', { token: pair.access_token });
+    const answer = await post({ grant_type: 'refresh_token', refresh_token: pair.refresh_token });
+    await suite.close();
+    expect([expired.status, answer.status]).toEqual([401, 200]);
+  });
+});
+
 describe('SESSION_SECRETS', () => {
   it('is rotated without ending a session: the first seals, all open', async () => {
     const redis = await RedisServer.start();

@@ -1,6 +1,6 @@
 import { Body, Controller, Delete, Get, Header, HttpCode, Param, Post, Req } from '@nestjs/common';
 import { bearerChallenge, CurrentUser, INVALID_TOKEN_DESCRIPTION, Public, type Principal } from '@app/auth';
-import { UserTokenClient, type LogoutResult } from '@app/user-token-client';
+import { issuedTokenKind, UserTokenClient, type LogoutResult } from '@app/user-token-client';
 import { loginSchema, type LoginBody } from './auth.schemas.js';
 import { clientOf } from './client-of.js';
 import { OAuthError } from './oauth-error.js';
@@ -77,6 +77,7 @@ export class AuthController {
     @PresentedToken() accessToken: string,
     @Req() { id: requestId }: IdentifiedRequest,
   ): Promise<void> {
+    assertOwnFrontEnd(accessToken);
     assertEnded(await this.userToken.logoutAll({ requestId, accessToken }));
   }
 
@@ -86,6 +87,7 @@ export class AuthController {
     @PresentedToken() accessToken: string,
     @Req() { id: requestId }: IdentifiedRequest,
   ): Promise<{ sessions: SessionResponse[] }> {
+    assertOwnFrontEnd(accessToken);
     const result = await this.userToken.listSessions({ requestId, accessToken });
     if (!result.listed) throw invalidToken();
     return {
@@ -108,6 +110,7 @@ export class AuthController {
     @Param('id') sessionId: string,
     @Req() { id: requestId }: IdentifiedRequest,
   ): Promise<void> {
+    assertOwnFrontEnd(accessToken);
     const known = SESSION_ID.test(sessionId);
     const result = known
       ? await this.userToken.endSession({ requestId, accessToken, sessionId })
@@ -124,6 +127,7 @@ export class AuthController {
     @PresentedToken() accessToken: string,
     @Req() { id: requestId }: IdentifiedRequest,
   ): Promise<void> {
+    assertOwnFrontEnd(accessToken);
     assertEnded(await this.userToken.logoutAll({ requestId, accessToken }));
   }
 
@@ -140,6 +144,16 @@ export class AuthController {
       exp: expiresAtSeconds,
     };
   }
+}
+
+/** A registered client acts for its user within its scope; where else he is logged in is none of its business. */
+function assertOwnFrontEnd(accessToken: string): void {
+  if (issuedTokenKind(accessToken) === undefined) return;
+  throw new OAuthError(
+    403,
+    'access_denied',
+    'A token of a registered client may not see or end other sessions',
+  );
 }
 
 const SESSION_ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

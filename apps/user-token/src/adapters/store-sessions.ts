@@ -27,8 +27,8 @@ export interface StoreSessionsOptions {
   readonly lockMs: number;
 }
 
-/** Sessions that a user is shown; Auth0 keeps as many refresh tokens per user and application. */
-const MAX_ENTRIES = 200;
+/** Sessions that a user is shown: as many as fit into one message of user-token, however long their user agents are. */
+const MAX_ENTRIES = 64;
 const READ_TIMEOUT_MS = 1_000;
 
 /**

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { GrantResult } from '@app/user-token-client';
+import type { GrantRefusal, GrantResult } from '@app/user-token-client';
 import { Attempts } from './attempts.js';
 import {
   AuthorizationServer,
@@ -15,6 +15,12 @@ import { MfaHandles } from './mfa-handles.js';
 import { Sessions, type Device } from './sessions.js';
 import { TokenCheck } from './token-check.js';
 import { tokenId } from './token-id.js';
+
+/** Refusals that only who knows the password gets. */
+const PASSWORD_WAS_RIGHT: ReadonlySet<GrantRefusal> = new Set<GrantRefusal>([
+  'mfa_required',
+  'invalid_scope',
+]);
 
 type Outcome = GrantResult | 'issued_before_revocation';
 
@@ -41,7 +47,7 @@ export class LogIn {
       await attempt.undecided();
       throw error;
     }
-    if (result.granted || result.error === 'mfa_required') await attempt.succeeded();
+    if (result.granted || PASSWORD_WAS_RIGHT.has(result.error)) await attempt.succeeded();
     return result;
   }
 

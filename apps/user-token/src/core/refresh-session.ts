@@ -105,12 +105,12 @@ export class RefreshSession {
     return { granted: true, token: replacement.issued.token };
   }
 
-  private isOver({ startedAtSeconds, expiresAtSeconds }: Session): boolean {
+  private isOver({ clientId, startedAtSeconds, expiresAtSeconds }: Session): boolean {
     const nowSeconds = Date.now() / 1000;
     const { absoluteSeconds, expiredLimitSeconds } = this.options;
-    return (
-      nowSeconds >= startedAtSeconds + absoluteSeconds || nowSeconds >= expiresAtSeconds + expiredLimitSeconds
-    );
+    if (nowSeconds >= startedAtSeconds + absoluteSeconds) return true;
+    // A client refreshes by a token that is made for it, and that lasts as long as the session.
+    return clientId === undefined && nowSeconds >= expiresAtSeconds + expiredLimitSeconds;
   }
 
   private async expire(credential: string, session: Session, refreshToken: string): Promise<GrantResult> {

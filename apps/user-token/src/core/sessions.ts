@@ -108,7 +108,7 @@ export abstract class Sessions {
   abstract end(
     session: Pick<SessionEntry, 'id' | 'subject' | 'credentialId' | 'accessTokens'>,
   ): Promise<void>;
-  /** A user's sessions, the one used last first; of more than 200 the ones used last. */
+  /** A user's sessions, the one used last first; of more than 64 the ones used last. */
   abstract entriesOf(subject: string): Promise<readonly SessionEntry[]>;
   abstract entry(subject: string, id: string): Promise<SessionEntry | undefined>;
   /** The exclusive right to change the session under this credential, or undefined while somebody else has it. */
