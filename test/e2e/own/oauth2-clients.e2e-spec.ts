@@ -130,3 +130,25 @@ describe('the tokens of registered clients', () => {
     expect(logged).not.toContain('portal-secret-for-local-use');
   });
 });
+
+describe('RFC 6749 section 2.3.1: guessing the secret of a client', () => {
+  it('ends after 20 wrong ones in a minute with 429, for this client and from this address', async () => {
+    const suite = await Suite.open({ TRUSTED_PROXY_HOPS: '1' });
+    const ask = (clientId: string, secret: string, from: string) =>
+      suite.gateway('/oauth2/introspect', {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-www-form-urlencoded', 'x-forwarded-for': from },
+        body: new URLSearchParams({ client_id: clientId, client_secret: secret, token: 'x' }).toString(),
+      });
+    const statuses = [];
+    for (let i = 0; i < 25; i += 1) statuses.push((await ask('portal', `guess-${i}`, '203.0.113.1')).status);
+    const limited = await ask('portal', 'portal-secret-for-local-use', '203.0.113.1');
+    const elsewhere = await ask('portal', 'portal-secret-for-local-use', '203.0.113.2');
+    const another = await ask('kiosk', kioskSecret, '203.0.113.1');
+    await suite.close();
+    expect(statuses).toEqual([...Array<number>(20).fill(401), ...Array<number>(5).fill(429)]);
+    expect(limited).toMatchObject({ status: 429, body: { error: 'too_many_attempts' } });
+    expect(Number(limited.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect([elsewhere.status, another.status]).toEqual([200, 200]);
+  });
+});

@@ -228,6 +228,25 @@ describe('the sessions of a user', () => {
   }, 30_000);
 });
 
+describe('log-out and refresh of a session at the same time', () => {
+  it('leave nothing that works, 300 times out of 300', async () => {
+    const suite = await Suite.open();
+    for (let round = 0; round < 300; round += 1) {
+      const token = await suite.login(ada);
+      const [refreshed] = await Promise.all([
+        suite.gateway('/auth/refresh', { method: 'POST', token }),
+        suite.logout(token),
+      ]);
+      const tokens = [token, ...(refreshed.status === 200 ? [refreshed.body.access_token as string] : [])];
+      for (const one of tokens) {
+        expect((await suite.venue('/venues', { token: one })).status).toBe(401);
+        expect((await suite.gateway('/auth/refresh', { method: 'POST', token: one })).status).toBe(401);
+      }
+    }
+    await suite.close();
+  }, 120_000);
+});
+
 describe('a registered client', () => {
   it('refreshes long after its access token has expired: the limit is for those who have nothing else', async () => {
     const suite = await Suite.open({
