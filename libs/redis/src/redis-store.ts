@@ -79,7 +79,7 @@ export class RedisStore extends SharedStore {
   }
 
   override getMany(keys: readonly string[], options?: CallOptions): Promise<(string | null)[]> {
-    return this.read((client) => client.mGet([...keys]), options);
+    return this.read(async (client) => asValues(await client.mGet([...keys]), keys.length), options);
   }
 
   override async set(key: string, value: string, options: CallOptions & { ttlMs: number }): Promise<void> {
@@ -268,6 +268,16 @@ export class RedisStore extends SharedStore {
       keys: () => this.write((client) => storeOf(client).keys()),
     };
   }
+}
+
+/** What comes out of a connection that garbles answers can be well-formed, and of any type. */
+function asValues(reply: unknown, count: number): (string | null)[] {
+  if (Array.isArray(reply) && reply.length === count && reply.every(isValue)) return reply;
+  throw new TypeError('the answer is not of the kind that was asked for');
+}
+
+function isValue(value: unknown): value is string | null {
+  return value === null || typeof value === 'string';
 }
 
 function expiry(ttlMs: number) {
