@@ -139,6 +139,26 @@ describe('a refresh that is cut short', () => {
     expect(issuer.revoked).toEqual([expect.stringMatching(/^upstream-/)]);
   }, 30_000);
 
+  it('by nothing, but within one second, gets the same token from Auth0: the session lives on, and can be ended', async () => {
+    const fixed = {
+      jti: 'same',
+      iat: Math.floor(Date.now() / 1000),
+      exp: Math.floor(Date.now() / 1000) + 3600,
+    };
+    issuer.answers(() => issuer.grant(fixed));
+    const token = await logIn();
+    issuer.revoked.length = 0;
+    for (let i = 0; i < 2; i += 1) {
+      expect(await tryRefresh(token)).toMatchObject({ status: 200, body: { access_token: token } });
+    }
+    expect(refreshes()).toHaveLength(2);
+    expect(refreshes()[0]!.get('refresh_token')).not.toBe(refreshes()[1]!.get('refresh_token'));
+    const headers = { authorization: `Bearer ${token}` };
+    expect((await post('/auth/logout', { headers })).status).toBe(204);
+    expect(issuer.revoked).toHaveLength(1);
+    expect((await tryRefresh(token)).status).toBe(401);
+  });
+
   it('by a pause of user-token that outlasts its lock: what was logged out meanwhile stays so', async () => {
     const token = await logIn();
     let answerNow = () => {};

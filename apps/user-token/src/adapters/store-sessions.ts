@@ -70,15 +70,14 @@ export class StoreSessions extends Sessions {
       expiresAtSeconds,
       replayUntilSeconds: Date.now() / 1000 + replayWindowSeconds,
     };
-    return this.store.writeAllIfEqual(lock.key, lock.owner, [
-      ...this.writesOf(issued, session),
-      {
-        op: 'set',
-        key: placeOf(credentialId(credential)),
-        value: this.seal(credential, placeOf(credentialId(credential)), state),
-        ttlMs: this.options.reuseDetectionSeconds * 1000,
-      },
-    ]);
+    const place = placeOf(credentialId(credential));
+    const writes = this.writesOf(issued, session);
+    // Auth0's tokens have no jti: two of one second can be the same, and then nothing was replaced.
+    if (credentialOf(issued.token) !== credential) {
+      const ttlMs = this.options.reuseDetectionSeconds * 1000;
+      writes.push({ op: 'set', key: place, value: this.seal(credential, place, state), ttlMs });
+    }
+    return this.store.writeAllIfEqual(lock.key, lock.owner, writes);
   }
 
   override async end({

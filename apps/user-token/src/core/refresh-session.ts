@@ -217,7 +217,10 @@ function renewed(
   device: Device,
 ): Session {
   const nowSeconds = Date.now() / 1000;
-  const inForce = session.accessTokens.filter((accessToken) => accessToken.expiresAtSeconds > nowSeconds);
+  const current = deniedToken(token.accessToken, expiresAtSeconds);
+  const inForce = session.accessTokens.filter(
+    (former) => former.expiresAtSeconds > nowSeconds && former.tokenId !== current.tokenId,
+  );
   return {
     ...session,
     scope,
@@ -226,6 +229,6 @@ function renewed(
     issuedAtSeconds,
     expiresAtSeconds,
     refreshToken: grant.refreshToken ?? session.refreshToken,
-    accessTokens: [...inForce, deniedToken(token.accessToken, expiresAtSeconds)],
+    accessTokens: [...inForce, current],
   };
 }
