@@ -51,13 +51,23 @@ export function readBearerCredentials(request: BearerRequest): BearerCredentials
 }
 
 /**
- * The token of a request of the plainest form, unchecked: good for looking it up among the tokens that were canonical when
- * they became known, and for nothing else.
+ * The credentials of a request that carries one token in the plainest form, `Bearer <token>`, unchecked: good for looking them
+ * up among credentials that were canonical when they became known, and for nothing else.
  */
-export function uncheckedToken(request: BearerRequest): string | undefined {
+export function plainCredentials(request: BearerRequest): string | undefined {
   const authorization = readAuthorization(request);
   if (typeof authorization !== 'string' || !authorization.startsWith('Bearer ')) return undefined;
-  return carriesSecondToken(request) ? undefined : authorization.slice(7);
+  return carriesSecondToken(request) ? undefined : authorization;
+}
+
+/** The plain spelling of the credentials of a token. */
+export function credentialsOf(token: string): string {
+  return `Bearer ${token}`;
+}
+
+/** The token of plain credentials. */
+export function tokenIn(credentials: string): string {
+  return credentials.slice('Bearer '.length);
 }
 
 /** Cache key of a token: `tok:v1:` and the base64url SHA-256 of it. The token itself is never stored. */
@@ -92,11 +102,15 @@ function readAuthorization(request: BearerRequest): string | undefined | typeof 
   let authorization: string | undefined;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!;
-    if (name.length !== 13 || (name !== 'authorization' && name.toLowerCase() !== 'authorization')) continue;
+    if (name.length !== 13 || !isAuthorization(name)) continue;
     if (authorization !== undefined) return SEVERAL;
     authorization = rawHeaders[i + 1]!;
   }
   return authorization;
+}
+
+function isAuthorization(name: string): boolean {
+  return name === 'Authorization' || name === 'authorization' || name.toLowerCase() === 'authorization';
 }
 
 function carriesSecondToken({ query, body, headers }: BearerRequest): boolean {

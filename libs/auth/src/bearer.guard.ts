@@ -5,7 +5,14 @@ import { UserTokenUnavailable, type Principal, type Verdict } from '@app/user-to
 import { decideAccess, type AccessRequirement } from './access-decision.js';
 import { AUTH_OPTIONS, type ResolvedAuthOptions } from './auth.options.js';
 import { bearerChallenge, type BearerError } from './bearer-challenge.js';
-import { readBearerCredentials, tokenKey, uncheckedToken, type BearerRequest } from './bearer-credentials.js';
+import {
+  credentialsOf,
+  plainCredentials,
+  readBearerCredentials,
+  tokenIn,
+  tokenKey,
+  type BearerRequest,
+} from './bearer-credentials.js';
 import { BearerRefusal, INVALID_TOKEN_DESCRIPTION, VerdictUnavailable } from './bearer-refusal.js';
 import { STRATEGY_NAME, VerifiedContext } from './bearer.strategy.js';
 import { nowInSeconds, PrincipalResolver } from './principal-resolver.js';
@@ -28,7 +35,11 @@ type RouteRequirement = AccessRequirement | 'public';
  */
 @Injectable()
 export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
-  private readonly requirements = new WeakMap<object, WeakMap<object, RouteRequirement>>();
+  private readonly authenticated = new WeakMap<Verdict, Promise<Principal | undefined>>();
+  private readonly requirements = new WeakMap<
+    object,
+    { controller: object; requirement: RouteRequirement }
+  >();
   // Made once: the stack trace of a refusal would cost more than all else that leads to it, and nobody reads it.
   private readonly tokenMissing: BearerRefusal;
   private readonly tokenInvalid: BearerRefusal;
@@ -50,17 +61,29 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
     const requirement = this.requirementOf(context);
     if (requirement === 'public') return true;
 
-    const request = context.switchToHttp().getRequest<GuardedRequest>();
-    const unchecked = uncheckedToken(request);
-    if (unchecked !== undefined) {
-      const nowSeconds = nowInSeconds();
-      const key = tokenKey(unchecked);
-      const known = this.resolver.known(key, nowSeconds);
-      if (known) return this.admit(context, request, known, requirement, nowSeconds);
-      if (this.resolver.refusedLately(key)) throw this.refusal(context, this.tokenInvalid);
-    }
+    // Not switchToHttp(), which makes three closures.
+    const request = context.getArgByIndex<GuardedRequest>(0);
+    const nowSeconds = nowInSeconds();
+    const plain = plainCredentials(request);
+    const known = plain && this.resolver.known(plain, nowSeconds);
+    if (known) return this.admit(context, request, known, requirement, nowSeconds);
+    const key = plain && tokenKey(tokenIn(plain));
+    if (key && this.resolver.refusedLately(key)) throw this.refusal(context, this.tokenInvalid);
+    return this.findOut(context, request, key, requirement, nowSeconds);
+  }
+
+  /** For a token that is not known, or not given in the plain spelling (then `key` is undefined). */
+  private findOut(
+    context: ExecutionContext,
+    request: GuardedRequest,
+    key: string | undefined,
+    requirement: AccessRequirement,
+    nowSeconds: number,
+  ): boolean | Promise<boolean> {
     const token = this.tokenOf(context, request);
-    return this.resolveAndAdmit(context, request, tokenKey(token), token, requirement);
+    const known = this.resolver.known(credentialsOf(token), nowSeconds);
+    if (known) return this.admit(context, request, known, requirement, nowSeconds);
+    return this.resolveAndAdmit(context, request, key ?? tokenKey(token), token, requirement);
   }
 
   /** Called by passport's middle part with what {@link BearerStrategy} made of the verdict. */
@@ -92,11 +115,25 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
     token: string,
     requirement: AccessRequirement,
   ): Promise<boolean> {
-    const verified = new VerifiedContext(token, await this.reachVerdict(context, request, key, token));
-    await super.canActivate(verified as unknown as ExecutionContext);
-    const principal = verified.request.user;
+    const verdict = await this.reachVerdict(context, request, key, token);
+    const principal = await this.authenticate(token, verdict);
     if (!principal) throw this.refusal(context, this.tokenInvalid);
     return this.admit(context, request, principal, requirement, nowInSeconds());
+  }
+
+  /** Once for all requests that have waited for the same verdict. */
+  private authenticate(token: string, verdict: Verdict): Promise<Principal | undefined> {
+    const known = this.authenticated.get(verdict);
+    if (known) return known;
+    const principal = this.askPassport(token, verdict);
+    this.authenticated.set(verdict, principal);
+    return principal;
+  }
+
+  private async askPassport(token: string, verdict: Verdict): Promise<Principal | undefined> {
+    const verified = new VerifiedContext(token, verdict);
+    await super.canActivate(verified as unknown as ExecutionContext);
+    return verified.request.user;
   }
 
   private async reachVerdict(
@@ -157,12 +194,10 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
   private requirementOf(context: ExecutionContext): RouteRequirement {
     const handler = context.getHandler();
     const controller = context.getClass();
-    let byController = this.requirements.get(handler);
-    const known = byController?.get(controller);
-    if (known) return known;
+    const known = this.requirements.get(handler);
+    if (known?.controller === controller) return known.requirement;
     const requirement = this.readRequirement([handler, controller]);
-    if (!byController) this.requirements.set(handler, (byController = new WeakMap()));
-    byController.set(controller, requirement);
+    this.requirements.set(handler, { controller, requirement });
     return requirement;
   }
 

@@ -1,16 +1,10 @@
-import { LRUCache } from 'lru-cache';
 import { StoreUnavailable } from '@app/redis';
 import type { Principal, Verdict } from '@app/user-token-client';
+import { FrozenPrincipals } from './frozen-principals.js';
 import type { ProcessTokenCache } from './process-token-cache.js';
+import { RefusedTokens, type RefusedTokensOptions } from './refused-tokens.js';
 import type { SharedTokenCache } from './shared-token-cache.js';
 import type { TokenVerifier } from './token-verifier.js';
-
-export interface RefusalCacheOptions {
-  /** How long a refusal is remembered in this process, in milliseconds. */
-  readonly ttlMs: number;
-  /** How many refusals are remembered; a flood of garbage evicts garbage only. */
-  readonly max: number;
-}
 
 /** The two tiers; absent where verdicts must not be kept because revocations could not be heard of. */
 export interface TokenCaches {
@@ -23,28 +17,37 @@ export interface TokenCaches {
  * for one answer.
  */
 export class PrincipalResolver {
-  private readonly refusals: LRUCache<string, Verdict>;
+  private readonly refused: RefusedTokens;
+  private readonly principals = new FrozenPrincipals();
   private readonly underWay = new Map<string, Promise<Verdict>>();
 
   constructor(
     private readonly verifier: TokenVerifier,
     private readonly caches: TokenCaches | undefined,
-    refusals: RefusalCacheOptions,
+    refusals: RefusedTokensOptions,
   ) {
-    this.refusals = new LRUCache({ max: refusals.max, ttl: refusals.ttlMs });
+    this.refused = new RefusedTokens(refusals);
   }
 
-  /** What this process knows already, without waiting. */
-  known(key: string, nowSeconds: number): Principal | undefined {
-    return this.caches?.process.get(key, nowSeconds);
+  /**
+   * What this process knows already, without waiting.
+   *
+   * @param credentials the value of an Authorization header
+   */
+  known(credentials: string, nowSeconds: number): Principal | undefined {
+    return this.caches?.process.get(credentials, nowSeconds);
   }
 
-  /** Whether this token was refused within the last seconds. */
+  /** Whether the token of this {@link tokenKey} was refused within the last seconds. */
   refusedLately(key: string): boolean {
-    return this.refusals.has(key);
+    return this.refused.has(key);
   }
 
-  /** @throws {UserTokenUnavailable} when no verdict was reached */
+  /**
+   * @param key the {@link tokenKey} of the token
+   * @returns the same object to all who have waited for it together
+   * @throws {UserTokenUnavailable} when no verdict was reached
+   */
   async resolve(key: string, token: string, requestId: string | undefined): Promise<Verdict> {
     // Who cannot hear of revocations must not wait for an answer to a question asked before his own.
     if (!this.caches?.process.live) return this.lookUp(key, token, requestId);
@@ -67,13 +70,20 @@ export class PrincipalResolver {
     const checkpoint = this.caches?.process.checkpoint() ?? 0;
     const cached = await this.readShared(key, token);
     if (cached) {
-      this.caches?.process.add(key, cached.principal, cached.epoch, checkpoint, nowInSeconds());
-      return { active: true, ...cached };
+      const { epoch } = cached;
+      const principal = this.principals.of(cached.principal);
+      this.caches?.process.add(token, principal, epoch, checkpoint, nowInSeconds());
+      return { active: true, principal, epoch };
     }
     const verdict = await this.verifier.verify(token, { requestId });
-    if (!verdict.active) this.refusals.set(key, verdict);
-    else if (verdict.epoch !== null) this.keep(key, verdict.principal, verdict.epoch, checkpoint);
-    return verdict;
+    if (!verdict.active) {
+      this.refused.add(key);
+      return verdict;
+    }
+    const { epoch } = verdict;
+    const principal = this.principals.of(verdict.principal);
+    if (epoch !== null) this.keep(key, token, principal, epoch, checkpoint);
+    return { active: true, principal, epoch };
   }
 
   /** An outage of Redis costs a trip to user-token and nothing else. */
@@ -86,9 +96,9 @@ export class PrincipalResolver {
     }
   }
 
-  private keep(key: string, principal: Principal, epoch: string, checkpoint: number): void {
+  private keep(key: string, token: string, principal: Principal, epoch: string, checkpoint: number): void {
     const nowSeconds = nowInSeconds();
-    this.caches?.process.add(key, principal, epoch, checkpoint, nowSeconds);
+    this.caches?.process.add(token, principal, epoch, checkpoint, nowSeconds);
     // Nobody waits for the write, and its loss costs one more trip; the store reports outages itself.
     this.caches?.shared.write(key, { principal, epoch }, nowSeconds).catch(() => undefined);
   }

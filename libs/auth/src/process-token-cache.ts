@@ -1,52 +1,75 @@
 import { LRUCache } from 'lru-cache';
 import { subjectKey, type EpochMessage, type Principal } from '@app/user-token-client';
+import { credentialsOf } from './bearer-credentials.js';
+
+/** Whom entries speak for; one object for all entries of a subject, so that a revocation reaches them without a search. */
+interface Subject {
+  readonly key: string;
+  revoked: boolean;
+}
 
 interface Entry {
+  /** `Bearer <token>`, compared in full at every hit. */
+  readonly credentials: string;
   readonly principal: Principal;
-  readonly subjectKey: string;
+  readonly subject: Subject;
   readonly trustedUntilSeconds: number;
+  readonly bytes: number;
+}
+
+/** What was used since one turn, and before the next. */
+interface Generation {
+  readonly entries: Map<string, Entry>;
+  /** The subjects of the entries, and maybe of some that are gone. */
+  readonly subjects: Map<string, Subject>;
+  bytes: number;
 }
 
 export interface ProcessTokenCacheOptions {
   /** Upper bound of the memory that entries take, estimated, in bytes. Default 50 MB. */
   readonly maxBytes: number;
-  /** Longest life of an entry. */
+  /** Longest life of an entry; one that is not used is gone before. */
   readonly ttlSeconds: number;
 }
 
 /** Longer than any verdict can be under way: client deadline, queueing and a paused process included. */
 const REMEMBER_EPOCH_MS = 60_000;
-/** Measured (npm run bench): the entry, its key, and its place in two indexes. */
-const ENTRY_OVERHEAD_BYTES = 900;
+/** Measured (npm run bench): the entry and its places in two maps. */
+const ENTRY_OVERHEAD_BYTES = 500;
+/**
+ * Characters, from the end of the credentials, that an entry is found by: 192 bits of a signature or of randomness. A Map
+ * hashes its keys anew for every request, and a whole token would cost more than its SHA-256 (ADR 7).
+ */
+const TAIL_CHARS = 32;
 
 /**
- * First tier: principals in this process, found without waiting.
+ * First tier: principals in this process, found without waiting and without a hash of the token (ADR 7).
  *
  * It holds entries only while the revocation feed is live, that is, while no revocation can have gone unheard.
- * Losing the feed empties it.
+ * Losing the feed empties it. What is used moves into the younger of two generations; the older one is dropped, whole, when
+ * half of the memory or half of the time to live is used up. So no token stays in memory for longer than its time to live
+ * after its last use.
  */
 export class ProcessTokenCache {
-  private readonly entries: LRUCache<string, Entry>;
-  private readonly keysOfSubject = new Map<string, Set<string>>();
+  private recent = newGeneration();
+  private former = newGeneration();
   private readonly recentEpochs = new LRUCache<string, string>({ max: 10_000, ttl: REMEMBER_EPOCH_MS });
   private generation = 0;
+  private turning: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly options: ProcessTokenCacheOptions,
     private readonly feed: { readonly live: boolean },
-  ) {
-    this.entries = new LRUCache<string, Entry>({
-      maxSize: options.maxBytes,
-      dispose: ({ subjectKey: subject }, key) => this.unindex(subject, key),
-    });
-  }
+  ) {}
 
-  get(key: string, nowSeconds: number): Principal | undefined {
+  /** @param credentials as they stand in the request, found in their plain spelling ({@link credentialsOf}) only */
+  get(credentials: string, nowSeconds: number): Principal | undefined {
     if (!this.feed.live) return undefined;
-    const entry = this.entries.get(key);
-    if (entry === undefined) return undefined;
-    if (nowSeconds < entry.trustedUntilSeconds) return entry.principal;
-    this.entries.delete(key);
+    const tail = tailOf(credentials);
+    const entry = this.recent.entries.get(tail) ?? this.bringForward(tail);
+    if (entry === undefined || entry.credentials !== credentials) return undefined;
+    if (nowSeconds < entry.trustedUntilSeconds && !entry.subject.revoked) return entry.principal;
+    this.recent.entries.delete(tail);
     return undefined;
   }
 
@@ -59,24 +82,22 @@ export class ProcessTokenCache {
    * Keeps a principal, unless the feed was lost since `checkpoint` or the subject's epoch has moved on from the one
    * the verdict was reached under: a verdict that was under way during a revocation must not outlive it here.
    */
-  add(key: string, principal: Principal, epoch: string, checkpoint: number, nowSeconds: number): void {
+  add(token: string, principal: Principal, epoch: string, checkpoint: number, nowSeconds: number): void {
     if (!this.feed.live || checkpoint !== this.generation) return;
-    if (this.isOvertaken(principal, epoch)) return;
+    const key = subjectKey(principal.subject);
+    if (this.isOvertakenBy(key, epoch)) return;
     const trustedUntilSeconds = Math.min(principal.expiresAtSeconds, nowSeconds + this.options.ttlSeconds);
     if (trustedUntilSeconds <= nowSeconds) return;
-    const subject = subjectKey(principal.subject);
-    const size = ENTRY_OVERHEAD_BYTES + 2 * JSON.stringify(principal).length;
-    this.entries.set(key, { principal, subjectKey: subject, trustedUntilSeconds }, { size });
-    if (!this.entries.has(key)) return;
-    const keys = this.keysOfSubject.get(subject);
-    if (keys) keys.add(key);
-    else this.keysOfSubject.set(subject, new Set([key]));
+    const bytes = ENTRY_OVERHEAD_BYTES + token.length + 2 * JSON.stringify(principal).length;
+    if (bytes > this.options.maxBytes / 2) return;
+    const credentials = ownCopy(credentialsOf(token));
+    this.keep({ credentials, principal, subject: this.subjectOf(key), trustedUntilSeconds, bytes });
+    this.turning ??= setInterval(() => this.turn(), 500 * this.options.ttlSeconds).unref();
   }
 
   /** Whether a verdict of this epoch was overtaken by a revocation. */
   isOvertaken(principal: Principal, epoch: string): boolean {
-    const announced = this.recentEpochs.get(subjectKey(principal.subject));
-    return announced !== undefined && announced !== epoch;
+    return this.recentEpochs.size > 0 && this.isOvertakenBy(subjectKey(principal.subject), epoch);
   }
 
   /** Whether revocations are being heard of. */
@@ -85,20 +106,64 @@ export class ProcessTokenCache {
   }
 
   /** Forgets a subject whose epoch has changed. */
-  onEpoch({ subjectKey: subject, epoch }: EpochMessage): void {
-    this.recentEpochs.set(subject, epoch);
-    for (const key of [...(this.keysOfSubject.get(subject) ?? [])]) this.entries.delete(key);
+  onEpoch({ subjectKey: key, epoch }: EpochMessage): void {
+    this.recentEpochs.set(key, epoch);
+    for (const { subjects } of [this.recent, this.former]) {
+      const subject = subjects.get(key);
+      if (subject) subject.revoked = true;
+      subjects.delete(key);
+    }
   }
 
   /** The feed was lost, or is back after a loss: nothing that was learnt before counts. */
   onFeedChange(): void {
     this.generation += 1;
-    this.entries.clear();
+    this.recent = newGeneration();
+    this.former = newGeneration();
+    clearInterval(this.turning);
+    this.turning = undefined;
   }
 
-  private unindex(subject: string, key: string): void {
-    const keys = this.keysOfSubject.get(subject);
-    keys?.delete(key);
-    if (keys?.size === 0) this.keysOfSubject.delete(subject);
+  private isOvertakenBy(key: string, epoch: string): boolean {
+    const announced = this.recentEpochs.get(key);
+    return announced !== undefined && announced !== epoch;
   }
+
+  private subjectOf(key: string): Subject {
+    return this.recent.subjects.get(key) ?? this.former.subjects.get(key) ?? { key, revoked: false };
+  }
+
+  private bringForward(tail: string): Entry | undefined {
+    const entry = this.former.entries.get(tail);
+    if (entry === undefined) return undefined;
+    this.former.entries.delete(tail);
+    if (entry.subject.revoked) return undefined;
+    this.keep(entry);
+    return entry;
+  }
+
+  private keep(entry: Entry): void {
+    if (this.recent.bytes + entry.bytes > this.options.maxBytes / 2) this.turn();
+    this.recent.entries.set(tailOf(entry.credentials), entry);
+    this.recent.subjects.set(entry.subject.key, entry.subject);
+    this.recent.bytes += entry.bytes;
+  }
+
+  private turn(): void {
+    this.former = this.recent;
+    this.recent = newGeneration();
+  }
+}
+
+function newGeneration(): Generation {
+  return { entries: new Map(), subjects: new Map(), bytes: 0 };
+}
+
+function tailOf(credentials: string): string {
+  return credentials.slice(-TAIL_CHARS);
+}
+
+/** Flat, which is what makes comparing fast, and not holding on to the request that it came from. */
+function ownCopy(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
 }

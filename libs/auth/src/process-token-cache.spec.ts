@@ -1,0 +1,169 @@
+import { jest } from '@jest/globals';
+import { subjectKey, type Principal } from '@app/user-token-client';
+import { credentialsOf } from './bearer-credentials.js';
+import { ProcessTokenCache, type ProcessTokenCacheOptions } from './process-token-cache.js';
+
+const NOW_SECONDS = 1_800_000_000;
+
+function principal(overrides: Partial<Principal> = {}): Principal {
+  return {
+    subject: 'auth0|ada',
+    clientId: 'web',
+    scopes: [],
+    permissions: [],
+    issuer: 'https://issuer.test/',
+    audience: ['https://api.test/'],
+    issuedAtSeconds: NOW_SECONDS,
+    expiresAtSeconds: NOW_SECONDS + 3600,
+    claims: {},
+    ...overrides,
+  };
+}
+
+function cacheOf(options: Partial<ProcessTokenCacheOptions> = {}) {
+  const feed = { live: true };
+  const cache = new ProcessTokenCache({ maxBytes: 1_000_000, ttlSeconds: 60, ...options }, feed);
+  const add = (token: string, who = principal(), epoch = 'e1', nowSeconds = NOW_SECONDS) =>
+    cache.add(token, who, epoch, cache.checkpoint(), nowSeconds);
+  const get = (token: string, nowSeconds = NOW_SECONDS) => cache.get(credentialsOf(token), nowSeconds);
+  return { feed, cache, add, get };
+}
+
+const TAIL = 'the-last-thirty-two-characters-of-it';
+
+describe('the process tier', () => {
+  it('knows a token that was added', () => {
+    const { add, get } = cacheOf();
+    const ada = principal();
+    add('a-token', ada);
+    expect(get('a-token')).toBe(ada);
+  });
+
+  it('does not take a token for another one that ends alike', () => {
+    const { add, get } = cacheOf();
+    add(`first.${TAIL}`);
+    expect(get(`secnd.${TAIL}`)).toBeUndefined();
+    expect(get(TAIL)).toBeUndefined();
+    expect(get(`first.${TAIL}`)).toBeDefined();
+  });
+
+  it('does not take a token for one that begins alike, or is shorter than a tail', () => {
+    const { add, get } = cacheOf();
+    add('short');
+    expect(get('shor')).toBeUndefined();
+    expect(get('shorter')).toBeUndefined();
+    expect(get('')).toBeUndefined();
+  });
+
+  it('keeps the younger of two tokens that end alike', () => {
+    const { add, get } = cacheOf();
+    const [ada, bob] = [principal(), principal({ subject: 'auth0|bob' })];
+    add(`first.${TAIL}`, ada);
+    add(`secnd.${TAIL}`, bob);
+    expect(get(`secnd.${TAIL}`)).toBe(bob);
+    expect(get(`first.${TAIL}`)).toBeUndefined();
+  });
+
+  it.each([
+    ['its time to live is over', principal(), NOW_SECONDS + 60],
+    ['the token has expired', principal({ expiresAtSeconds: NOW_SECONDS + 5 }), NOW_SECONDS + 5],
+  ])('forgets a token when %s', (_, who, nowSeconds) => {
+    const { add, get } = cacheOf();
+    add('a-token', who);
+    expect(get('a-token', nowSeconds - 1)).toBe(who);
+    expect(get('a-token', nowSeconds)).toBeUndefined();
+    expect(get('a-token')).toBeUndefined();
+  });
+
+  it('forgets every token of a subject whose epoch has changed, and no other', () => {
+    const { cache, add, get } = cacheOf();
+    add('ada-1');
+    add('ada-2');
+    add('bob', principal({ subject: 'auth0|bob' }));
+    cache.onEpoch({ subjectKey: subjectKey('auth0|ada'), epoch: 'e2' });
+    expect([get('ada-1'), get('ada-2')]).toEqual([undefined, undefined]);
+    expect(get('bob')).toBeDefined();
+  });
+
+  it('knows a subject again under the new epoch, and not under the old one', () => {
+    const { cache, add, get } = cacheOf();
+    add('ada-1');
+    cache.onEpoch({ subjectKey: subjectKey('auth0|ada'), epoch: 'e2' });
+    add('ada-1', principal(), 'e1');
+    expect(get('ada-1')).toBeUndefined();
+    add('ada-1', principal(), 'e2');
+    expect(get('ada-1')).toBeDefined();
+    cache.onEpoch({ subjectKey: subjectKey('auth0|ada'), epoch: 'e3' });
+    expect(get('ada-1')).toBeUndefined();
+  });
+
+  it('knows nothing while the feed is lost, and nothing from before when it is back', () => {
+    const { feed, cache, add, get } = cacheOf();
+    add('a-token');
+    const checkpoint = cache.checkpoint();
+    feed.live = false;
+    expect(get('a-token')).toBeUndefined();
+    cache.onFeedChange();
+    feed.live = true;
+    expect(get('a-token')).toBeUndefined();
+    cache.add('a-token', principal(), 'e1', checkpoint, NOW_SECONDS);
+    expect(get('a-token')).toBeUndefined();
+  });
+
+  describe('in its bounds', () => {
+    const tokens = Array.from({ length: 200 }, (_, index) => `token-${String(index).padStart(40, '0')}`);
+
+    it('drops what was not used, and keeps what is', () => {
+      const { add, get } = cacheOf({ maxBytes: 40_000 });
+      for (const token of tokens) {
+        add(token);
+        expect(get(tokens[0]!)).toBeDefined();
+      }
+      expect(tokens.filter((token) => get(token)).length).toBeLessThan(40);
+    });
+
+    it('revokes what was not used lately, and what was brought forward since', () => {
+      const { cache, add, get } = cacheOf({ maxBytes: 40_000 });
+      add('used');
+      add('unused');
+      for (const token of tokens.slice(0, 15)) add(token, principal({ subject: `auth0|${token}` }));
+      expect(get('used')).toBeDefined();
+      cache.onEpoch({ subjectKey: subjectKey('auth0|ada'), epoch: 'e2' });
+      expect([get('used'), get('unused')]).toEqual([undefined, undefined]);
+    });
+
+    it('does not keep a principal that would fill half of it', () => {
+      const { add, get } = cacheOf({ maxBytes: 40_000 });
+      add('a-token', principal({ claims: { everything: 'x'.repeat(20_000) } }));
+      expect(get('a-token')).toBeUndefined();
+    });
+  });
+
+  describe('as time passes', () => {
+    beforeEach(() => jest.useFakeTimers());
+    afterEach(() => jest.useRealTimers());
+
+    it('holds no token for longer than its time to live after its last use', () => {
+      const { cache, add, get } = cacheOf();
+      add('unused');
+      add('used', principal(), 'e1');
+      jest.advanceTimersByTime(30_000);
+      expect(get('used', NOW_SECONDS + 30)).toBeDefined();
+      jest.advanceTimersByTime(30_000);
+      expect(JSON.stringify(heldBy(cache))).not.toContain('unused');
+      expect(JSON.stringify(heldBy(cache))).toContain('Bearer used');
+      jest.advanceTimersByTime(30_000);
+      expect(JSON.stringify(heldBy(cache))).not.toContain('Bearer used');
+    });
+  });
+});
+
+/** All that the cache refers to, maps spread out. */
+function heldBy(value: unknown): unknown {
+  if (value instanceof Map) return [...value].map(heldBy);
+  if (Array.isArray(value)) return value.map(heldBy);
+  if (typeof value !== 'object' || value === null || typeof (value as NodeJS.Timeout).unref === 'function')
+    return value;
+  if (value.constructor !== Object && value.constructor !== ProcessTokenCache) return undefined;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, heldBy(inner)]));
+}

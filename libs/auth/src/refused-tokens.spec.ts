@@ -1,0 +1,25 @@
+import { jest } from '@jest/globals';
+import { RefusedTokens } from './refused-tokens.js';
+
+describe('the refusals that are remembered', () => {
+  beforeEach(() => jest.useFakeTimers());
+  afterEach(() => jest.useRealTimers());
+
+  it('holds a refusal for its time to live, however often it is asked for', () => {
+    const refused = new RefusedTokens({ ttlMs: 1_000, max: 10 });
+    refused.add('a');
+    jest.advanceTimersByTime(999);
+    expect([refused.has('a'), refused.has('b')]).toEqual([true, false]);
+    jest.advanceTimersByTime(1);
+    expect(refused.has('a')).toBe(false);
+  });
+
+  it('holds at least half of the number, the youngest, and never more than the number', () => {
+    const refused = new RefusedTokens({ ttlMs: 1_000, max: 10 });
+    const keys = Array.from({ length: 103 }, (_, index) => String(index));
+    for (const key of keys) refused.add(key);
+    const held = keys.filter((key) => refused.has(key));
+    expect(held.length).toBeLessThanOrEqual(10);
+    expect(held).toEqual(expect.arrayContaining(keys.slice(-5)));
+  });
+});
