@@ -36,6 +36,7 @@ export interface ProcessTokenCacheOptions {
 const REMEMBER_EPOCH_MS = 60_000;
 /** Measured (npm run bench): the entry and its places in two maps. */
 const ENTRY_OVERHEAD_BYTES = 500;
+const STRING_OVERHEAD_BYTES = 24;
 /**
  * Characters, from the end of the credentials, that an entry is found by: 192 bits of a signature or of randomness. A Map
  * hashes its keys anew for every request, and a whole token would cost more than its SHA-256 (ADR 7).
@@ -88,7 +89,7 @@ export class ProcessTokenCache {
     if (this.isOvertakenBy(key, epoch)) return;
     const trustedUntilSeconds = Math.min(principal.expiresAtSeconds, nowSeconds + this.options.ttlSeconds);
     if (trustedUntilSeconds <= nowSeconds) return;
-    const bytes = ENTRY_OVERHEAD_BYTES + token.length + 2 * JSON.stringify(principal).length;
+    const bytes = ENTRY_OVERHEAD_BYTES + token.length + bytesOf(principal);
     if (bytes > this.options.maxBytes / 2) return;
     const credentials = ownCopy(credentialsOf(token));
     this.keep({ credentials, principal, subject: this.subjectOf(key), trustedUntilSeconds, bytes });
@@ -157,6 +158,15 @@ export class ProcessTokenCache {
 
 function newGeneration(): Generation {
   return { entries: new Map(), subjects: new Map(), bytes: 0 };
+}
+
+/** As if nothing of it were shared. */
+function bytesOf({ subject, scopes, permissions, audience, claims }: Principal): number {
+  let bytes = subject.length + 2 * JSON.stringify(claims).length;
+  for (const list of [scopes, permissions, audience]) {
+    for (const item of list) bytes += STRING_OVERHEAD_BYTES + item.length;
+  }
+  return bytes;
 }
 
 function tailOf(credentials: string): string {
