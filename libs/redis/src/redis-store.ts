@@ -43,6 +43,14 @@ for _, key in ipairs(KEYS) do
 end
 return 0`;
 const SCAN_BATCH = 500;
+/** Redis does nothing else while it answers one command. */
+const MAX_BATCH_KEYS = 512;
+
+/** Keys that callers have asked for within one turn of the event loop: one command, and one deadline. */
+interface ReadBatch {
+  readonly keys: string[];
+  readonly values: Promise<(string | null)[]>;
+}
 
 /**
  * Redis, with a budget on every call and a breaker on the reads.
@@ -57,6 +65,7 @@ export class RedisStore extends SharedStore {
   private readonly subscriptions = new Set<RedisSubscription>();
   private readonly availableListeners = new Set<() => void>();
   private readonly cacheStores = new WeakMap<RedisClient, CacheManagerStore>();
+  private batch: ReadBatch | undefined;
   /** When the breaker opened (performance.now()); undefined while it is closed. */
   private openedAtMs: number | undefined;
 
@@ -78,8 +87,13 @@ export class RedisStore extends SharedStore {
     return this.connection.client !== undefined && this.openedAtMs === undefined;
   }
 
-  override getMany(keys: readonly string[], options?: CallOptions): Promise<(string | null)[]> {
-    return this.read(async (client) => asValues(await client.mGet([...keys]), keys.length), options);
+  override async getMany(keys: readonly string[], options?: CallOptions): Promise<(string | null)[]> {
+    if (options?.timeoutMs !== undefined) return this.read((client) => valuesOf(client, keys), options);
+    const batch = this.batchFor(keys.length);
+    const start = batch.keys.length;
+    batch.keys.push(...keys);
+    const values = await batch.values;
+    return values.slice(start, start + keys.length);
   }
 
   override async set(key: string, value: string, options: CallOptions & { ttlMs: number }): Promise<void> {
@@ -208,6 +222,21 @@ export class RedisStore extends SharedStore {
     ]);
   }
 
+  private batchFor(count: number): ReadBatch {
+    if (this.batch && this.batch.keys.length + count <= MAX_BATCH_KEYS) return this.batch;
+    const keys: string[] = [];
+    const endOfTurn = new Promise<void>((resolve) =>
+      setImmediate(() => {
+        if (this.batch === batch) this.batch = undefined;
+        resolve();
+      }),
+    );
+    const values = this.read((client) => endOfTurn.then(() => valuesOf(client, keys)));
+    const batch = { keys, values };
+    this.batch = batch;
+    return batch;
+  }
+
   private read<T>(command: (client: RedisClient) => Promise<T>, options?: CallOptions): Promise<T> {
     // A caller with time of his own is not held back: the breaker is for those who cannot wait.
     if (options?.timeoutMs === undefined && this.openedAtMs !== undefined) {
@@ -268,6 +297,10 @@ export class RedisStore extends SharedStore {
       keys: () => this.write((client) => storeOf(client).keys()),
     };
   }
+}
+
+async function valuesOf(client: RedisClient, keys: readonly string[]): Promise<(string | null)[]> {
+  return asValues(await client.mGet([...keys]), keys.length);
 }
 
 /** What comes out of a connection that garbles answers can be well-formed, and of any type. */

@@ -27,6 +27,13 @@ describe.each(['memory', 'redis'])('a shared store (%s)', (kind) => {
     expect(await store.getMany(['c', 'b', 'a'])).toEqual(['3', null, '1']);
   });
 
+  it('gives everybody his own values who asks in the same turn', async () => {
+    const keys = Array.from({ length: 1_500 }, (_, index) => `of-many-${index}`);
+    await store.writeAll(keys.map((key) => ({ op: 'set', key, value: key, ttlMs: 10_000 })));
+    const read = await Promise.all(keys.map((key) => store.getMany([key, 'absent'])));
+    expect(read).toEqual(keys.map((key) => [key, null]));
+  });
+
   it('forgets a value after its ttl', async () => {
     await store.set('short', 'x', { ttlMs: 30 });
     await delay(60);
@@ -304,3 +311,16 @@ async function until(condition: () => boolean, timeoutMs = 5_000): Promise<void>
     await delay(5);
   }
 }
+
+it('reads what is asked for in one turn with one command', async () => {
+  const redis = await RedisServer.start();
+  const store = openStore(redis.url);
+  try {
+    await new Promise<void>((resolve) => store.onAvailable(resolve));
+    await Promise.all(Array.from({ length: 50 }, (_, index) => store.getMany([`key-${index}`, 'epoch'])));
+    expect(await redis.cli('INFO', 'commandstats')).toMatch(/cmdstat_mget:calls=1,/);
+  } finally {
+    await store.close();
+    await redis.stop();
+  }
+});
