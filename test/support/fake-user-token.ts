@@ -1,23 +1,19 @@
 import type { AddressInfo, Server } from 'node:net';
 import { Controller, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import {
-  MessagePattern,
-  Payload,
-  RpcException,
-  Transport,
-  type MicroserviceOptions,
-} from '@nestjs/microservices';
+import { MessagePattern, Payload, Transport, type MicroserviceOptions } from '@nestjs/microservices';
 import {
   patterns,
   type Failure,
   type Principal,
   type Verdict,
-  type VerifyRequest,
+  type VerifyAnswer,
+  type VerifyRequests,
 } from '@app/user-token-client';
+import { from, mergeMap, type Observable } from 'rxjs';
 
-/** What the fake does with a verification: answer, fail as user-token would, or stay silent. */
-export type Behaviour = (accessToken: string) => Verdict | Failure | 'silence' | Promise<Verdict>;
+/** What the fake does with a verification: answer, fail as user-token would, stay silent, or say nothing about it. */
+export type Behaviour = (accessToken: string) => Verdict | Failure | 'silence' | 'nothing' | Promise<Verdict>;
 
 /** A user-token that speaks the real protocol over real TCP and says what it is told to say. */
 export interface FakeUserToken {
@@ -25,6 +21,8 @@ export interface FakeUserToken {
   readonly port: number;
   /** Tokens asked about so far. */
   readonly asked: string[];
+  /** Messages that they came in. */
+  readonly messages: number;
   behave(behaviour: Behaviour): void;
   /** Answers nothing any more, pings included, as a stopped process would. */
   freeze(): void;
@@ -33,18 +31,24 @@ export interface FakeUserToken {
 
 export async function startFakeUserToken(port = 0): Promise<FakeUserToken> {
   const asked: string[] = [];
+  let messages = 0;
   let frozen = false;
   let behaviour: Behaviour = () => ({ active: false, reason: 'invalid' });
+
+  async function answer(accessToken: string, index: number): Promise<VerifyAnswer[]> {
+    asked.push(accessToken);
+    const verdict = await behaviour(accessToken);
+    if (verdict === 'silence') return new Promise(() => undefined);
+    if (verdict === 'nothing') return [];
+    return [{ index, ...('code' in verdict ? { failure: verdict } : { verdict }) }];
+  }
 
   @Controller()
   class VerifyController {
     @MessagePattern(patterns.verify)
-    async verify(@Payload() { accessToken }: VerifyRequest): Promise<Verdict> {
-      asked.push(accessToken);
-      const answer = await behaviour(accessToken);
-      if (answer === 'silence') return new Promise(() => undefined);
-      if ('code' in answer) throw new RpcException(answer);
-      return answer;
+    verify(@Payload() { requests }: VerifyRequests): Observable<VerifyAnswer[]> {
+      messages += 1;
+      return from(requests).pipe(mergeMap(({ accessToken }, index) => from(answer(accessToken, index))));
     }
 
     @MessagePattern(patterns.ping)
@@ -67,6 +71,9 @@ export async function startFakeUserToken(port = 0): Promise<FakeUserToken> {
     url: `tcp://127.0.0.1:${bound}`,
     port: bound,
     asked,
+    get messages() {
+      return messages;
+    },
     behave: (next) => {
       behaviour = next;
     },

@@ -62,6 +62,8 @@ export async function startUserToken(
   await listenOrExplain({ service: 'user-token', port, setting: 'PORT' }, () => app.listen());
   const server = app.unwrap<Server>();
   server.maxConnections = config.maxConnections;
+  // Answers come one after the other: the second must not wait until the first is acknowledged (Nagle).
+  server.on('connection', (socket) => socket.setNoDelay());
   const boundPort = (server.address() as AddressInfo).port;
   const ops = await startOps({
     service: 'user-token',

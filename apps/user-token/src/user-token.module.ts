@@ -29,6 +29,7 @@ import { UserSessions } from './core/user-sessions.js';
 import { VerifyToken } from './core/verify-token.js';
 import { CallInterceptor } from './edge/call.interceptor.js';
 import { FailureFilter } from './edge/failure.filter.js';
+import { Failures } from './edge/failures.js';
 import { GrantController } from './edge/grant.controller.js';
 import { PayloadPipe } from './edge/payload.pipe.js';
 import { SessionController } from './edge/session.controller.js';
@@ -111,6 +112,7 @@ export class UserTokenModule {
       absoluteSeconds: config.sessionAbsoluteSeconds,
       expiredLimitSeconds: config.refreshExpiredLimitSeconds,
     };
+    const failures = new Failures(logger);
     return {
       module: UserTokenModule,
       controllers: [TokenController, SessionController, GrantController],
@@ -189,7 +191,8 @@ export class UserTokenModule {
             new IssuedTokens(issuedAccessTokens, sessions, denials, logOut, lifetimes),
         },
         { provide: APP_PIPE, useValue: new PayloadPipe() },
-        { provide: APP_FILTER, useValue: new FailureFilter(logger) },
+        { provide: Failures, useValue: failures },
+        { provide: APP_FILTER, useValue: new FailureFilter(failures) },
         { provide: APP_INTERCEPTOR, useValue: new CallInterceptor(inFlight, logger) },
       ],
     };

@@ -41,6 +41,13 @@ const clientSchema = z.strictObject({
 
 export const verifyRequestSchema = z.strictObject({ requestId, accessToken });
 
+/** Verifications in one message. */
+export const MAX_VERIFICATIONS = 128;
+
+export const verifyRequestsSchema = z.strictObject({
+  requests: z.array(verifyRequestSchema).min(1).max(MAX_VERIFICATIONS),
+});
+
 export const loginRequestSchema = z.strictObject({
   requestId,
   username: z.string().min(1).max(320),
@@ -213,6 +220,18 @@ export const failureSchema = z.object({
   retryAfterSeconds: z.number().optional(),
 });
 
+/** Of the request at `index`: either a verdict ({@link verdictSchema}), or why none was reached. */
+const verifyAnswerSchema = z.strictObject({
+  index: z.int().min(0),
+  verdict: z.unknown().optional(),
+  failure: failureSchema.optional(),
+});
+
+/** {@link verifyRequestsSchema} is answered with several of these, each as soon as there is a verdict for it. */
+export const verifyAnswersSchema = z.array(verifyAnswerSchema);
+
+export type VerifyAnswer = z.infer<typeof verifyAnswerSchema>;
+export type VerifyRequests = z.infer<typeof verifyRequestsSchema>;
 export type VerifyRequest = z.infer<typeof verifyRequestSchema>;
 export type LoginRequest = z.infer<typeof loginRequestSchema>;
 export type SessionRequest = z.infer<typeof sessionRequestSchema>;

@@ -12,7 +12,7 @@ export {
   refreshRequestSchema,
   revokeSubjectRequestSchema,
   sessionRequestSchema,
-  verifyRequestSchema,
+  verifyRequestsSchema,
   type EndSessionRequest,
   type EndSessionResult,
   type Failure,
@@ -32,7 +32,9 @@ export {
   type RevokeTokenResult,
   type SessionRequest,
   type Verdict,
+  type VerifyAnswer,
   type VerifyRequest,
+  type VerifyRequests,
 } from './contract.js';
 export { EPOCH_CHANNEL, epochKey, parseEpochMessage, subjectKey, type EpochMessage } from './epoch.js';
 export {

@@ -6,38 +6,31 @@ import {
   exhaustMap,
   finalize,
   firstValueFrom,
+  from,
   ignoreElements,
   interval,
   lastValueFrom,
   mergeMap,
+  Observable,
   race,
   share,
   skip,
+  tap,
   throwError,
-  timeout,
   TimeoutError,
   timer,
-  type Observable,
 } from 'rxjs';
 import type { ReplicaAddress } from './address.js';
-import { failureSchema, patterns } from './contract.js';
+import { CallFailed } from './call-failed.js';
+import { failureSchema, patterns, type VerifyRequest } from './contract.js';
 import { UserTokenUnavailable } from './user-token-unavailable.js';
+import { VerifyBatches } from './verify-batches.js';
 
 /** Certificates for mutual TLS, PEM. */
 export interface TlsMaterial {
   readonly ca: string;
   readonly cert: string;
   readonly key: string;
-}
-
-/** Whether the call may have reached user-token. A call that did not can go to another replica, whatever it does. */
-export class CallFailed extends Error {
-  constructor(
-    readonly unavailable: UserTokenUnavailable,
-    readonly sent: boolean,
-  ) {
-    super(unavailable.message);
-  }
 }
 
 /**
@@ -58,6 +51,10 @@ export class Replica {
   private readonly proxy: QuietClientTcp;
   private charsUnderWay = 0;
   private readonly waiting: (() => void)[] = [];
+  private readonly verifications = new VerifyBatches(
+    (requests, chars, timeoutMs) => this.replies(patterns.verify, { requests }, chars, timeoutMs),
+    WINDOW_CHARS - ENVELOPE_CHARS,
+  );
   private pinging: Observable<never> | undefined;
 
   constructor(
@@ -79,20 +76,16 @@ export class Replica {
    * @returns the reply as it came
    * @throws {CallFailed} for every failure: refused, reset, silent, or an error that user-token answered with
    */
-  async call(pattern: string, payload: object, timeoutMs: number): Promise<unknown> {
-    const startedAt = performance.now();
-    const chars = JSON.stringify(payload).length + ENVELOPE_CHARS;
-    await this.admit(chars, timeoutMs);
-    try {
-      const remainingMs = Math.max(1, timeoutMs - (performance.now() - startedAt));
-      const answer = this.proxy.send<unknown>(pattern, payload).pipe(timeout(remainingMs));
-      return await firstValueFrom(race(answer, this.frozen()));
-    } catch (error) {
-      throw asCallFailed(error, this.address);
-    } finally {
-      this.charsUnderWay -= chars;
-      this.waiting.shift()?.();
-    }
+  call(pattern: string, payload: object, timeoutMs: number): Promise<unknown> {
+    return firstValueFrom(this.replies(pattern, payload, JSON.stringify(payload).length, timeoutMs));
+  }
+
+  /**
+   * @returns the verdict as it came
+   * @throws {CallFailed} as {@link call} does
+   */
+  verify(request: VerifyRequest, timeoutMs: number): Promise<unknown> {
+    return this.verifications.verify(request, timeoutMs);
   }
 
   /** Whether the process behind the connection keeps silent when it is asked for a sign of life. */
@@ -127,7 +120,39 @@ export class Replica {
     return this.pinging;
   }
 
-  private async admit(chars: number, timeoutMs: number): Promise<void> {
+  /** Everything that a message is answered with, until that is complete or the time is over. */
+  private replies(
+    pattern: string,
+    payload: object,
+    payloadChars: number,
+    timeoutMs: number,
+  ): Observable<unknown> {
+    const deadlineMs = performance.now() + timeoutMs;
+    const chars = payloadChars + ENVELOPE_CHARS;
+    return from(this.admit(chars, timeoutMs)).pipe(
+      mergeMap((release) =>
+        this.untilSilent(this.proxy.send<unknown>(pattern, payload), deadlineMs - performance.now()).pipe(
+          // user-token has read a message that it answers, if only in part.
+          tap(release),
+          finalize(release),
+        ),
+      ),
+      catchError((error: unknown) => throwError(() => asCallFailed(error, this.address))),
+    );
+  }
+
+  private untilSilent(replies: Observable<unknown>, timeoutMs: number): Observable<unknown> {
+    return new Observable((caller) => {
+      const fail = (error: unknown) => caller.error(error);
+      const late = setTimeout(() => fail(new TimeoutError()), Math.max(1, timeoutMs));
+      caller.add(() => clearTimeout(late));
+      caller.add(this.frozen().subscribe({ error: fail }));
+      caller.add(replies.subscribe(caller));
+    });
+  }
+
+  /** @returns how to say that they are no longer under way; can be said twice */
+  private async admit(chars: number, timeoutMs: number): Promise<() => void> {
     const deadline = performance.now() + timeoutMs;
     while (this.charsUnderWay > 0 && this.charsUnderWay + chars > WINDOW_CHARS) {
       const freed = await this.nextFreed(deadline - performance.now());
@@ -138,6 +163,13 @@ export class Replica {
     }
     this.charsUnderWay += chars;
     if (this.charsUnderWay < WINDOW_CHARS) this.waiting.shift()?.();
+    let underWay = chars;
+    return () => {
+      if (underWay === 0) return;
+      this.charsUnderWay -= underWay;
+      underWay = 0;
+      this.waiting.shift()?.();
+    };
   }
 
   private nextFreed(timeoutMs: number): Promise<boolean> {
@@ -162,6 +194,8 @@ class QuietClientTcp extends ClientTCP {
   /** A connection that failed is made anew by the next call; Nest would keep handing out the failure until the socket is closed. */
   override connect(): Promise<unknown> {
     const connecting = super.connect();
+    // What is asked next must not wait until what was asked before is acknowledged (Nagle).
+    this.socket?.netSocket.setNoDelay();
     connecting.catch(() => {
       if (this.connectionPromise !== connecting) return;
       this.connectionPromise = null;
@@ -183,6 +217,7 @@ function silence(): Observable<never> {
 }
 
 function asCallFailed(error: unknown, { host, port }: ReplicaAddress): CallFailed {
+  if (error instanceof CallFailed) return error;
   const where = `user-token at ${host}:${port}`;
   if (error instanceof TimeoutError) {
     return new CallFailed(

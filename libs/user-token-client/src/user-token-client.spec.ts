@@ -48,6 +48,12 @@ describe('UserTokenClient', () => {
       { code: 'protocol' },
     ],
     [
+      'the message holds something else',
+      (fake) => fake.behave(() => ({ code: 'canary', message: 'canary' }) as never),
+      { code: 'protocol' },
+    ],
+    ['the answer is missing', (fake) => fake.behave(() => 'nothing'), { code: 'protocol' }],
+    [
       'the answer is not of the contract',
       (fake) => fake.behave(() => ({ active: 'yes' }) as never),
       { code: 'protocol' },
@@ -64,6 +70,80 @@ describe('UserTokenClient', () => {
     await expect(verifying).rejects.toThrow(UserTokenUnavailable);
     await expect(verifying).rejects.toMatchObject(expected);
     await expect(verifying).rejects.not.toThrow(/canary/);
+  });
+
+  describe('asked about many tokens at once', () => {
+    const tokens = (count: number, length = 20) =>
+      Array.from({ length: count }, (_, index) => `${index}-`.padStart(length, 'a'));
+
+    it('sends one message and gives everybody his own answer', async () => {
+      const fake = await replica();
+      fake.behave((accessToken) => active({ subject: `auth0|${accessToken}` }));
+      const client = clientOf(fake.url);
+      const verdicts = await Promise.all(tokens(30).map((accessToken) => client.verify({ accessToken })));
+      expect(verdicts).toMatchObject(
+        tokens(30).map((token) => ({ principal: { subject: `auth0|${token}` } })),
+      );
+      expect(fake.messages).toBe(1);
+    });
+
+    it('lets nobody wait for the slowest', async () => {
+      const fake = await replica();
+      fake.behave((accessToken) => (accessToken === 'slow' ? 'silence' : active()));
+      const client = clientOf(fake.url);
+      const slow = client.verify({ accessToken: 'slow' });
+      expect(await client.verify(TOKEN)).toMatchObject({ active: true });
+      expect(fake.messages).toBe(1);
+      await expect(slow).rejects.toMatchObject({ code: 'timeout' });
+    });
+
+    it('tells each of its own failure', async () => {
+      const fake = await replica();
+      fake.behave((accessToken) =>
+        accessToken === 'bad' ? { code: 'denials_unknown', message: 'm', retryAfterSeconds: 9 } : active(),
+      );
+      const client = clientOf(fake.url);
+      const [bad, good] = await Promise.allSettled([
+        client.verify({ accessToken: 'bad' }),
+        client.verify(TOKEN),
+      ]);
+      expect(bad).toMatchObject({
+        status: 'rejected',
+        reason: { code: 'denials_unknown', retryAfterSeconds: 9 },
+      });
+      expect(good).toMatchObject({ status: 'fulfilled', value: { active: true } });
+    });
+
+    it.each([
+      ['a token that is too long', { accessToken: 'a'.repeat(8193) }],
+      ['a request id that is too long', { ...TOKEN, requestId: 'r'.repeat(65) }],
+    ])('does not let others suffer for %s', async (_title, request) => {
+      const client = clientOf((await replica()).url);
+      const [bad, good] = await Promise.allSettled([client.verify(request), client.verify(TOKEN)]);
+      expect(bad).toMatchObject({ status: 'rejected', reason: { code: 'invalid_payload' } });
+      expect(good).toMatchObject({ status: 'fulfilled', value: { active: true } });
+    });
+
+    it('does not send more than user-token takes in one message', async () => {
+      const fake = await replica();
+      const client = clientOf(fake.url);
+      const verdicts = await Promise.all(
+        [...tokens(300), ...tokens(20, 8_000)].map((accessToken) => client.verify({ accessToken })),
+      );
+      expect(verdicts.every(({ active }) => active)).toBe(true);
+      expect(fake.asked).toHaveLength(320);
+    });
+
+    it('asks another replica about all that one has left open', async () => {
+      const [gone, one] = [await startFakeUserToken(), await replica()];
+      let answered = 0;
+      gone.behave(() =>
+        (answered += 1) <= 5 ? active() : new Promise(() => void gone.stop().catch(() => undefined)),
+      );
+      const client = clientOf(gone.url, one.url);
+      const verdicts = await Promise.all(tokens(40).map((accessToken) => client.verify({ accessToken })));
+      expect(verdicts.every(({ active }) => active)).toBe(true);
+    });
   });
 
   it('rejects when there is no handler for the call', async () => {

@@ -10,6 +10,7 @@ import {
   revokedSchema,
   revokeTokenResultSchema,
   verdictSchema,
+  verifyRequestSchema,
   type EndSessionRequest,
   type EndSessionResult,
   type GrantResult,
@@ -26,7 +27,8 @@ import {
   type Verdict,
   type VerifyRequest,
 } from './contract.js';
-import { CallFailed, Replica, type TlsMaterial } from './replica.js';
+import { CallFailed } from './call-failed.js';
+import { Replica, type TlsMaterial } from './replica.js';
 import { UserTokenUnavailable } from './user-token-unavailable.js';
 
 export interface UserTokenClientOptions {
@@ -74,8 +76,11 @@ export class UserTokenClient {
   }
 
   /** Whether a token is active, and for whom. */
-  verify(request: VerifyRequest): Promise<Verdict> {
-    return this.call(patterns.verify, request, verdictSchema, {
+  async verify(request: VerifyRequest): Promise<Verdict> {
+    // It goes out along with others, who must not suffer for it.
+    const { success, data } = verifyRequestSchema.safeParse(request);
+    if (!success) throw new UserTokenUnavailable('invalid_payload', 'not a token that could be asked about');
+    return this.ask((replica, timeoutMs) => replica.verify(data, timeoutMs), verdictSchema, {
       timeoutMs: this.verifyTimeoutMs,
       repeatable: true,
     });
@@ -168,16 +173,24 @@ export class UserTokenClient {
     for (const replica of this.replicas) replica.close();
   }
 
-  private async call<T>(
+  private call<T>(
     pattern: string,
     payload: object,
+    schema: z.ZodType<T>,
+    options: { timeoutMs: number; repeatable: boolean },
+  ): Promise<T> {
+    return this.ask((replica, timeoutMs) => replica.call(pattern, payload, timeoutMs), schema, options);
+  }
+
+  private async ask<T>(
+    question: (replica: Replica, timeoutMs: number) => Promise<unknown>,
     schema: z.ZodType<T>,
     { timeoutMs, repeatable }: { timeoutMs: number; repeatable: boolean },
   ): Promise<T> {
     const deadline = performance.now() + timeoutMs;
     const first = this.nextReplica();
     try {
-      return accept(schema, await first.call(pattern, payload, timeoutMs));
+      return accept(schema, await question(first, timeoutMs));
     } catch (error) {
       const failed = asFailure(error);
       if (lostReplica(failed)) this.coolDown(first);
@@ -188,7 +201,7 @@ export class UserTokenClient {
     }
     const second = this.nextReplica();
     try {
-      return accept(schema, await second.call(pattern, payload, Math.max(1, deadline - performance.now())));
+      return accept(schema, await question(second, Math.max(1, deadline - performance.now())));
     } catch (error) {
       const failed = asFailure(error);
       if (lostReplica(failed)) this.coolDown(second);

@@ -1,47 +1,14 @@
 import { Catch, type RpcExceptionFilter } from '@nestjs/common';
-import { RpcException } from '@nestjs/microservices';
-import { StoreUnavailable } from '@app/redis';
-import { failureSchema, type Failure } from '@app/user-token-client';
 import { throwError, type Observable } from 'rxjs';
-import { UpstreamUnavailable } from '../core/authorization-server.js';
-import { DenialsUnknown } from '../core/denials.js';
-import type { Log } from '../core/log.js';
+import type { Failures } from './failures.js';
 
-/** Turns whatever a handler threw into a failure of the contract; what is not foreseen is logged and told as `internal`. */
+/** Answers with the failure that an exception stands for. */
 @Catch()
 export class FailureFilter implements RpcExceptionFilter {
-  constructor(private readonly log: Log) {}
+  constructor(private readonly failures: Failures) {}
 
   catch(exception: unknown): Observable<never> {
-    const failure = this.failureOf(exception);
+    const failure = this.failures.of(exception);
     return throwError(() => failure);
-  }
-
-  private failureOf(exception: unknown): Failure {
-    if (exception instanceof UpstreamUnavailable) {
-      this.log.warn({ err: exception }, exception.message);
-      const { retryAfterSeconds } = exception;
-      return {
-        code: 'upstream_unavailable',
-        message: 'the authorization server is not available',
-        retryAfterSeconds,
-      };
-    }
-    if (exception instanceof StoreUnavailable) {
-      this.log.warn({ err: exception }, 'a call needed Redis, which is not available');
-      return { code: 'store_unavailable', message: exception.message };
-    }
-    if (exception instanceof DenialsUnknown) {
-      this.log.warn({ err: exception }, exception.message);
-      return { code: 'denials_unknown', message: exception.message };
-    }
-    const told =
-      exception instanceof RpcException ? failureSchema.safeParse(exception.getError()).data : undefined;
-    if (told) {
-      this.log.warn({ code: told.code }, told.message);
-      return told;
-    }
-    this.log.error({ err: exception }, 'a call failed for a reason that was not foreseen');
-    return { code: 'internal', message: 'user-token failed' };
   }
 }

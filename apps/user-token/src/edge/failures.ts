@@ -1,0 +1,41 @@
+import { RpcException } from '@nestjs/microservices';
+import { StoreUnavailable } from '@app/redis';
+import { failureSchema, type Failure } from '@app/user-token-client';
+import { UpstreamUnavailable } from '../core/authorization-server.js';
+import { DenialsUnknown } from '../core/denials.js';
+import type { Log } from '../core/log.js';
+
+/** Turns whatever a handler threw into a failure of the contract; what is not foreseen is logged and told as `internal`. */
+export class Failures {
+  constructor(private readonly log: Log) {}
+
+  /** @param requestId of the caller, where the log does not know it by itself */
+  of(exception: unknown, requestId?: string): Failure {
+    const caller = requestId === undefined ? {} : { requestId };
+    if (exception instanceof UpstreamUnavailable) {
+      this.log.warn({ ...caller, err: exception }, exception.message);
+      const { retryAfterSeconds } = exception;
+      return {
+        code: 'upstream_unavailable',
+        message: 'the authorization server is not available',
+        retryAfterSeconds,
+      };
+    }
+    if (exception instanceof StoreUnavailable) {
+      this.log.warn({ ...caller, err: exception }, 'a call needed Redis, which is not available');
+      return { code: 'store_unavailable', message: exception.message };
+    }
+    if (exception instanceof DenialsUnknown) {
+      this.log.warn({ ...caller, err: exception }, exception.message);
+      return { code: 'denials_unknown', message: exception.message };
+    }
+    const told =
+      exception instanceof RpcException ? failureSchema.safeParse(exception.getError()).data : undefined;
+    if (told) {
+      this.log.warn({ ...caller, code: told.code }, told.message);
+      return told;
+    }
+    this.log.error({ ...caller, err: exception }, 'a call failed for a reason that was not foreseen');
+    return { code: 'internal', message: 'user-token failed' };
+  }
+}

@@ -1,0 +1,112 @@
+import type { Observable } from 'rxjs';
+import { MAX_VERIFICATIONS, verifyAnswersSchema, type VerifyAnswer, type VerifyRequest } from './contract.js';
+import { CallFailed } from './call-failed.js';
+import { UserTokenUnavailable } from './user-token-unavailable.js';
+
+interface Caller {
+  resolve(verdict: unknown): void;
+  reject(failure: CallFailed): void;
+}
+
+interface Batch {
+  readonly deadlineMs: number;
+  readonly requests: VerifyRequest[];
+  /** By the index of the request; gone once it is answered. */
+  readonly callers: Map<number, Caller>;
+  chars: number;
+}
+
+/**
+ * Sends the requests of one message, of so many characters as JSON.
+ *
+ * @returns lists of {@link VerifyAnswer}, each as soon as there is one; fails with {@link CallFailed}
+ */
+export type SendBatch = (
+  requests: readonly VerifyRequest[],
+  chars: number,
+  timeoutMs: number,
+) => Observable<unknown>;
+
+/** Who joins others gives up this much of his time. */
+const DEADLINE_STEP_MS = 50;
+const SEPARATOR_CHARS = 1;
+
+/**
+ * Verifications that are asked for within one turn of the event loop go out as one message, which costs either side little more
+ * than one of them would. Each is answered as soon as its own verdict is reached.
+ */
+export class VerifyBatches {
+  private open: Batch | undefined;
+
+  constructor(
+    private readonly send: SendBatch,
+    /** What a message may hold, in characters of JSON. */
+    private readonly maxChars: number,
+  ) {}
+
+  /**
+   * @returns the verdict as it came
+   * @throws {CallFailed} when none did
+   */
+  verify(request: VerifyRequest, timeoutMs: number): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const chars = JSON.stringify(request).length + SEPARATOR_CHARS;
+      const batch = this.batchFor(chars, performance.now() + timeoutMs);
+      batch.callers.set(batch.requests.length, { resolve, reject });
+      batch.requests.push(request);
+      batch.chars += chars;
+    });
+  }
+
+  private batchFor(chars: number, latestMs: number): Batch {
+    const deadlineMs = latestMs - (latestMs % DEADLINE_STEP_MS);
+    const { open } = this;
+    const fits =
+      open?.deadlineMs === deadlineMs &&
+      open.chars + chars <= this.maxChars &&
+      open.requests.length < MAX_VERIFICATIONS;
+    if (open && fits) return open;
+    const batch: Batch = { deadlineMs, requests: [], callers: new Map(), chars: 0 };
+    setImmediate(() => this.flush(batch));
+    this.open = batch;
+    return batch;
+  }
+
+  private flush(batch: Batch): void {
+    if (this.open === batch) this.open = undefined;
+    const { requests, chars, callers } = batch;
+    this.send(requests, chars, Math.max(1, batch.deadlineMs - performance.now())).subscribe({
+      next: (message) => this.take(message, callers),
+      error: (failure: CallFailed) => rejectAll(callers, failure),
+      complete: () => rejectAll(callers, notOfContract()),
+    });
+  }
+
+  private take(message: unknown, callers: Map<number, Caller>): void {
+    const answers = verifyAnswersSchema.safeParse(message);
+    if (!answers.success) return rejectAll(callers, notOfContract());
+    for (const answer of answers.data) {
+      const caller = callers.get(answer.index);
+      callers.delete(answer.index);
+      if (caller) settle(caller, answer);
+    }
+  }
+}
+
+function settle(caller: Caller, answer: VerifyAnswer): void {
+  if (!answer.failure) return caller.resolve(answer.verdict);
+  const { code, message, retryAfterSeconds } = answer.failure;
+  caller.reject(new CallFailed(new UserTokenUnavailable(code, message, { retryAfterSeconds }), true));
+}
+
+function rejectAll(callers: Map<number, Caller>, failure: CallFailed): void {
+  for (const caller of callers.values()) caller.reject(failure);
+  callers.clear();
+}
+
+function notOfContract(): CallFailed {
+  return new CallFailed(
+    new UserTokenUnavailable('protocol', "user-token's reply is not of the contract: a verdict is missing"),
+    true,
+  );
+}
