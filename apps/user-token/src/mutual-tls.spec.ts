@@ -1,8 +1,15 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { createLogger } from '@app/ops';
 import { openStore, type SharedStore } from '@app/redis';
 import { UserTokenClient, type TlsMaterial } from '@app/user-token-client';
 import { newAuthority } from '../../../test/support/certificates.js';
+import { until } from '../../../test/support/until.js';
 import { readUserTokenConfig, startUserToken, type RunningUserToken } from './index.js';
+
+const MAX_CONNECTIONS = 4;
+const HANDSHAKE_TIMEOUT_MS = 5_000;
 
 describe('user-token over mutual TLS', () => {
   let store: SharedStore;
@@ -20,6 +27,7 @@ describe('user-token over mutual TLS', () => {
       ENVIRONMENT: 'local',
       PORT: '0',
       OPS_PORT: '0',
+      MAX_CONNECTIONS: String(MAX_CONNECTIONS),
       USER_TOKEN_TLS_CA: server.ca,
       USER_TOKEN_TLS_CERT: server.cert,
       USER_TOKEN_TLS_KEY: server.key,
@@ -55,4 +63,54 @@ describe('user-token over mutual TLS', () => {
       code: 'unreachable',
     });
   });
+
+  it('counts connections without a handshake among all others, and frees their places after 5 s', async () => {
+    const hello = await clientHello();
+    const open = async (...flights: Buffer[]) => {
+      const socket = connect(userToken.port, 'localhost').on('error', () => undefined);
+      const state = { socket, openForMs: undefined as number | undefined };
+      await once(socket, 'connect');
+      const openedAtMs = performance.now();
+      socket.resume().once('close', () => (state.openForMs = performance.now() - openedAtMs));
+      for (const bytes of flights) socket.write(bytes);
+      return state;
+    };
+    const silent = await open();
+    const halfSaid = await open(hello.subarray(0, 20));
+    const withoutCertificate = await open(hello);
+    const trickling = await open();
+    let sent = 0;
+    const trickle = setInterval(() => trickling.socket.write(hello.subarray(sent, (sent += 1))), 500);
+    const strangers = [silent, halfSaid, withoutCertificate, trickling];
+    try {
+      await expect(ask('tls+tcp', trusted)).rejects.toMatchObject({ name: 'UserTokenUnavailable' });
+      await until(
+        () => strangers.every(({ openForMs }) => openForMs !== undefined),
+        HANDSHAKE_TIMEOUT_MS + 3_000,
+      );
+      expect(Math.min(...strangers.map(({ openForMs }) => openForMs!))).toBeGreaterThan(
+        HANDSHAKE_TIMEOUT_MS - 500,
+      );
+      expect(await ask('tls+tcp', trusted)).toMatchObject({ active: false });
+    } finally {
+      clearInterval(trickle);
+      for (const { socket } of strangers) socket.destroy();
+    }
+  });
 });
+
+/** The first flight of a client, which its certificate would follow. */
+async function clientHello(): Promise<Buffer> {
+  const recorder = createServer().listen(0, '127.0.0.1');
+  await once(recorder, 'listening');
+  const client = connectTls((recorder.address() as AddressInfo).port, '127.0.0.1').on(
+    'error',
+    () => undefined,
+  );
+  const [peer] = (await once(recorder, 'connection')) as [Socket];
+  const [hello] = (await once(peer, 'data')) as [Buffer];
+  client.destroy();
+  peer.destroy();
+  recorder.close();
+  return hello;
+}

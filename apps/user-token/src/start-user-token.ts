@@ -1,4 +1,4 @@
-import type { AddressInfo, Server } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { NestFactory } from '@nestjs/core';
 import { Transport, type MicroserviceOptions } from '@nestjs/microservices';
@@ -21,6 +21,7 @@ export interface RunningUserToken extends RunningService {
 const MAX_BUFFER_CHARS = 64 * 1024;
 const MAX_SEND_BUFFER_BYTES = 1024 * 1024;
 const INCOMPLETE_MESSAGE_TIMEOUT_MS = 5_000;
+const HANDSHAKE_TIMEOUT_MS = 5_000;
 const DRAIN_TIMEOUT_MS = 8_000;
 const REPLY_FLUSH_MS = 50;
 const STORE_WAIT_MS = 1_000;
@@ -52,7 +53,14 @@ export async function startUserToken(
         maxBufferSize: MAX_BUFFER_CHARS,
         maxSendBufferSize: MAX_SEND_BUFFER_BYTES,
         incompleteMessageTimeout: INCOMPLETE_MESSAGE_TIMEOUT_MS,
-        ...(tls && { tlsOptions: { ...tls, requestCert: true, rejectUnauthorized: true } }),
+        ...(tls && {
+          tlsOptions: {
+            ...tls,
+            requestCert: true,
+            rejectUnauthorized: true,
+            handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+          },
+        }),
       },
       logger: new NestLogger(logger),
       abortOnError: false,
@@ -64,6 +72,8 @@ export async function startUserToken(
   server.maxConnections = config.maxConnections;
   // Answers come one after the other: the second must not wait until the first is acknowledged (Nagle).
   server.on('connection', (socket) => socket.setNoDelay());
+  // Node reports a handshake that is overdue, and leaves the connection open.
+  server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy());
   const boundPort = (server.address() as AddressInfo).port;
   const ops = await startOps({
     service: 'user-token',
