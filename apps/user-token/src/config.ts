@@ -113,6 +113,11 @@ export const userTokenSettings = defineSettings({
     doc: 'how long an answer of /userinfo counts, in seconds (Auth0 allows 5 a minute per user)',
     default: '300',
   },
+  OPAQUE_UNKNOWN_PER_MINUTE: {
+    schema: wholeNumber(1, 100_000),
+    doc: 'opaque tokens a minute that the fleet asks /userinfo about in vain; then unknown ones get 503',
+    default: '100',
+  },
   PRINCIPAL_CLAIMS: {
     schema: list(),
     doc: 'further claims that services get to see, comma-separated',
@@ -185,6 +190,7 @@ export function readUserTokenConfig(environment: Environment) {
     clockToleranceSeconds: settings.CLOCK_TOLERANCE_SECONDS,
     jwksMaxStaleSeconds: settings.JWKS_MAX_STALE_SECONDS,
     opaqueRecheckSeconds: settings.OPAQUE_RECHECK_SECONDS,
+    opaqueUnknownPerMinute: settings.OPAQUE_UNKNOWN_PER_MINUTE,
     principalClaims: settings.PRINCIPAL_CLAIMS,
     upstreamTimeoutMs: settings.UPSTREAM_TIMEOUT_MS,
     denialsUnknown: settings.DENIALS_UNKNOWN,

@@ -2,6 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
 import type { InFlight, Logger } from '@app/ops';
 import { SharedStore } from '@app/redis';
+import { CountedTokenCheck } from './adapters/counted-token-check.js';
 import { FleetTokenCheck } from './adapters/fleet-token-check.js';
 import { IssuerKeys } from './adapters/issuer-keys.js';
 import { JwksTokenCheck } from './adapters/jwks-token-check.js';
@@ -78,17 +79,19 @@ export class UserTokenModule {
       idleSeconds: config.sessionIdleSeconds,
       absoluteSeconds: config.sessionAbsoluteSeconds,
     };
+    const userinfo = new UserinfoTokenCheck(authorizationServer, {
+      issuer,
+      recheckSeconds: config.opaqueRecheckSeconds,
+      claims,
+    });
     const tokenCheck = new TokenCheckByForm(
       new JwksTokenCheck(
         { issuer, audience: config.audience, clockToleranceSeconds: config.clockToleranceSeconds, claims },
         keys.find,
       ),
       new FleetTokenCheck(
-        new UserinfoTokenCheck(authorizationServer, {
-          issuer,
-          recheckSeconds: config.opaqueRecheckSeconds,
-          claims,
-        }),
+        userinfo,
+        new CountedTokenCheck(userinfo, store, config.opaqueUnknownPerMinute),
         store,
         box,
         {

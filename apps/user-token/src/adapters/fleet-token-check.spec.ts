@@ -6,6 +6,7 @@ import { RedisServer } from '../../../../test/support/redis-server.js';
 import { until } from '../../../../test/support/until.js';
 import { UpstreamUnavailable } from '../core/authorization-server.js';
 import type { CheckedToken, TokenCheck } from '../core/token-check.js';
+import { CountedTokenCheck } from './counted-token-check.js';
 import { FleetTokenCheck } from './fleet-token-check.js';
 import { OpenidAuthorizationServer } from './openid-authorization-server.js';
 import { SealedBox } from './sealed-box.js';
@@ -13,7 +14,9 @@ import { TokenCheckByForm } from './token-check-by-form.js';
 import { UserinfoTokenCheck } from './userinfo-token-check.js';
 
 const RECHECK_SECONDS = 2;
+const UNKNOWN_PER_MINUTE = 5;
 const ADA = { status: 200, body: { sub: 'auth0|ada' } };
+const REFUSAL = { status: 401, body: { error: 'invalid_token' } };
 const CHALLENGE = 'Bearer realm="Users", error="invalid_token", error_description="The token has expired"';
 
 let serial = 0;
@@ -56,7 +59,8 @@ describe('opaque tokens in a fleet of user-tokens', () => {
     await redis.stop();
   });
 
-  beforeEach(() => {
+  beforeEach(async () => {
+    await redis.cli('FLUSHALL');
     asked = [];
     answer = ADA;
     fleet = stores.map(replica);
@@ -78,6 +82,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
     });
     const shared = new FleetTokenCheck(
       userinfo,
+      new CountedTokenCheck(userinfo, store, UNKNOWN_PER_MINUTE),
       store,
       new SealedBox(['a-session-secret-of-32-characters']),
       {
@@ -138,7 +143,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
   });
 
   it('that were refused are not asked about again', async () => {
-    answer = { status: 401, body: { error: 'invalid_token' } };
+    answer = REFUSAL;
     const token = newToken();
     expect((await checkEverywhere(token, 5)).every((checked) => !checked.active)).toBe(true);
     await checkEverywhere(token);
@@ -195,5 +200,80 @@ describe('opaque tokens in a fleet of user-tokens', () => {
     } finally {
       await thaw();
     }
+  });
+
+  describe('that are made up', () => {
+    const newTokens = (count: number) => Array.from({ length: count }, newToken);
+    const checkAll = (tokens: string[]) =>
+      Promise.allSettled(tokens.map((token, i) => fleet[i % fleet.length]!.check(token)));
+    const useUpBudget = async () => {
+      answer = REFUSAL;
+      await checkAll(newTokens(UNKNOWN_PER_MINUTE));
+      asked = [];
+    };
+    const unavailable = { name: 'UpstreamUnavailable' };
+
+    it('are asked about so often a minute by the whole fleet, however many come; the others are not refused', async () => {
+      answer = REFUSAL;
+      const answers = await checkAll(newTokens(10 * UNKNOWN_PER_MINUTE));
+      expect(asked).toHaveLength(UNKNOWN_PER_MINUTE);
+      const refused = answers.filter(({ status }) => status === 'fulfilled');
+      expect(refused).toHaveLength(UNKNOWN_PER_MINUTE);
+      for (const failed of answers.filter(({ status }) => status === 'rejected')) {
+        const { reason } = failed as PromiseRejectedResult;
+        expect(reason).toBeInstanceOf(UpstreamUnavailable);
+        expect(reason.retryAfterSeconds).toBeGreaterThan(50);
+        expect(reason.retryAfterSeconds).toBeLessThanOrEqual(60);
+      }
+    });
+
+    it('hold nothing against a token that came while the budget was used up', async () => {
+      await useUpBudget();
+      const honest = newToken();
+      await expect(fleet[0]!.check(honest)).rejects.toMatchObject(unavailable);
+      // As the end of the minute does.
+      await redis.cli('DEL', 'unknown-tokens:v1');
+      answer = ADA;
+      expect(await fleet[0]!.check(honest)).toMatchObject({ active: true });
+    });
+
+    it('lock nobody out whose token was accepted before, or refused', async () => {
+      const honest = newToken();
+      await fleet[0]!.check(honest);
+      answer = REFUSAL;
+      const expired = newToken();
+      await fleet[0]!.check(expired);
+      await useUpBudget();
+      answer = ADA;
+      expect(await checkEverywhere(honest)).toMatchObject(Array(3).fill({ active: true }));
+      expect(await checkEverywhere(expired)).toMatchObject(Array(3).fill({ active: false }));
+      await delay(RECHECK_SECONDS * 1000 + 100);
+      expect(await checkEverywhere(honest)).toMatchObject(Array(3).fill({ active: true }));
+      expect(asked).toHaveLength(1);
+    });
+
+    it('are what is counted: tokens that turn out to be good use nothing up', async () => {
+      for (const token of newTokens(3 * UNKNOWN_PER_MINUTE)) {
+        expect(await fleet[0]!.check(token)).toMatchObject({ active: true });
+      }
+    });
+
+    it('are counted by each process for itself while Redis is away', async () => {
+      const honest = newToken();
+      await fleet[0]!.check(honest);
+      redis.freeze();
+      try {
+        answer = REFUSAL;
+        asked = [];
+        const answers = await checkAll(newTokens(6 * UNKNOWN_PER_MINUTE));
+        expect(asked).toHaveLength(fleet.length * UNKNOWN_PER_MINUTE);
+        expect(answers.filter(({ status }) => status === 'rejected')).toHaveLength(3 * UNKNOWN_PER_MINUTE);
+        answer = ADA;
+        await delay(RECHECK_SECONDS * 1000);
+        expect(await fleet[0]!.check(honest)).toMatchObject({ active: true });
+      } finally {
+        await thaw();
+      }
+    });
   });
 });

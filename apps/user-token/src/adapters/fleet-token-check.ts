@@ -43,6 +43,8 @@ export class FleetTokenCheck extends TokenCheck {
 
   constructor(
     private readonly tokenCheck: TokenCheck,
+    /** The same for tokens that it never found active, which may be made up. */
+    private readonly unknownTokenCheck: TokenCheck,
     private readonly store: SharedStore,
     private readonly box: SealedBox,
     private readonly options: FleetTokenCheckOptions,
@@ -58,7 +60,7 @@ export class FleetTokenCheck extends TokenCheck {
       return (await this.answerOfFleet(accessToken, place)).checked;
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error;
-      return (await this.ask(accessToken, place, firstSeenSeconds(known) ?? 0)).checked;
+      return (await this.ask(accessToken, place, known, 0)).checked;
     }
   }
 
@@ -85,7 +87,7 @@ export class FleetTokenCheck extends TokenCheck {
     // Another one may have answered between the look and the lock.
     const previous = await this.read(accessToken, place);
     if (previous && isFresh(previous)) return this.remember(place, previous);
-    const answer = await this.ask(accessToken, place, firstSeenSeconds(previous ?? this.local.get(place)));
+    const answer = await this.ask(accessToken, place, previous ?? this.local.get(place));
     const { maxTokenLifetimeSeconds, refusalSeconds } = this.options;
     const ttlMs = 1000 * (answer.checked.active ? maxTokenLifetimeSeconds : refusalSeconds);
     await this.store
@@ -95,8 +97,14 @@ export class FleetTokenCheck extends TokenCheck {
     return answer;
   }
 
-  private async ask(accessToken: string, place: string, firstSeen: number | undefined): Promise<Answer> {
-    const checked = await this.tokenCheck.check(accessToken);
+  private async ask(
+    accessToken: string,
+    place: string,
+    previous: Answer | undefined,
+    issuedAtSecondsWhenUnseen?: number,
+  ): Promise<Answer> {
+    const check = previous?.checked.active ? this.tokenCheck : this.unknownTokenCheck;
+    const checked = await check.check(accessToken);
     if (!checked.active) {
       return this.remember(place, {
         checked,
@@ -104,7 +112,8 @@ export class FleetTokenCheck extends TokenCheck {
       });
     }
     const { principal } = checked;
-    const issuedAtSeconds = firstSeen ?? principal.issuedAtSeconds;
+    const issuedAtSeconds =
+      firstSeenSeconds(previous) ?? issuedAtSecondsWhenUnseen ?? principal.issuedAtSeconds;
     return this.remember(place, {
       checked: { active: true, principal: { ...principal, issuedAtSeconds } },
       freshUntilSeconds: principal.expiresAtSeconds,
