@@ -9,6 +9,7 @@ import {
   TEST_ISSUER,
   type TestKey,
 } from '../../../../test/support/mint-token.js';
+import { until } from '../../../../test/support/until.js';
 import { UpstreamUnavailable } from '../core/authorization-server.js';
 import { IssuerKeys, type IssuerKeysOptions } from './issuer-keys.js';
 import { JwksTokenCheck } from './jwks-token-check.js';
@@ -25,6 +26,7 @@ describe('IssuerKeys', () => {
   let uri: URL;
   let fetches: number;
   let answer: { status: number; body: string; headers?: Record<string, string> };
+  let answerAfterMs: number;
   let k1: TestKey;
   let k2: TestKey;
 
@@ -32,8 +34,11 @@ describe('IssuerKeys', () => {
     [k1, k2] = await Promise.all([newKey('k1'), newKey('k2')]);
     server = createServer((_request, response) => {
       fetches += 1;
-      response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers });
-      response.end(answer.body);
+      const { status, body, headers } = answer;
+      setTimeout(
+        () => response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body),
+        answerAfterMs,
+      );
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     uri = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks`);
@@ -46,6 +51,7 @@ describe('IssuerKeys', () => {
 
   beforeEach(() => {
     fetches = 0;
+    answerAfterMs = 0;
     publish(k1.jwk);
   });
 
@@ -83,16 +89,56 @@ describe('IssuerKeys', () => {
     expect(await check.check(await mintToken(k2))).toMatchObject({ active: true });
   });
 
-  it('answers a flood of random kids with one fetch per cool-down, and known keys go on working', async () => {
-    const check = checkWith();
+  it('refuses nobody for a key that is new within the cool-down: he is told when to come again', async () => {
+    const check = checkWith({ cooldownSeconds: 0.5 });
     await check.check(await mintToken(k1));
-    await delay(5);
-    const floods = Array.from({ length: 300 }, async (_, i) =>
-      check.check(await mintToken(k1, { header: { kid: `random-${i}` } })),
+    publish(k1.jwk, k2.jwk);
+    const token = await mintToken(k2);
+    await expect(check.check(token)).rejects.toMatchObject({
+      name: 'UpstreamUnavailable',
+      retryAfterSeconds: 1,
+    });
+    expect(fetches).toBe(1);
+    await delay(550);
+    expect(await check.check(token)).toMatchObject({ active: true });
+  });
+
+  it('refuses nobody for a key that is published while a fetch is under way', async () => {
+    answerAfterMs = 100;
+    const check = checkWith({ refreshAfterSeconds: 0 });
+    await check.check(await mintToken(k1));
+    await check.check(await mintToken(k1));
+    await until(() => fetches === 2);
+    publish(k2.jwk);
+    await expect(check.check(await mintToken(k2))).rejects.toThrow(UpstreamUnavailable);
+    await delay(150);
+    await check.check(await mintToken(k1));
+    await delay(150);
+    expect(await check.check(await mintToken(k2))).toMatchObject({ active: true });
+  });
+
+  it('refuses a key that is in no set fetched since it was asked for', async () => {
+    const made = await mintToken(k2);
+    expect(await checkWith().check(made)).toEqual({ active: false, reason: 'invalid' });
+    const check = checkWith({ cooldownSeconds: 0 });
+    await check.check(await mintToken(k1));
+    expect(await check.check(made)).toEqual({ active: false, reason: 'invalid' });
+    expect(fetches).toBe(3);
+  });
+
+  it('answers a flood of random kids with one fetch per cool-down, and known keys go on working', async () => {
+    const check = checkWith({ cooldownSeconds: 0.3 });
+    const good = await mintToken(k1);
+    const made = await Promise.all(
+      Array.from({ length: 100 }, (_, i) => mintToken(k1, { header: { kid: `random-${i}` } })),
     );
-    expect((await Promise.all(floods)).every(({ active }) => !active)).toBe(true);
-    expect(await check.check(await mintToken(k1))).toMatchObject({ active: true });
-    expect(fetches).toBeLessThanOrEqual(2);
+    const startedAtMs = performance.now();
+    while (performance.now() < startedAtMs + 1_000) {
+      const floods = await Promise.allSettled(made.map((token) => check.check(token)));
+      expect(floods.some((flood) => flood.status === 'fulfilled' && flood.value.active)).toBe(false);
+      expect(await check.check(good)).toMatchObject({ active: true });
+    }
+    expect(fetches).toBeLessThanOrEqual(Math.floor((performance.now() - startedAtMs) / 300) + 1);
   });
 
   it('forgets a key that is no longer published, once it fetches anew', async () => {
@@ -119,15 +165,44 @@ describe('IssuerKeys', () => {
         'a redirect',
         () => (answer = { status: 302, body: '', headers: { location: 'http://127.0.0.1:1/' } }),
       ],
-    ])('because of %s, known keys go on working and unknown ones are refused', async (_title, breakIt) => {
-      const check = checkWith({ refreshAfterSeconds: 0, cooldownSeconds: 0 });
-      expect(await check.check(await mintToken(k1))).toMatchObject({ active: true });
-      breakIt();
-      for (let i = 0; i < 3; i += 1) {
+    ])(
+      'because of %s, known keys go on working and unknown ones are not refused',
+      async (_title, breakIt) => {
+        const check = checkWith({ refreshAfterSeconds: 0, cooldownSeconds: 0 });
         expect(await check.check(await mintToken(k1))).toMatchObject({ active: true });
-        await delay(10);
-      }
-      expect(await check.check(await mintToken(k2))).toEqual({ active: false, reason: 'invalid' });
+        breakIt();
+        for (let i = 0; i < 3; i += 1) {
+          expect(await check.check(await mintToken(k1))).toMatchObject({ active: true });
+          await delay(10);
+        }
+        for (let i = 0; i < 2; i += 1) {
+          await expect(check.check(await mintToken(k2))).rejects.toThrow(UpstreamUnavailable);
+        }
+      },
+    );
+
+    it('tells whose key it does not know when it will ask again, and does', async () => {
+      const check = checkWith({ cooldownSeconds: 0 });
+      await check.check(await mintToken(k1));
+      answer = { status: 429, body: '' };
+      const token = await mintToken(k2);
+      await expect(check.check(token)).rejects.toThrow(UpstreamUnavailable);
+      await expect(check.check(token)).rejects.toMatchObject({ retryAfterSeconds: 1 });
+      expect(fetches).toBe(2);
+      publish(k2.jwk);
+      await delay(1_050);
+      expect(await check.check(token)).toMatchObject({ active: true });
+    });
+
+    it.each([
+      ['of another issuer', { iss: 'https://issuer.other/' }],
+      ['that has expired', { exp: 1 }],
+    ])('still refuses a token %s', async (_title, claims) => {
+      answer = { status: 500, body: '' };
+      expect(await checkWith().check(await mintToken(k1, { claims }))).toEqual({
+        active: false,
+        reason: 'invalid',
+      });
     });
 
     it('asks ever more seldom, not once per request', async () => {

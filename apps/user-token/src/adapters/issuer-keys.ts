@@ -19,7 +19,8 @@ export interface IssuerKeysOptions {
 
 interface KnownKeys {
   readonly find: JWTVerifyGetKey;
-  readonly fetchedAtMs: number;
+  /** When they were asked for, which is as recent as they are sure to be. */
+  readonly asOfMs: number;
 }
 
 const MAX_BACKOFF_SECONDS = 60;
@@ -38,7 +39,8 @@ const usableKeySchema = z.looseObject({
 
 /**
  * The issuer's signing keys. Known keys go on working while the issuer is away, up to a bounded age; fetches that fail are
- * spaced ever wider; tokens with unknown `kid`s cause one fetch per cool-down, however many come.
+ * spaced ever wider; tokens with unknown `kid`s cause one fetch per cool-down, however many come. A key counts as unknown only
+ * on the word of keys asked for later than it was: it may have come into use since.
  */
 export class IssuerKeys {
   private known: KnownKeys | undefined;
@@ -48,27 +50,31 @@ export class IssuerKeys {
 
   constructor(private readonly options: IssuerKeysOptions) {}
 
-  /** For jose: the key of a token's header. Throws jose's `JWKSNoMatchingKey` for an unknown one, `UpstreamUnavailable` without keys. */
+  /**
+   * For jose: the key of a token's header. Throws jose's `JWKSNoMatchingKey` for one that the issuer does not publish,
+   * `UpstreamUnavailable` when that cannot be found out yet.
+   */
   readonly find: JWTVerifyGetKey = async (header, token) => {
-    const known = await this.current();
-    try {
-      return await known.find(header, token);
-    } catch (error) {
-      if (!(error instanceof errors.JWKSNoMatchingKey) || !this.mayAskForUnknownKey()) throw error;
-      await this.fetch().catch(() => undefined);
-      return (this.known ?? known).find(header, token);
+    const askedAtMs = performance.now();
+    const key = await findIn(await this.current(), askedAtMs, header, token);
+    if (key) return key;
+    if (this.mayAskForUnknownKey()) {
+      await this.fetch();
+      const fetchedKey = await findIn(this.known!, askedAtMs, header, token);
+      if (fetchedKey) return fetchedKey;
     }
+    throw this.notYet(Math.max(this.options.cooldownSeconds, this.backoffSeconds()));
   };
 
   private async current(): Promise<KnownKeys> {
     const { known } = this;
-    const ageSeconds = known ? (performance.now() - known.fetchedAtMs) / 1000 : Infinity;
+    const ageSeconds = known ? (performance.now() - known.asOfMs) / 1000 : Infinity;
     if (known && ageSeconds < this.options.maxStaleSeconds) {
       if (ageSeconds >= this.options.refreshAfterSeconds && this.mayRetry())
         void this.fetch().catch(() => undefined);
       return known;
     }
-    if (!this.fetching && !this.mayRetry()) throw unavailable(undefined);
+    if (!this.fetching && !this.mayRetry()) throw this.notYet(this.backoffSeconds());
     await this.fetch();
     return this.known!;
   }
@@ -79,8 +85,18 @@ export class IssuerKeys {
   }
 
   private mayRetry(): boolean {
-    if (this.failures === 0) return true;
-    return this.secondsSinceFetch() >= Math.min(MAX_BACKOFF_SECONDS, 2 ** (this.failures - 1));
+    return this.secondsSinceFetch() >= this.backoffSeconds();
+  }
+
+  private backoffSeconds(): number {
+    return this.failures === 0 ? 0 : Math.min(MAX_BACKOFF_SECONDS, 2 ** (this.failures - 1));
+  }
+
+  private notYet(spacingSeconds: number): UpstreamUnavailable {
+    return new UpstreamUnavailable(
+      'the signing keys of the authorization server may not be fetched again yet',
+      Math.max(1, Math.ceil(spacingSeconds - this.secondsSinceFetch())),
+    );
   }
 
   private secondsSinceFetch(): number {
@@ -95,10 +111,11 @@ export class IssuerKeys {
   }
 
   private async fetchOnce(): Promise<void> {
-    this.lastFetchAtMs = performance.now();
+    const asOfMs = performance.now();
+    this.lastFetchAtMs = asOfMs;
     try {
       const jwks = await download(await this.options.jwksUri(), this.options.timeoutMs);
-      this.known = { find: createLocalJWKSet(jwks), fetchedAtMs: performance.now() };
+      this.known = { find: createLocalJWKSet(jwks), asOfMs };
       if (this.failures > 0)
         this.options.log.info({}, 'the signing keys of the authorization server are back');
       this.failures = 0;
@@ -108,6 +125,20 @@ export class IssuerKeys {
       if (this.failures === 1) this.options.log.warn({ err: error }, message);
       throw unavailable(error);
     }
+  }
+}
+
+/** @returns undefined when the key may have been published since these were asked for */
+async function findIn(
+  { find, asOfMs }: KnownKeys,
+  askedAtMs: number,
+  ...token: Parameters<JWTVerifyGetKey>
+): Promise<Awaited<ReturnType<JWTVerifyGetKey>> | undefined> {
+  try {
+    return await find(...token);
+  } catch (error) {
+    if (error instanceof errors.JWKSNoMatchingKey && asOfMs < askedAtMs) return undefined;
+    throw error;
   }
 }
 

@@ -1,5 +1,5 @@
 // RFC 9068 section 4 and RFC 8725: validating a JWT access token.
-import { errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
+import { decodeJwt, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
 import type { InactiveReason } from '@app/user-token-client';
 import { TokenCheck, type CheckedToken } from '../core/token-check.js';
 
@@ -39,7 +39,18 @@ export class JwksTokenCheck extends TokenCheck {
       return this.principalOf(payload);
     } catch (error) {
       if (error instanceof errors.JOSEError) return refused(reasonOf(error));
+      // Its key could not be had, but whose it is matters only to a token that could be good.
+      if (this.isBadByItsOwnWord(accessToken)) return refused('invalid');
       throw error;
+    }
+  }
+
+  private isBadByItsOwnWord(accessToken: string): boolean {
+    try {
+      const { iss = this.options.issuer, exp = Infinity } = decodeJwt(accessToken);
+      return iss !== this.options.issuer || exp <= Date.now() / 1000;
+    } catch {
+      return true;
     }
   }
 
