@@ -87,6 +87,22 @@ describe('user-token on TCP', () => {
     expect(await reply({ pattern: 'session.steal', data: {}, id: '1' })).toMatchObject({ status: 'error' });
   });
 
+  it('leaves one short line of a flood of events that it has no handler for, and nothing of what they say', async () => {
+    logs.length = 0;
+    const socket = await open();
+    const event = frame({ pattern: `canary-${'x'.repeat(400)}`, data: { password: 'canary' } });
+    for (let i = 0; i < 100; i += 1) socket.write(event);
+    // An answer to what was sent last says that the rest was read.
+    const answer = new Promise((resolve) => socket.once('data', resolve));
+    socket.write(frame({ pattern: 'ping', data: {}, id: '1' }));
+    await answer;
+    socket.destroy();
+    const lines = logs.filter((line) => line.includes('not of the contract'));
+    expect(lines).toHaveLength(1);
+    expect(logs.join('').length).toBeLessThan(1_000);
+    expect(logs.join('')).not.toContain('canary');
+  });
+
   it.each([
     ['a length that is no number', 'abc#{}'],
     ['a negative length', '-5#{}'],

@@ -1,10 +1,11 @@
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { NestFactory } from '@nestjs/core';
-import { Transport, type MicroserviceOptions } from '@nestjs/microservices';
+import type { MicroserviceOptions } from '@nestjs/microservices';
 import { InFlight, listenOrExplain, NestLogger, startOps, type Logger, type RunningService } from '@app/ops';
 import type { SharedStore } from '@app/redis';
 import type { UserTokenConfig } from './config.js';
+import { QuietTcpServer } from './edge/quiet-tcp.server.js';
 import { UserTokenModule } from './user-token.module.js';
 
 /** What a user-token process is given; the store stays the caller's to close. */
@@ -43,28 +44,27 @@ export async function startUserToken(
 ): Promise<RunningUserToken> {
   const inFlight = new InFlight();
   const { host, port, tls } = config;
+  const tcpServer = new QuietTcpServer(
+    {
+      host,
+      port,
+      maxBufferSize: MAX_BUFFER_CHARS,
+      maxSendBufferSize: MAX_SEND_BUFFER_BYTES,
+      incompleteMessageTimeout: INCOMPLETE_MESSAGE_TIMEOUT_MS,
+      ...(tls && {
+        tlsOptions: {
+          ...tls,
+          requestCert: true,
+          rejectUnauthorized: true,
+          handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+        },
+      }),
+    },
+    logger,
+  );
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(
     UserTokenModule.forRoot(config, { store, logger, inFlight }),
-    {
-      transport: Transport.TCP,
-      options: {
-        host,
-        port,
-        maxBufferSize: MAX_BUFFER_CHARS,
-        maxSendBufferSize: MAX_SEND_BUFFER_BYTES,
-        incompleteMessageTimeout: INCOMPLETE_MESSAGE_TIMEOUT_MS,
-        ...(tls && {
-          tlsOptions: {
-            ...tls,
-            requestCert: true,
-            rejectUnauthorized: true,
-            handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-          },
-        }),
-      },
-      logger: new NestLogger(logger),
-      abortOnError: false,
-    },
+    { strategy: tcpServer, logger: new NestLogger(logger), abortOnError: false },
   );
   await availableOrNot(store);
   await listenOrExplain({ service: 'user-token', port, setting: 'PORT' }, () => app.listen());
