@@ -2,6 +2,7 @@ import { authSettings } from '@app/auth/settings';
 import {
   defineSettings,
   issuerUrl,
+  list,
   readSettings,
   serviceSettings,
   wholeNumber,
@@ -36,6 +37,10 @@ export const gatewaySettings = defineSettings({
       .optional(),
     doc: 'origin under which OAuth clients reach the gateway, their issuer (RFC 8414); needed with GATEWAY_CLIENTS',
   },
+  LOGIN_REALMS: {
+    schema: list().optional(),
+    doc: "connections that a log-in may name as its realm, comma-separated; unset: none (local: the bundled server's)",
+  },
   OAUTH_INVALID_GRANT_STATUS: {
     schema: z
       .enum(['400', '401'], { message: 'must be 400 or 401' })
@@ -50,7 +55,10 @@ export const gatewaySettings = defineSettings({
   },
 });
 
-export type GatewayConfig = Settings<typeof gatewaySettings>;
+export type GatewayConfig = Settings<typeof gatewaySettings> & { readonly LOGIN_REALMS: readonly string[] };
+
+/** Default Directory of the bundled authorization server. */
+const LOCAL_REALM = 'Username-Password-Authentication';
 
 /** @throws {SettingsError | StartError} */
 export function readGatewayConfig(environment: Environment): GatewayConfig {
@@ -64,5 +72,8 @@ export function readGatewayConfig(environment: Environment): GatewayConfig {
   if (ENVIRONMENT !== 'local' && publicUrl?.startsWith('http:')) {
     throw new StartError('GATEWAY_PUBLIC_URL must be https: clients send their secrets and passwords there.');
   }
-  return settings;
+  return {
+    ...settings,
+    LOGIN_REALMS: settings.LOGIN_REALMS ?? (ENVIRONMENT === 'local' ? [LOCAL_REALM] : []),
+  };
 }

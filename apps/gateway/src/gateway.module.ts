@@ -4,6 +4,7 @@ import { AuthModule, BearerGuard, type AuthOptions } from '@app/auth';
 import { InputPipe, type Logger } from '@app/ops';
 import { ClientRegistry } from './core/client.js';
 import { AuthController } from './edge/auth.controller.js';
+import { LOGIN_OPTIONS, type LoginOptions } from './edge/login.options.js';
 import { ClientAuthentication } from './edge/oauth2/client-authentication.js';
 import { MetadataController } from './edge/oauth2/metadata.controller.js';
 import { OAuth2Controller } from './edge/oauth2/oauth2.controller.js';
@@ -18,12 +19,14 @@ export class GatewayModule {
     oauth2: OAuth2Options,
     clients: ClientRegistry,
     logger: Logger,
+    login: LoginOptions = { realms: [] },
   ): DynamicModule {
     return {
       module: GatewayModule,
       imports: [AuthModule.forRoot(auth)],
       controllers: [AuthController, OAuth2Controller, MetadataController],
       providers: [
+        { provide: LOGIN_OPTIONS, useValue: login },
         { provide: OAUTH2_OPTIONS, useValue: oauth2 },
         { provide: ClientRegistry, useValue: clients },
         { provide: ClientAuthentication, useValue: new ClientAuthentication(clients) },

@@ -2,7 +2,7 @@ import type { AddressInfo, Server } from 'node:net';
 import { Controller, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { MessagePattern, Payload, Transport, type MicroserviceOptions } from '@nestjs/microservices';
-import { createLogger, type RunningHttpService } from '@app/ops';
+import { createLogger, type Environment, type RunningHttpService } from '@app/ops';
 import { patterns, type GrantRefusal, type GrantResult, type LoginRequest } from '@app/user-token-client';
 import { rawRequest } from '../../../test/support/raw-http.js';
 import { readGatewayConfig, startGateway } from './index.js';
@@ -25,6 +25,7 @@ class UserTokenModule {}
 describe('gateway', () => {
   let stopUserToken: () => Promise<void>;
   let gateway: RunningHttpService;
+  let start: (environment: Environment) => Promise<RunningHttpService>;
 
   beforeAll(async () => {
     const userToken = await NestFactory.createMicroservice<MicroserviceOptions>(UserTokenModule, {
@@ -35,15 +36,16 @@ describe('gateway', () => {
     await userToken.listen();
     stopUserToken = () => userToken.close();
     const { port } = userToken.unwrap<Server>().address() as AddressInfo;
-    const config = readGatewayConfig({
+    start = (environment: Environment) => {
+      const shared = { PORT: '0', OPS_PORT: '0', USER_TOKEN_URL: `tcp://127.0.0.1:${port}` };
+      const logger = createLogger({ service: 'gateway', environment: 'local', level: 'silent' });
+      return startGateway(readGatewayConfig({ ...shared, ...environment }), { logger, store: undefined });
+    };
+    gateway = await start({
       ENVIRONMENT: 'local',
-      PORT: '0',
-      OPS_PORT: '0',
       TRUSTED_PROXY_HOPS: '1',
-      USER_TOKEN_URL: `tcp://127.0.0.1:${port}`,
+      LOGIN_REALMS: 'customers, partners',
     });
-    const logger = createLogger({ service: 'gateway', environment: 'local', level: 'silent' });
-    gateway = await startGateway(config, { logger, store: undefined });
   });
 
   afterAll(async () => {
@@ -80,6 +82,58 @@ describe('gateway', () => {
   ])("tells the end user's address: %s", async (_title, forwarded, address) => {
     expect((await login('X-Forwarded-For', forwarded, 'Auth0-Forwarded-For', '192.0.2.1')).status).toBe(200);
     expect(seen[0]!.clientAddress).toBe(address);
+  });
+
+  describe('asked for a realm', () => {
+    const loginWith = (realm: unknown, { port } = gateway) =>
+      rawRequest(`http://127.0.0.1:${port}/auth/login`, {
+        method: 'POST',
+        headers: ['Content-Type', 'application/json'],
+        body: JSON.stringify({ username: 'u', password: 'p', realm }),
+      });
+
+    it.each(['customers', 'partners'])('passes on one of LOGIN_REALMS: %s', async (realm) => {
+      expect((await loginWith(realm)).status).toBe(200);
+      expect(seen).toMatchObject([{ realm }]);
+    });
+
+    it.each([
+      ['another connection of the tenant', 'staff'],
+      ['another spelling', 'Customers'],
+      ['the beginning of one', 'customer'],
+      ['all of them', 'customers, partners'],
+      ['none by an empty name', ''],
+      ['a list', ['customers']],
+    ])('refuses %s, and asks nobody', async (_title, realm) => {
+      const answer = await loginWith(realm);
+      expect(answer.status).toBe(400);
+      expect(JSON.parse(answer.body)).toEqual({
+        error: 'invalid_request',
+        error_description: expect.stringContaining('realm: '),
+      });
+      expect(seen).toEqual([]);
+    });
+
+    it('takes none where LOGIN_REALMS is not set, other than locally the one that comes along', async () => {
+      const dev = await start({
+        ENVIRONMENT: 'dev',
+        HOST: '127.0.0.1',
+        OPS_HOST: '127.0.0.1',
+        AUTH0_ISSUER_URL: 'https://acme-dev.auth0.com/',
+        AUTH0_AUDIENCE: 'https://api.venue.example/',
+        REDIS_URL: 'memory:',
+        TOKEN_CACHE_SECRET: 'x'.repeat(32),
+      });
+      const local = await start({ ENVIRONMENT: 'local' });
+      try {
+        const realm = 'Username-Password-Authentication';
+        expect((await loginWith(realm, dev)).status).toBe(400);
+        expect((await loginWith(undefined, dev)).status).toBe(200);
+        expect((await loginWith(realm, local)).status).toBe(200);
+      } finally {
+        await Promise.all([dev.stop(), local.stop()]);
+      }
+    });
   });
 
   it.each<[GrantRefusal, number]>([

@@ -34,7 +34,8 @@ export async function startGateway(
       audience: config.AUTH0_AUDIENCE,
       invalidGrantStatus: config.OAUTH_INVALID_GRANT_STATUS,
     };
-    const module = GatewayModule.forRoot({ ...options, audience }, oauth2, clients, logger);
+    const login = { realms: config.LOGIN_REALMS };
+    const module = GatewayModule.forRoot({ ...options, audience }, oauth2, clients, logger, login);
     const app = await createHttpApplication(module, { logger, trustedProxyHops: config.TRUSTED_PROXY_HOPS });
     // Bytes, as they came: a parser would hide what was doubled, nested or not UTF-8.
     app.useBodyParser('application/x-www-form-urlencoded', {}, (_request, body, done) => done(null, body));

@@ -1,8 +1,9 @@
-import { Body, Controller, Delete, Get, Header, HttpCode, Param, Post, Req } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Header, HttpCode, Inject, Param, Post, Req } from '@nestjs/common';
 import { bearerChallenge, CurrentUser, INVALID_TOKEN_DESCRIPTION, Public, type Principal } from '@app/auth';
 import { issuedTokenKind, UserTokenClient, type LogoutResult } from '@app/user-token-client';
 import { loginSchema, type LoginBody } from './auth.schemas.js';
 import { clientOf } from './client-of.js';
+import { LOGIN_OPTIONS, type LoginOptions } from './login.options.js';
 import { OAuthError } from './oauth-error.js';
 import { PresentedToken, REALM } from './presented-token.decorator.js';
 import { tokenResponse, type TokenResponse } from './token-response.js';
@@ -30,7 +31,10 @@ interface SessionResponse {
 /** Log-in, refresh and log-out for our own front ends. No answer holds a refresh token. */
 @Controller('auth')
 export class AuthController {
-  constructor(private readonly userToken: UserTokenClient) {}
+  constructor(
+    private readonly userToken: UserTokenClient,
+    @Inject(LOGIN_OPTIONS) private readonly options: LoginOptions,
+  ) {}
 
   @Public()
   @Post('login')
@@ -41,6 +45,7 @@ export class AuthController {
     @Req() request: IdentifiedRequest,
   ): Promise<TokenResponse> {
     const { id: requestId } = request;
+    if (realm !== undefined && !this.options.realms.includes(realm)) throw realmNotAllowed();
     const result = await this.userToken.login({ requestId, username, password, realm, ...clientOf(request) });
     return tokenResponse(result, { invalidGrant: 'Wrong username or password' });
   }
@@ -160,6 +165,15 @@ const SESSION_ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 function assertEnded(result: LogoutResult): void {
   if (!result.ended) throw invalidToken();
+}
+
+/** A tenant has connections that are not meant for these users, such as its staff's. */
+function realmNotAllowed(): OAuthError {
+  return new OAuthError(
+    400,
+    'invalid_request',
+    'realm: must be a connection that users of this service log in with',
+  );
 }
 
 function invalidToken(): OAuthError {

@@ -4,7 +4,7 @@ import { z } from 'zod';
 export const loginSchema = z.object({
   username: z.string().min(1).max(320),
   password: z.string().min(1).max(4096),
-  /** Auth0 connection to log in with. */
+  /** Auth0 connection to log in with; one of `LOGIN_REALMS`. */
   realm: z
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9-]{0,127}$/, 'must be the name of a connection')
