@@ -100,8 +100,10 @@ export const userTokenSettings = defineSettings({
   },
   CLOCK_TOLERANCE_SECONDS: {
     schema: wholeNumber(0, 60),
-    doc: 'how far the clock of Auth0 may be ahead, for nbf and iat, in seconds',
+    doc: 'how far the clock of Auth0 may be ahead, for nbf and iat, in seconds; so long, and a second, a log-in right after a log-out everywhere waits',
     default: '5',
+    // The bundled server has our clock.
+    localDefault: '1',
   },
   JWKS_MAX_STALE_SECONDS: {
     schema: wholeNumber(600, 7 * DAY_SECONDS),

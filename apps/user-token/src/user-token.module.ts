@@ -132,6 +132,7 @@ export class UserTokenModule {
               {
                 whenUnknown: config.denialsUnknown,
                 maxLocal: MAX_LOCAL_DENIALS,
+                clockToleranceSeconds: config.clockToleranceSeconds,
                 subjectDenialSeconds: Math.max(MAX_TOKEN_LIFETIME_SECONDS, config.sessionIdleSeconds),
               },
               logger,

@@ -17,6 +17,8 @@ export interface StoreDenialsOptions {
   readonly whenUnknown: 'refuse' | 'accept';
   /** How long a subject's denial is kept: as long as any token or session of before could last. */
   readonly subjectDenialSeconds: number;
+  /** How far ahead of ours the issuer's clock may be: a token of before a subject's denial may carry a time so much later. */
+  readonly clockToleranceSeconds: number;
   /** How many denials are kept in this process. Beyond it the copy is incomplete and counts as unknown. */
   readonly maxLocal: number;
 }
@@ -69,16 +71,18 @@ export class StoreDenials extends Denials {
   }
 
   override async status({ subject, tokenId, issuedAtSeconds }: TokenFacts): Promise<DenialStatus> {
-    const keys = [tokenKey(tokenId), wholeSubjectKey(subjectKey(subject))] as const;
+    const keys = [wholeSubjectKey(subjectKey(subject)), tokenKey(tokenId)] as const;
     const applies = (denial: Denial | undefined) =>
-      denial !== undefined && ('tokenId' in denial || issuedAtSeconds <= denial.issuedUntilSeconds);
-    if (keys.some((key) => applies(this.local.get(key)))) return { denied: true, epoch: null };
+      denial !== undefined &&
+      ('tokenId' in denial || Math.floor(issuedAtSeconds) <= denial.issuedUntilSeconds);
+    const known = keys.map((key) => this.local.get(key)).find(applies);
+    if (known) return { ...deniedBy(known), epoch: null };
     try {
       const [epoch, ...stored] = await this.store.getMany([epochKey(subject), ...keys]);
-      const denied = stored.some(
-        (value) => value != null && applies(parse(value, denialSchema) ?? UNREADABLE),
-      );
-      return { denied, epoch: epoch ?? '' };
+      const found = stored
+        .map((value) => (value == null ? undefined : (parse(value, denialSchema) ?? UNREADABLE)))
+        .find(applies);
+      return { ...deniedBy(found), epoch: epoch ?? '' };
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error;
       if (this.complete || this.options.whenUnknown === 'accept') return { denied: false, epoch: null };
@@ -94,8 +98,9 @@ export class StoreDenials extends Denials {
   }
 
   override denySubject(subject: string): Promise<void> {
-    const issuedUntilSeconds = Math.floor(Date.now() / 1000);
-    const expiresAtSeconds = issuedUntilSeconds + this.options.subjectDenialSeconds;
+    const { clockToleranceSeconds, subjectDenialSeconds } = this.options;
+    const issuedUntilSeconds = Math.floor(Date.now() / 1000) + clockToleranceSeconds;
+    const expiresAtSeconds = issuedUntilSeconds + subjectDenialSeconds;
     return this.write(subject, [{ subjectKey: subjectKey(subject), issuedUntilSeconds, expiresAtSeconds }]);
   }
 
@@ -160,6 +165,11 @@ export class StoreDenials extends Denials {
       if (expiresAtSeconds <= nowSeconds) this.local.delete(key);
     }
   }
+}
+
+function deniedBy(denial: Denial | undefined): Omit<DenialStatus, 'epoch'> {
+  const issuedUntilSeconds = denial && 'issuedUntilSeconds' in denial ? denial.issuedUntilSeconds : undefined;
+  return { denied: denial !== undefined, issuedUntilSeconds };
 }
 
 /**

@@ -14,6 +14,8 @@ export interface DeniedToken {
 
 export interface DenialStatus {
   readonly denied: boolean;
+  /** When it is denied with all of its subject's: the last second (`iat`) whose tokens are. */
+  readonly issuedUntilSeconds?: number | undefined;
   /** Epoch of the subject, '' when none was ever set, null when it could not be read. */
   readonly epoch: string | null;
 }
@@ -59,7 +61,8 @@ export abstract class Denials {
   abstract deny(subject: string, tokens: readonly DeniedToken[]): Promise<void>;
 
   /**
-   * Denies every token that was issued to a subject until now, the current second included.
+   * Denies every token that was issued to a subject until now by a clock that may be ahead of ours: all that could be in force
+   * at this moment, and with them those of the next seconds.
    *
    * @throws {StoreUnavailable} when the denial could not be written, and then nothing has changed
    */

@@ -22,7 +22,14 @@ const PASSWORD_WAS_RIGHT: ReadonlySet<GrantRefusal> = new Set<GrantRefusal>([
   'invalid_scope',
 ]);
 
-type Outcome = GrantResult | 'issued_before_revocation';
+/** The access token that was granted counts as issued before the user's access was revoked; so much later it will not. */
+interface TooEarly {
+  readonly tooEarlyBySeconds: number;
+}
+type Outcome = GrantResult | TooEarly;
+
+/** What a log-in waits at the most: the default of CLOCK_TOLERANCE_SECONDS and one more. Our callers give up after ten. */
+const LONGEST_WAIT_SECONDS = 6;
 
 /** Password grant upstream, then a session here. */
 export class LogIn {
@@ -53,15 +60,14 @@ export class LogIn {
 
   private async logIn(credentials: Credentials, front: Front, device: Device): Promise<GrantResult> {
     const result = await this.tryOnce(credentials, front, device);
-    if (result !== 'issued_before_revocation') return result;
-    // Time of issue is told in whole seconds: a log-in right after "log out everywhere" falls into the second that was
-    // revoked, and is made again in the next.
-    await delay(1000 - (Date.now() % 1000));
+    if ('granted' in result) return result;
+    // A log-in right after "log out everywhere" falls into the seconds that were revoked with it, for the issuer's clock may
+    // be ahead; by that clock, whichever way it differs from ours, this is when they are over.
+    if (result.tooEarlyBySeconds > LONGEST_WAIT_SECONDS) throw beingRevoked(result);
+    await delay(result.tooEarlyBySeconds * 1000);
     const again = await this.tryOnce(credentials, front, device);
-    if (again === 'issued_before_revocation') {
-      throw new UpstreamUnavailable('the access of this user is being revoked at this moment', 1);
-    }
-    return again;
+    if ('granted' in again) return again;
+    throw beingRevoked(again);
   }
 
   private async tryOnce(credentials: Credentials, front: Front, device: Device): Promise<Outcome> {
@@ -80,7 +86,7 @@ export class LogIn {
       outcome = await this.startSession(grant, front, device);
       return outcome;
     } finally {
-      const kept = typeof outcome === 'object' && outcome.granted;
+      const kept = outcome !== undefined && 'granted' in outcome && outcome.granted;
       if (!kept) await this.giveBack(grant.refreshToken);
     }
   }
@@ -94,8 +100,10 @@ export class LogIn {
     }
     const { subject, issuedAtSeconds, expiresAtSeconds } = checked.principal;
     const facts = { subject, tokenId: tokenId(grant.accessToken), issuedAtSeconds };
-    const { denied } = await this.denials.status(facts);
-    if (denied) return 'issued_before_revocation';
+    const { denied, issuedUntilSeconds } = await this.denials.status(facts);
+    const issuedSecond = Math.floor(issuedAtSeconds);
+    // Denied by itself: issued, and logged out, within this second by a server that gives out the same token again.
+    if (denied) return { tooEarlyBySeconds: 1 + (issuedUntilSeconds ?? issuedSecond) - issuedSecond };
     const issued = front.issue(grant, checked.principal, undefined);
     if (!issued) return { granted: false, error: 'invalid_scope' };
     const nowSeconds = Math.floor(Date.now() / 1000);
@@ -124,4 +132,11 @@ export class LogIn {
       this.log.warn({ err: error }, 'a refresh token of a failed log-in could not be revoked upstream');
     }
   }
+}
+
+function beingRevoked({ tooEarlyBySeconds }: TooEarly): UpstreamUnavailable {
+  return new UpstreamUnavailable(
+    'the access of this user is being revoked at this moment',
+    tooEarlyBySeconds,
+  );
 }
