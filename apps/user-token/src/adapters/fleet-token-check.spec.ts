@@ -142,6 +142,16 @@ describe('opaque tokens in a fleet of user-tokens', () => {
     }
   });
 
+  it('whose age was not known do not get younger when Redis is back', async () => {
+    const token = newToken();
+    redis.freeze();
+    expect(issuedAt(await fleet[0]!.check(token))).toBe(0);
+    await thaw();
+    await delay(RECHECK_SECONDS * 1000 + 100);
+    expect(issuedAt(await fleet[0]!.check(token))).toBe(0);
+    expect(asked).toHaveLength(2);
+  });
+
   it('that were refused are not asked about again', async () => {
     answer = REFUSAL;
     const token = newToken();

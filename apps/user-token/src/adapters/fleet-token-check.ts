@@ -36,7 +36,7 @@ const POLL_MS = 25;
  *
  * A principal keeps the `issuedAtSeconds` of when its token was first seen, so that a log-out everywhere that came later is
  * not undone by the next check. While the store is away each process asks for itself, and remembers what it heard; a token
- * whose age it cannot know counts as older than any such log-out.
+ * whose age it cannot know counts as older than any such log-out, from then on.
  */
 export class FleetTokenCheck extends TokenCheck {
   private readonly local = new LRUCache<string, Answer>({ max: MAX_LOCAL });
@@ -136,9 +136,9 @@ function isFresh({ freshUntilSeconds }: Answer): boolean {
   return nowInSeconds() < freshUntilSeconds;
 }
 
-/** Undefined when that is not known, 0 (said while the store was away) included. */
+/** 0 for a token whose age could not be known when it was first seen, and that stays so. */
 function firstSeenSeconds(answer: Answer | undefined): number | undefined {
-  return answer?.checked.active ? answer.checked.principal.issuedAtSeconds || undefined : undefined;
+  return answer?.checked.active ? answer.checked.principal.issuedAtSeconds : undefined;
 }
 
 function nowInSeconds(): number {
