@@ -1,4 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { UserTokenClient } from '@app/user-token-client';
+import { decodeJwt } from 'jose';
 import { FaultProxy } from '../../support/fault-proxy.js';
 import { LOAD_MS, OracleClient, type OracleCase } from '../../support/oracle-client.js';
 import { freePort, RedisServer } from '../../support/redis-server.js';
@@ -69,6 +71,11 @@ describe('Redis at fault', () => {
     });
     await response.arrayBuffer();
     return response.status;
+  }
+
+  async function revokeSubject(token: string): Promise<void> {
+    const client = new UserTokenClient({ urls: `tcp://127.0.0.1:${userToken.port}` });
+    await client.revokeSubject({ subject: decodeJwt(token).sub! }).finally(() => client.close());
   }
 
   async function logIn(): Promise<string> {
@@ -186,6 +193,8 @@ describe('Redis at fault', () => {
             expect(await logOut(token, how)).toBe(503);
             expect(await call(token)).toBe(200);
           }
+          await expect(revokeSubject(token)).rejects.toMatchObject({ code: 'store_unavailable' });
+          expect(await call(token)).toBe(200);
         } finally {
           await mendRedis();
         }
