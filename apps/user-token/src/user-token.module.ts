@@ -154,6 +154,7 @@ export class UserTokenModule {
               sessions,
               new StoreAttempts(store, config.attemptLimits),
               new SealedMfaHandles(box),
+              refreshing,
               logger,
             ),
         },

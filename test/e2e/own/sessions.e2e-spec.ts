@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { RedisServer } from '../../support/redis-server.js';
 import { ServiceProcess } from '../../support/service-process.js';
+import { ScriptedIssuer } from '../../support/scripted-issuer.js';
 import { ada, grace, Suite } from '../../support/suite.js';
 
 describe('an access token that was refreshed before', () => {
@@ -41,6 +42,50 @@ describe('an access token that was refreshed before', () => {
 });
 
 describe('a session', () => {
+  it('is one for two log-ins of one second that are given the same token, and no refresh token is lost', async () => {
+    const issuer = await ScriptedIssuer.start();
+    const suite = await Suite.open({ AUTH0_ISSUER_URL: issuer.issuer });
+    try {
+      const { body, ...granted } = await issuer.grant({ sub: 'auth0|twin' });
+      const refreshTokens: string[] = [];
+      issuer.answers(() => {
+        const refreshToken = `upstream-${refreshTokens.length}`;
+        refreshTokens.push(refreshToken);
+        return { ...granted, body: { ...(body as object), refresh_token: refreshToken } };
+      });
+      const [token, twin] = await Promise.all([suite.login(ada), suite.login(ada)]);
+      expect(token).toBe(twin);
+      expect(issuer.revoked).toHaveLength(1);
+      const { body: list } = await suite.gateway('/auth/sessions', { token });
+      expect(list.sessions).toHaveLength(1);
+      expect((await suite.gateway('/auth/logout', { method: 'POST', token })).status).toBe(204);
+      expect([...issuer.revoked].sort()).toEqual(refreshTokens);
+    } finally {
+      await suite.close();
+      await issuer.stop();
+    }
+  });
+
+  it('that is refreshed all the time remembers its last 64 access tokens, and ends those that it forgets', async () => {
+    const issuer = await ScriptedIssuer.start();
+    const suite = await Suite.open({ AUTH0_ISSUER_URL: issuer.issuer });
+    try {
+      issuer.answers(() => issuer.grant({ sub: 'auth0|busy' }));
+      const tokens = [await suite.login(ada)];
+      while (tokens.length < 66) tokens.push(await suite.refresh(tokens.at(-1)!));
+      const statuses = async () =>
+        Promise.all(tokens.map(async (token) => (await suite.venue('/venues', { token })).status));
+      expect(await statuses()).toEqual([401, 401, ...Array<number>(64).fill(200)]);
+      expect((await suite.gateway('/auth/logout', { method: 'POST', token: tokens.at(-1)! })).status).toBe(
+        204,
+      );
+      expect(new Set(await statuses())).toEqual(new Set([401]));
+    } finally {
+      await suite.close();
+      await issuer.stop();
+    }
+  });
+
   it('ends at its absolute lifetime, however often it is refreshed', async () => {
     const suite = await Suite.open({ SESSION_ABSOLUTE_SECONDS: '2' });
     const token = await suite.refresh(await suite.login(ada));

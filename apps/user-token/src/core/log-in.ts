@@ -12,7 +12,8 @@ import { deniedToken, Denials } from './denials.js';
 import type { Front } from './front.js';
 import type { Log } from './log.js';
 import { MfaHandles } from './mfa-handles.js';
-import { Sessions, type Device } from './sessions.js';
+import { whileHolding } from './session-lock.js';
+import { credentialId, credentialOf, Sessions, type Device, type Issued, type Session } from './sessions.js';
 import { TokenCheck } from './token-check.js';
 import { tokenId } from './token-id.js';
 
@@ -31,6 +32,11 @@ type Outcome = GrantResult | TooEarly;
 /** What a log-in waits at the most: the default of CLOCK_TOLERANCE_SECONDS and one more. Our callers give up after ten. */
 const LONGEST_WAIT_SECONDS = 6;
 
+export interface LogInOptions {
+  /** How long to wait for somebody else who was given the same access token. */
+  readonly waitMs: number;
+}
+
 /** Password grant upstream, then a session here. */
 export class LogIn {
   constructor(
@@ -40,6 +46,7 @@ export class LogIn {
     private readonly sessions: Sessions,
     private readonly attempts: Attempts,
     private readonly mfaHandles: MfaHandles,
+    private readonly options: LogInOptions,
     private readonly log: Log,
   ) {}
 
@@ -107,7 +114,7 @@ export class LogIn {
     const issued = front.issue(grant, checked.principal, undefined);
     if (!issued) return { granted: false, error: 'invalid_scope' };
     const nowSeconds = Math.floor(Date.now() / 1000);
-    await this.sessions.start(issued, {
+    const session: Session = {
       id: randomUUID(),
       subject,
       clientId: front.clientId,
@@ -119,7 +126,22 @@ export class LogIn {
       expiresAtSeconds,
       refreshToken: grant.refreshToken,
       accessTokens: [deniedToken(issued.token.accessToken, expiresAtSeconds)],
-    });
+    };
+    const { waitMs } = this.options;
+    return whileHolding(this.sessions, credentialId(credentialOf(issued.token)), { waitMs }, () =>
+      this.keep(issued, session),
+    );
+  }
+
+  /**
+   * Auth0's tokens have no `jti`: two log-ins of one second can be given the same one. They share one session then, with one
+   * refresh token.
+   */
+  private async keep(issued: Issued, session: Session): Promise<GrantResult> {
+    const state = await this.sessions.find(credentialOf(issued.token));
+    const former = state?.kind === 'open' ? state.session : undefined;
+    await this.sessions.start(issued, { ...session, ...(former && { id: former.id }) });
+    if (former?.refreshToken !== session.refreshToken) await this.giveBack(former?.refreshToken);
     return { granted: true, token: issued.token };
   }
 
@@ -129,7 +151,7 @@ export class LogIn {
     try {
       await this.authorizationServer.revoke(refreshToken);
     } catch (error) {
-      this.log.warn({ err: error }, 'a refresh token of a failed log-in could not be revoked upstream');
+      this.log.warn({ err: error }, 'a refresh token that no session has could not be revoked upstream');
     }
   }
 }

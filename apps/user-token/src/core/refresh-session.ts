@@ -5,7 +5,7 @@ import {
   type UpstreamGrant,
   type UpstreamRefusal,
 } from './authorization-server.js';
-import { Denials, deniedToken } from './denials.js';
+import { Denials, deniedToken, type DeniedToken } from './denials.js';
 import type { Front } from './front.js';
 import type { Log } from './log.js';
 import { LogOut } from './log-out.js';
@@ -25,6 +25,9 @@ import { TokenCheck } from './token-check.js';
 const REFUSED: GrantResult = { granted: false, error: 'invalid_grant' };
 const REUSED: GrantResult = { granted: false, error: 'token_reused' };
 const NOT_COVERED: GrantResult = { granted: false, error: 'invalid_scope' };
+
+/** Access tokens in force that a session remembers. One that is refreshed faster than they expire has its oldest ended. */
+const MAX_ACCESS_TOKENS = 64;
 
 export interface RefreshOptions {
   /** How long to wait for somebody else who refreshes the same session. */
@@ -194,6 +197,9 @@ export class RefreshSession {
   ): Promise<boolean> {
     const id = credentialId(credential);
     try {
+      // Forgotten, it could not be ended by a log-out any more.
+      if (session.accessTokens.length >= MAX_ACCESS_TOKENS)
+        await this.denials.deny(session.subject, forgottenBy(next, session));
       const stored = await this.sessions.replace(credential, factsOf(session), issued, next, lock);
       this.unstored.delete(id);
       return stored;
@@ -203,6 +209,11 @@ export class RefreshSession {
       throw error;
     }
   }
+}
+
+function forgottenBy(next: Session, { accessTokens }: Session): DeniedToken[] {
+  const kept = new Set(next.accessTokens.map(({ tokenId }) => tokenId));
+  return accessTokens.filter(({ tokenId }) => !kept.has(tokenId));
 }
 
 function clientOf(state: SessionState): string | undefined {
@@ -229,6 +240,6 @@ function renewed(
     issuedAtSeconds,
     expiresAtSeconds,
     refreshToken: grant.refreshToken ?? session.refreshToken,
-    accessTokens: [...inForce, current],
+    accessTokens: [...inForce, current].slice(-MAX_ACCESS_TOKENS),
   };
 }
