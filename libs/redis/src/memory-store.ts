@@ -128,6 +128,7 @@ export class MemoryStore extends SharedStore {
     return {
       live: true,
       onChange: () => undefined,
+      onLost: () => undefined,
       close: async () => void listeners.delete(listener),
     };
   }

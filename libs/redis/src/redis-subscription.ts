@@ -14,6 +14,7 @@ export class RedisSubscription implements Subscription {
   private wasLive = false;
   private leaseTimer: NodeJS.Timeout | undefined;
   private readonly listeners: ((live: boolean) => void)[] = [];
+  private readonly lostListeners: (() => void)[] = [];
   private readonly connection: RedisConnection;
 
   constructor(url: string, channel: string, listener: (message: string) => void, log: StoreLog | undefined) {
@@ -23,7 +24,10 @@ export class RedisSubscription implements Subscription {
       {
         prepare: (client) => client.subscribe(channel, listener),
         heartbeat: (sentAtMs) => this.extendLease(sentAtMs + LEASE_MS),
-        down: () => this.extendLease(0),
+        down: () => {
+          this.extendLease(0);
+          for (const listener of this.lostListeners) listener();
+        },
       },
       log,
     );
@@ -35,6 +39,10 @@ export class RedisSubscription implements Subscription {
 
   onChange(listener: (live: boolean) => void): void {
     this.listeners.push(listener);
+  }
+
+  onLost(listener: () => void): void {
+    this.lostListeners.push(listener);
   }
 
   async close(): Promise<void> {

@@ -224,7 +224,9 @@ describe('a store on a Redis in trouble', () => {
     const messages: string[] = [];
     const changes: boolean[] = [];
     const subscription = store.subscribe('news', (message) => messages.push(message));
+    let losses = 0;
     subscription.onChange((live) => changes.push(live));
+    subscription.onLost(() => (losses += 1));
     await until(() => subscription.live);
     await redis.kill();
     await until(() => !subscription.live);
@@ -234,6 +236,7 @@ describe('a store on a Redis in trouble', () => {
     await until(() => messages.length > 0);
     expect(messages).toEqual(['again']);
     expect(changes).toEqual([true, false, true]);
+    expect(losses).toBe(1);
     await subscription.close();
   });
 

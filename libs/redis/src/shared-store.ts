@@ -35,6 +35,8 @@ export interface Subscription {
   readonly live: boolean;
   /** Told whenever `live` has changed. */
   onChange(listener: (live: boolean) => void): void;
+  /** Told whenever the connection was lost: what is published from then on, until `live` is true again, is never delivered. */
+  onLost(listener: () => void): void;
   close(): Promise<void>;
 }
 

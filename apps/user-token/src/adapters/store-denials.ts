@@ -36,6 +36,18 @@ const announcementSchema = z.object({ denials: z.array(denialSchema) });
 /** What cannot be read was written by something newer, and denies to be safe. */
 const UNREADABLE: Denial = { subjectKey: '', tokenId: '', expiresAtSeconds: 0 };
 
+/** A time during which announcements of other replicas are not heard. */
+interface Gap {
+  /** When Redis first answered in it (performance.now()); until then it is away for everybody, and nothing is announced. */
+  answeredAtMs?: number;
+}
+
+/**
+ * How long a gap in which Redis answers may last before the copy counts as incomplete, so that a connection that is lost and
+ * made anew costs nobody a verdict.
+ */
+const CATCH_UP_MS = 1_000;
+
 const PREFIX = 'deny:v1:';
 const tokenKey = (tokenId: string) => `${PREFIX}token:${tokenId}`;
 const wholeSubjectKey = (key: string) => `${PREFIX}subject:${key}`;
@@ -45,13 +57,16 @@ const keyOf = (denial: Denial) =>
 /**
  * Denials in the shared store, with a copy in this process.
  *
- * The copy is filled from the store whenever the connection comes up and fed by the announcements of other replicas, so
+ * The copy is fed by the announcements of other replicas, and filled from the store whenever they can be heard again, so
  * that what was revoked stays revoked while Redis is away. What the copy has and the store lacks is written back: a Redis
  * that comes back empty is healed.
  */
 export class StoreDenials extends Denials {
   private readonly local = new Map<string, Denial>();
-  private complete = false;
+  private full = false;
+  private gap: Gap | undefined = { answeredAtMs: Number.NEGATIVE_INFINITY };
+  private losses = 0;
+  private catchingUp = false;
   private readonly subscription: Subscription;
   private readonly unsubscribeAvailable: () => void;
 
@@ -62,10 +77,13 @@ export class StoreDenials extends Denials {
   ) {
     super();
     this.subscription = store.subscribe(EPOCH_CHANNEL, (message) => this.learn(message));
+    this.subscription.onLost(() => this.beginGap());
+    this.subscription.onChange(() => {
+      if (this.gap) void this.catchUp();
+    });
     this.unsubscribeAvailable = store.onAvailable(() => {
-      this.merge().catch((error: unknown) =>
-        this.log.warn({ err: error }, 'the denials in Redis could not be read'),
-      );
+      markAnswered(this.gap);
+      void this.catchUp();
       this.reportWeaknesses().catch(() => undefined);
     });
   }
@@ -77,8 +95,10 @@ export class StoreDenials extends Denials {
       ('tokenId' in denial || Math.floor(issuedAtSeconds) <= denial.issuedUntilSeconds);
     const known = keys.map((key) => this.local.get(key)).find(applies);
     if (known) return { ...deniedBy(known), epoch: null };
+    const { gap } = this;
     try {
       const [epoch, ...stored] = await this.store.getMany([epochKey(subject), ...keys]);
+      markAnswered(gap);
       const found = stored
         .map((value) => (value == null ? undefined : (parse(value, denialSchema) ?? UNREADABLE)))
         .find(applies);
@@ -110,6 +130,40 @@ export class StoreDenials extends Denials {
     await this.subscription.close();
   }
 
+  /** Whether the copy has every denial there is, but for those of the last moments before Redis went away. */
+  private get complete(): boolean {
+    const { answeredAtMs = Number.POSITIVE_INFINITY } = this.gap ?? {};
+    return !this.full && performance.now() < answeredAtMs + CATCH_UP_MS;
+  }
+
+  private beginGap(): void {
+    this.losses += 1;
+    if (this.gap) return;
+    const gap: Gap = (this.gap = {});
+    // Had Redis gone away as a whole, that would be known by then.
+    setTimeout(() => {
+      if (this.store.available) markAnswered(gap);
+    }, CATCH_UP_MS).unref();
+  }
+
+  /** Ends the gap, as soon as Redis answers and announcements are heard. */
+  private async catchUp(): Promise<void> {
+    const possible = () => this.subscription.live && this.store.available;
+    if (this.catchingUp || !possible()) return;
+    this.catchingUp = true;
+    try {
+      do await this.merge();
+      while (this.gap && possible());
+    } catch (error) {
+      this.log.warn({ err: error }, 'the denials in Redis could not be read');
+      setTimeout(() => {
+        if (this.gap) void this.catchUp();
+      }, CATCH_UP_MS).unref();
+    } finally {
+      this.catchingUp = false;
+    }
+  }
+
   private async write(subject: string, denials: readonly Denial[]): Promise<void> {
     await this.store.writeAll(writesOf(denials, epochKey(subject)));
     for (const denial of denials) this.remember(denial);
@@ -122,6 +176,7 @@ export class StoreDenials extends Denials {
 
   /** Brings store and copy to the union of both. */
   private async merge(): Promise<void> {
+    const { losses } = this;
     this.forgetExpired();
     const stored = new Set<string>();
     for await (const { key, value } of this.store.scan(PREFIX)) {
@@ -130,12 +185,14 @@ export class StoreDenials extends Denials {
       stored.add(key);
       this.remember(denial);
     }
+    this.full = this.local.size >= this.options.maxLocal;
+    // Whatever was written during the scan has been announced, unless announcements were lost once more.
+    if (losses === this.losses) this.gap = undefined;
     for (const denial of this.local.values()) {
       if (!stored.has(keyOf(denial))) {
         await this.store.writeAll(writesOf([denial], `epoch:v1:${denial.subjectKey}`));
       }
     }
-    this.complete = this.local.size < this.options.maxLocal;
   }
 
   private learn(message: string): void {
@@ -145,9 +202,9 @@ export class StoreDenials extends Denials {
   private remember(denial: Denial): void {
     if (this.local.size >= this.options.maxLocal) this.forgetExpired();
     if (this.local.size >= this.options.maxLocal) {
-      if (this.complete)
+      if (!this.full)
         this.log.warn({ maxLocal: this.options.maxLocal }, 'the local copy of the denials is full');
-      this.complete = false;
+      this.full = true;
       return;
     }
     const key = keyOf(denial);
@@ -165,6 +222,10 @@ export class StoreDenials extends Denials {
       if (expiresAtSeconds <= nowSeconds) this.local.delete(key);
     }
   }
+}
+
+function markAnswered(gap: Gap | undefined): void {
+  if (gap) gap.answeredAtMs ??= performance.now();
 }
 
 function deniedBy(denial: Denial | undefined): Omit<DenialStatus, 'epoch'> {

@@ -1,0 +1,120 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { createLogger } from '@app/ops';
+import { openStore, type SharedStore } from '@app/redis';
+import { RedisServer } from '../../../../test/support/redis-server.js';
+import { until } from '../../../../test/support/until.js';
+import { DenialsUnknown, type TokenFacts } from '../core/denials.js';
+import { StoreDenials } from './store-denials.js';
+
+/** Longer than a replica may take to find that it no longer hears the others. */
+const NOTICED_MS = 2_200;
+
+const log = createLogger({ service: 'user-token', environment: 'test', level: 'silent' });
+
+describe('denials of two replicas', () => {
+  let redis: RedisServer;
+  let replicas: { readonly store: SharedStore; readonly denials: StoreDenials }[];
+  let denials: StoreDenials;
+  let others: StoreDenials;
+
+  beforeEach(async () => {
+    redis = await RedisServer.start(['--appendonly', 'yes', '--appendfsync', 'always']);
+    replicas = [];
+    [denials, others] = [await replica(), await replica()];
+  });
+
+  afterEach(async () => {
+    for (const { store, denials: ofReplica } of replicas) {
+      await ofReplica.onApplicationShutdown();
+      await store.close();
+    }
+    await redis.stop();
+  });
+
+  async function replica(): Promise<StoreDenials> {
+    const store = openStore(redis.url);
+    const options = {
+      whenUnknown: 'refuse',
+      subjectDenialSeconds: 3_600,
+      clockToleranceSeconds: 0,
+      maxLocal: 1_000,
+    } as const;
+    const started = new StoreDenials(store, options, log);
+    replicas.push({ store, denials: started });
+    await until(() => store.available);
+    await delay(100);
+    return started;
+  }
+
+  const token = (tokenId: string, subject = 'auth0|ada'): TokenFacts => ({
+    subject,
+    tokenId,
+    issuedAtSeconds: Date.now() / 1000 - 60,
+  });
+  const deny = (by: StoreDenials, { subject, tokenId }: TokenFacts) =>
+    by.deny(subject, [{ tokenId, expiresAtSeconds: Date.now() / 1000 + 3_600 }]);
+  const deniedAt = async (by: StoreDenials, facts: TokenFacts) => (await by.status(facts)).denied;
+  async function redisDies(): Promise<void> {
+    await redis.kill();
+    await until(() => replicas.every(({ store }) => !store.available));
+  }
+  /** The subscriptions of all replicas are cut, and cannot be made anew; everything else works. */
+  async function subscriptionsDrop(): Promise<void> {
+    await redis.cli('ACL', 'SETUSER', 'default', '-subscribe');
+    await redis.cli('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await delay(50);
+  }
+
+  describe('while Redis is away as a whole', () => {
+    it('a replica goes by what it knows, which is all there is, however long that takes', async () => {
+      const [ended, valid] = [token('ended'), token('valid')];
+      await deny(others, ended);
+      await redisDies();
+      for (const waitMs of [0, NOTICED_MS]) {
+        await delay(waitMs);
+        expect([await deniedAt(denials, ended), await deniedAt(denials, valid)]).toEqual([true, false]);
+      }
+    });
+  });
+
+  describe('after a time in which a replica did not hear the others', () => {
+    it.each([
+      ['and nobody asked it anything', 0],
+      ['and it was asked about tokens', 1],
+    ])('%s, it knows that it does not know', async (_title, questions) => {
+      const ended = token('ended');
+      await subscriptionsDrop();
+      await deny(others, ended);
+      for (let i = 0; i < questions; i += 1) expect(await deniedAt(denials, ended)).toBe(true);
+      if (questions === 0) await delay(NOTICED_MS);
+      await redisDies();
+      await delay(NOTICED_MS);
+      await expect(denials.status(ended)).rejects.toThrow(DenialsUnknown);
+    });
+
+    it('it reads what it missed as soon as it hears them again', async () => {
+      const [ended, valid] = [token('ended'), token('valid')];
+      await subscriptionsDrop();
+      await deny(others, ended);
+      await delay(NOTICED_MS);
+      await redis.cli('ACL', 'SETUSER', 'default', '+subscribe');
+      await delay(500);
+      await redisDies();
+      expect([await deniedAt(denials, ended), await deniedAt(denials, valid)]).toEqual([true, false]);
+    });
+
+    it('lasting since its start, it does not know either', async () => {
+      await subscriptionsDrop();
+      const deaf = await replica();
+      await deny(others, token('ended'));
+      await redisDies();
+      await expect(deaf.status(token('ended'))).rejects.toThrow(DenialsUnknown);
+    });
+
+    it('of a moment, Redis may go away without costing anybody a verdict', async () => {
+      await redis.cli('CLIENT', 'KILL', 'TYPE', 'pubsub');
+      await redisDies();
+      expect(await deniedAt(denials, token('valid'))).toBe(false);
+    });
+  });
+});
