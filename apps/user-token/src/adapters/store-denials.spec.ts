@@ -65,6 +65,28 @@ describe('denials of two replicas', () => {
     await delay(50);
   }
 
+  it.each([
+    ['older in Redis than in a copy', -30],
+    ['later in Redis than in a copy', 30],
+  ])("of a user's whole access, %s: the later one is in force everywhere", async (_title, laterBySeconds) => {
+    const seen = token('any', 'auth0|everywhere');
+    await denials.denySubject(seen.subject);
+    const [key] = (await redis.cli('--scan', '--pattern', 'deny:v1:subject:*')).split('\n');
+    const denial = JSON.parse(await redis.cli('GET', key!));
+    const issuedUntilSeconds: number = denial.issuedUntilSeconds;
+    const inRedis = issuedUntilSeconds + laterBySeconds;
+    const later = Math.max(inRedis, issuedUntilSeconds);
+    await redis.cli('SET', key!, JSON.stringify({ ...denial, issuedUntilSeconds: inRedis }), 'EX', '3600');
+    await redis.restart();
+    await until(async () => JSON.parse(await redis.cli('GET', key!)).issuedUntilSeconds === later);
+    expect(Number(await redis.cli('TTL', key!))).toBeGreaterThan(3_500);
+    const fresh = await replica();
+    for (const by of [denials, others, fresh]) {
+      expect(await by.status({ ...seen, issuedAtSeconds: later })).toMatchObject({ denied: true });
+      expect(await by.status({ ...seen, issuedAtSeconds: later + 1 })).toMatchObject({ denied: false });
+    }
+  });
+
   describe('while Redis is away as a whole', () => {
     it('a replica goes by what it knows, which is all there is, however long that takes', async () => {
       const [ended, valid] = [token('ended'), token('valid')];

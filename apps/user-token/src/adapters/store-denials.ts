@@ -178,20 +178,22 @@ export class StoreDenials extends Denials {
   private async merge(): Promise<void> {
     const { losses } = this;
     this.forgetExpired();
-    const stored = new Set<string>();
+    const stored = new Map<string, { readonly denial: Denial; readonly value: string }>();
     for await (const { key, value } of this.store.scan(PREFIX)) {
       const denial = parse(value, denialSchema);
       if (!denial) continue;
-      stored.add(key);
+      stored.set(key, { denial, value });
       this.remember(denial);
     }
     this.full = this.local.size >= this.options.maxLocal;
     // Whatever was written during the scan has been announced, unless announcements were lost once more.
     if (losses === this.losses) this.gap = undefined;
-    for (const denial of this.local.values()) {
-      if (!stored.has(keyOf(denial))) {
-        await this.store.writeAll(writesOf([denial], `epoch:v1:${denial.subjectKey}`));
-      }
+    for (const [key, denial] of this.local) {
+      const found = stored.get(key);
+      const writes = () => writesOf([denial], `epoch:v1:${denial.subjectKey}`);
+      if (!found) await this.store.writeAll(writes());
+      // Somebody may have written a later one still.
+      else if (isLater(denial, found.denial)) await this.store.writeAllIfEqual(key, found.value, writes());
     }
   }
 
@@ -210,10 +212,7 @@ export class StoreDenials extends Denials {
     const key = keyOf(denial);
     const known = this.local.get(key);
     // A message that is late, or an older copy in the store, must not take back what is known.
-    if (known && 'issuedUntilSeconds' in known && 'issuedUntilSeconds' in denial) {
-      if (known.issuedUntilSeconds >= denial.issuedUntilSeconds) return;
-    }
-    this.local.set(key, denial);
+    if (!known || !isLater(known, denial)) this.local.set(key, denial);
   }
 
   private forgetExpired(): void {
@@ -222,6 +221,14 @@ export class StoreDenials extends Denials {
       if (expiresAtSeconds <= nowSeconds) this.local.delete(key);
     }
   }
+}
+
+function isLater(denial: Denial, than: Denial): boolean {
+  return (
+    'issuedUntilSeconds' in denial &&
+    'issuedUntilSeconds' in than &&
+    denial.issuedUntilSeconds > than.issuedUntilSeconds
+  );
 }
 
 function markAnswered(gap: Gap | undefined): void {
