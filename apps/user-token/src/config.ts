@@ -100,7 +100,7 @@ export const userTokenSettings = defineSettings({
   },
   CLOCK_TOLERANCE_SECONDS: {
     schema: wholeNumber(0, 60),
-    doc: 'how far the clock of Auth0 may be ahead, for nbf and iat, in seconds; so long, and a second, a log-in right after a log-out everywhere waits',
+    doc: 'how far the clock of Auth0 may be ahead, for nbf and iat, in seconds; so long, and a second, a log-in right after a log-out everywhere waits (above 5: it is answered 503)',
     default: '5',
     // The bundled server has our clock.
     localDefault: '1',
