@@ -71,10 +71,14 @@ async function start(
   class RoutesModule {}
   const app =
     platform === 'fastify'
-      ? await NestFactory.create<NestFastifyApplication>(RoutesModule, new FastifyAdapter(), {
-          logger: ['error'],
-          abortOnError: false,
-        })
+      ? await NestFactory.create<NestFastifyApplication>(
+          RoutesModule,
+          new FastifyAdapter({ requestIdHeader: 'x-request-id' }),
+          {
+            logger: ['error'],
+            abortOnError: false,
+          },
+        )
       : await NestFactory.create(RoutesModule, new ExpressAdapter(), {
           logger: ['error'],
           abortOnError: false,
@@ -115,6 +119,11 @@ describe.each(['fastify', 'express'])('BearerGuard on %s', (platform) => {
   it('lets an active token in and says who it is', async () => {
     const response = await get('/me', `Bearer ${newToken()}`);
     expect(response).toMatchObject({ status: 200, body: '{"subject":"auth0|ada"}' });
+  });
+
+  it('does not mind how an application numbers its requests', async () => {
+    const headers = ['Authorization', `Bearer ${newToken()}`, 'X-Request-Id', 'r'.repeat(100)];
+    expect(await rawRequest(`${url}/me`, { headers })).toMatchObject({ status: 200 });
   });
 
   it('asks about a token once and then knows it', async () => {

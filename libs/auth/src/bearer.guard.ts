@@ -1,7 +1,12 @@
 import { Inject, Injectable, ForbiddenException, type ExecutionContext } from '@nestjs/common';
 import { HttpAdapterHost, Reflector } from '@nestjs/core';
 import { AuthGuard } from '@nestjs/passport';
-import { UserTokenUnavailable, type Principal, type Verdict } from '@app/user-token-client';
+import {
+  MAX_REQUEST_ID_LENGTH,
+  UserTokenUnavailable,
+  type Principal,
+  type Verdict,
+} from '@app/user-token-client';
 import { decideAccess, type AccessRequirement } from './access-decision.js';
 import { AUTH_OPTIONS, type ResolvedAuthOptions } from './auth.options.js';
 import { bearerChallenge, type BearerError } from './bearer-challenge.js';
@@ -146,7 +151,7 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
     token: string,
   ): Promise<Verdict> {
     try {
-      return await this.resolver.resolve(key, token, typeof request.id === 'string' ? request.id : undefined);
+      return await this.resolver.resolve(key, token, requestIdOf(request));
     } catch (error) {
       if (!(error instanceof UserTokenUnavailable)) throw error;
       this.setHeader(context, 'Retry-After', String(error.retryAfterSeconds));
@@ -212,4 +217,9 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
       permissions: this.reflector.getAllAndOverride<string[] | undefined>(PERMISSIONS, targets) ?? [],
     };
   }
+}
+
+/** An application may number its requests as it likes; what user-token would not take is left out. */
+function requestIdOf({ id }: GuardedRequest): string | undefined {
+  return typeof id === 'string' && id.length <= MAX_REQUEST_ID_LENGTH ? id : undefined;
 }

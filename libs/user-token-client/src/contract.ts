@@ -19,7 +19,8 @@ export const patterns = {
   revokeSubject: 'subject.revoke',
 } as const;
 
-const requestId = z.string().max(64).optional();
+export const MAX_REQUEST_ID_LENGTH = 64;
+const requestId = z.string().max(MAX_REQUEST_ID_LENGTH).optional();
 const accessToken = z.string().min(1).max(MAX_TOKEN_LENGTH);
 
 const clientAddress = z.union([z.ipv4(), z.ipv6()]).optional();

@@ -6,6 +6,7 @@ export {
   inactiveReasonSchema,
   issuedTokenRequestSchema,
   loginRequestSchema,
+  MAX_REQUEST_ID_LENGTH,
   MAX_USER_AGENT_LENGTH,
   patterns,
   refreshGrantRequestSchema,
