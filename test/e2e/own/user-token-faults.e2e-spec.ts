@@ -9,8 +9,6 @@ import { until } from '../../support/until.js';
 /** Silence of a process after which it counts as frozen: 100 ms until it is asked, 150 ms for its answer. */
 const FROZEN_AFTER_MS = 250;
 const SLACK_MS = 200;
-/** While a replica is started again, which takes a small machine half of its processors. A deadline would take two seconds. */
-const START_SLACK_MS = 600;
 
 interface Fault {
   readonly title: string;
@@ -117,7 +115,7 @@ describe('user-token at fault', () => {
     });
 
     it('holds nobody up for longer than it takes to tell', () => {
-      expect(report.maxMs).toBeLessThan(waitMs + START_SLACK_MS);
+      expect(report.maxMs).toBeLessThan(waitMs + SLACK_MS);
     });
   });
 
