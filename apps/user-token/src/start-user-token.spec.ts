@@ -148,4 +148,13 @@ describe('user-token on TCP', () => {
     expect(lines.join('')).toContain('"requestId":"request-7"');
     expect(logs.join('')).not.toContain(accessToken);
   });
+
+  it('gives each of the tokens of one message its own answer', async () => {
+    const undecided = ['eyJhbGciOiJSUzI1NiJ9', 'eyJzdWIiOiJjYW5hcnkifQ', 'AAAA'].join('.');
+    const [none, malformed] = await Promise.allSettled(
+      [undecided, 'short'].map((accessToken) => client.verify({ accessToken })),
+    );
+    expect(none).toMatchObject({ status: 'rejected', reason: { code: 'upstream_unavailable' } });
+    expect(malformed).toEqual({ status: 'fulfilled', value: { active: false, reason: 'malformed' } });
+  });
 });
