@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { createLogger } from '@app/ops';
 import { openStore, type SharedStore } from '@app/redis';
 import { UserTokenClient, UserTokenUnavailable } from '@app/user-token-client';
+import { ScriptedIssuer } from '../../../test/support/scripted-issuer.js';
 import { until } from '../../../test/support/until.js';
 import { readUserTokenConfig, startUserToken, type RunningUserToken } from './index.js';
 
@@ -156,5 +157,31 @@ describe('user-token on TCP', () => {
     );
     expect(none).toMatchObject({ status: 'rejected', reason: { code: 'upstream_unavailable' } });
     expect(malformed).toEqual({ status: 'fulfilled', value: { active: false, reason: 'malformed' } });
+  });
+});
+
+describe('a user-token that starts', () => {
+  it('has the signing keys at hand before it is asked', async () => {
+    const issuer = await ScriptedIssuer.start();
+    const store = openStore('memory:');
+    const config = readUserTokenConfig({
+      ENVIRONMENT: 'local',
+      PORT: '0',
+      OPS_PORT: '0',
+      AUTH0_ISSUER_URL: issuer.issuer,
+    });
+    const logger = createLogger({ service: 'user-token', environment: 'local', level: 'silent' });
+    const userToken = await startUserToken(config, { store, logger });
+    const client = new UserTokenClient({ urls: `tcp://127.0.0.1:${userToken.port}` });
+    try {
+      await issuer.stop();
+      const { body } = await issuer.grant();
+      const { access_token: accessToken } = body as { access_token: string };
+      expect(await client.verify({ accessToken })).toMatchObject({ active: true });
+    } finally {
+      client.close();
+      await userToken.stop();
+      await store.close();
+    }
   });
 });

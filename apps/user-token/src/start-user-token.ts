@@ -4,6 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import { InFlight, listenOrExplain, NestLogger, startOps, type Logger, type RunningService } from '@app/ops';
 import type { SharedStore } from '@app/redis';
+import { IssuerKeys } from './adapters/issuer-keys.js';
 import type { UserTokenConfig } from './config.js';
 import { QuietTcpServer } from './edge/quiet-tcp.server.js';
 import { UserTokenModule } from './user-token.module.js';
@@ -25,14 +26,17 @@ const INCOMPLETE_MESSAGE_TIMEOUT_MS = 5_000;
 const HANDSHAKE_TIMEOUT_MS = 5_000;
 const DRAIN_TIMEOUT_MS = 8_000;
 const REPLY_FLUSH_MS = 50;
-const STORE_WAIT_MS = 1_000;
+const PREPARE_MS = 1_000;
 
-/** The first callers are not refused for a connection that is just being made; one that cannot be made holds up nobody. */
-async function availableOrNot(store: SharedStore): Promise<void> {
+/** The first callers are neither refused nor kept waiting for what is just being had; what cannot be had holds up nobody. */
+async function prepare(store: SharedStore, keys: IssuerKeys): Promise<void> {
   let forget = () => {};
   const available = new Promise<void>((resolve) => (forget = store.onAvailable(resolve)));
   const waited = new AbortController();
-  await Promise.race([available, delay(STORE_WAIT_MS, undefined, { signal: waited.signal }).catch(() => {})]);
+  await Promise.race([
+    Promise.all([available, keys.load()]),
+    delay(PREPARE_MS, undefined, { signal: waited.signal }).catch(() => {}),
+  ]);
   waited.abort();
   forget();
 }
@@ -66,7 +70,7 @@ export async function startUserToken(
     UserTokenModule.forRoot(config, { store, logger, inFlight }),
     { strategy: tcpServer, logger: new NestLogger(logger), abortOnError: false },
   );
-  await availableOrNot(store);
+  await prepare(store, app.get(IssuerKeys));
   await listenOrExplain({ service: 'user-token', port, setting: 'PORT' }, () => app.listen());
   const server = app.unwrap<Server>();
   server.maxConnections = config.maxConnections;

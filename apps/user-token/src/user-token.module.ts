@@ -42,8 +42,7 @@ const MAX_LOCAL_DENIALS = 100_000;
 const OPAQUE_REFUSAL_SECONDS = 60;
 
 const JWKS_REFRESH_SECONDS = 600;
-/** Two fetches in 30 s at the most, whatever `kid`s come. */
-const JWKS_COOLDOWN_SECONDS = 15;
+const JWKS_FETCH_LIMIT = { fetches: 2, seconds: 30 };
 
 export interface UserTokenDependencies {
   readonly store: SharedStore;
@@ -70,7 +69,7 @@ export class UserTokenModule {
       timeoutMs: config.upstreamTimeoutMs,
       refreshAfterSeconds: JWKS_REFRESH_SECONDS,
       maxStaleSeconds: config.jwksMaxStaleSeconds,
-      cooldownSeconds: JWKS_COOLDOWN_SECONDS,
+      fetchLimit: JWKS_FETCH_LIMIT,
       log: logger,
     });
     const box = new SealedBox(config.sessionSecrets);
@@ -121,6 +120,7 @@ export class UserTokenModule {
       controllers: [TokenController, SessionController, GrantController],
       providers: [
         { provide: AuthorizationServer, useValue: authorizationServer },
+        { provide: IssuerKeys, useValue: keys },
         { provide: TokenCheck, useValue: tokenCheck },
         { provide: Sessions, useValue: sessions },
         { provide: Fronts, useValue: new Fronts(lifetimes) },

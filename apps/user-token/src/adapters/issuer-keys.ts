@@ -12,8 +12,8 @@ export interface IssuerKeysOptions {
   readonly refreshAfterSeconds: number;
   /** How long keys are used while they cannot be fetched anew. */
   readonly maxStaleSeconds: number;
-  /** Shortest time between two fetches that unknown `kid`s cause. */
-  readonly cooldownSeconds: number;
+  /** Unknown `kid`s cause no fetch that would be more than so many within so long a time, those for other reasons counted. */
+  readonly fetchLimit: { readonly fetches: number; readonly seconds: number };
   readonly log: Log;
 }
 
@@ -39,14 +39,16 @@ const usableKeySchema = z.looseObject({
 
 /**
  * The issuer's signing keys. Known keys go on working while the issuer is away, up to a bounded age; fetches that fail are
- * spaced ever wider; tokens with unknown `kid`s cause one fetch per cool-down, however many come. A key counts as unknown only
- * on the word of keys asked for later than it was: it may have come into use since.
+ * spaced ever wider; tokens with unknown `kid`s cause a few within a limit, however many come. A key counts as unknown only on
+ * the word of keys asked for later than it was: it may have come into use since.
  */
 export class IssuerKeys {
   private known: KnownKeys | undefined;
   private fetching: Promise<void> | undefined;
-  private lastFetchAtMs = Number.NEGATIVE_INFINITY;
+  /** Latest last; as many as the limit counts. */
+  private fetchesAtMs: readonly number[] = [];
   private failures = 0;
+  private lastFailure: unknown;
 
   constructor(private readonly options: IssuerKeysOptions) {}
 
@@ -63,8 +65,13 @@ export class IssuerKeys {
       const fetchedKey = await findIn(this.known!, askedAtMs, header, token);
       if (fetchedKey) return fetchedKey;
     }
-    throw this.notYet(Math.max(this.options.cooldownSeconds, this.backoffSeconds()));
+    throw this.notYet(Math.max(this.limitedForSeconds(), this.backingOffForSeconds()));
   };
+
+  /** Fetches them before the first token needs them; whether that works shows with the token. */
+  async load(): Promise<void> {
+    await this.fetch().catch(() => undefined);
+  }
 
   private async current(): Promise<KnownKeys> {
     const { known } = this;
@@ -74,33 +81,36 @@ export class IssuerKeys {
         void this.fetch().catch(() => undefined);
       return known;
     }
-    if (!this.fetching && !this.mayRetry()) throw this.notYet(this.backoffSeconds());
+    if (!this.fetching && !this.mayRetry()) throw this.notYet(this.backingOffForSeconds());
     await this.fetch();
     return this.known!;
   }
 
   private mayAskForUnknownKey(): boolean {
     if (this.fetching) return true;
-    return this.mayRetry() && this.secondsSinceFetch() >= this.options.cooldownSeconds;
+    return this.mayRetry() && this.limitedForSeconds() <= 0;
   }
 
   private mayRetry(): boolean {
-    return this.secondsSinceFetch() >= this.backoffSeconds();
+    return this.backingOffForSeconds() <= 0;
   }
 
-  private backoffSeconds(): number {
-    return this.failures === 0 ? 0 : Math.min(MAX_BACKOFF_SECONDS, 2 ** (this.failures - 1));
+  private backingOffForSeconds(): number {
+    if (this.failures === 0) return 0;
+    return Math.min(MAX_BACKOFF_SECONDS, 2 ** (this.failures - 1)) - secondsSince(this.fetchesAtMs.at(-1));
   }
 
-  private notYet(spacingSeconds: number): UpstreamUnavailable {
+  private limitedForSeconds(): number {
+    const { fetches, seconds } = this.options.fetchLimit;
+    return seconds - secondsSince(this.fetchesAtMs.at(-fetches));
+  }
+
+  private notYet(waitSeconds: number): UpstreamUnavailable {
     return new UpstreamUnavailable(
       'the signing keys of the authorization server may not be fetched again yet',
-      Math.max(1, Math.ceil(spacingSeconds - this.secondsSinceFetch())),
+      Math.max(1, Math.ceil(waitSeconds)),
+      this.failures > 0 ? { cause: this.lastFailure } : {},
     );
-  }
-
-  private secondsSinceFetch(): number {
-    return (performance.now() - this.lastFetchAtMs) / 1000;
   }
 
   private fetch(): Promise<void> {
@@ -112,7 +122,7 @@ export class IssuerKeys {
 
   private async fetchOnce(): Promise<void> {
     const asOfMs = performance.now();
-    this.lastFetchAtMs = asOfMs;
+    this.fetchesAtMs = [...this.fetchesAtMs, asOfMs].slice(-this.options.fetchLimit.fetches);
     try {
       const jwks = await download(await this.options.jwksUri(), this.options.timeoutMs);
       this.known = { find: createLocalJWKSet(jwks), asOfMs };
@@ -121,11 +131,16 @@ export class IssuerKeys {
       this.failures = 0;
     } catch (error) {
       this.failures += 1;
+      this.lastFailure = error;
       const message = 'the signing keys of the authorization server cannot be fetched';
       if (this.failures === 1) this.options.log.warn({ err: error }, message);
       throw unavailable(error);
     }
   }
+}
+
+function secondsSince(atMs = Number.NEGATIVE_INFINITY): number {
+  return (performance.now() - atMs) / 1000;
 }
 
 /** @returns undefined when the key may have been published since these were asked for */
