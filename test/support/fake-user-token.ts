@@ -26,6 +26,8 @@ export interface FakeUserToken {
   behave(behaviour: Behaviour): void;
   /** Answers nothing any more, pings included, as a stopped process would. */
   freeze(): void;
+  /** Answers again. */
+  thaw(behaviour: Behaviour): void;
   stop(): Promise<void>;
 }
 
@@ -80,6 +82,10 @@ export async function startFakeUserToken(port = 0): Promise<FakeUserToken> {
     freeze: () => {
       frozen = true;
       behaviour = () => 'silence';
+    },
+    thaw: (next) => {
+      frozen = false;
+      behaviour = next;
     },
     stop: () => app.close(),
   };

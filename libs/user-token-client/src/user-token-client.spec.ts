@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { active, startFakeUserToken, type FakeUserToken } from '../../../test/support/fake-user-token.js';
 import { freePort } from '../../../test/support/redis-server.js';
+import { until } from '../../../test/support/until.js';
 import { parseReplicaAddresses, UserTokenClient, UserTokenUnavailable } from './index.js';
 
 const TOKEN = { accessToken: 'opaque-token-00000001' };
@@ -199,6 +200,26 @@ describe('UserTokenClient', () => {
     const client = new UserTokenClient({ urls: `${frozen.url},${one.url}`, verifyTimeoutMs: 60_000 });
     clients.push(client);
     for (let i = 0; i < 4; i += 1) expect(await client.verify(TOKEN)).toMatchObject({ active: true });
+  });
+
+  it('sends nobody to a replica that was frozen before it has shown a sign of life', async () => {
+    const [one, frozen] = [await replica(), await replica()];
+    const client = new UserTokenClient({ urls: `${frozen.url},${one.url}`, verifyTimeoutMs: 60_000 });
+    clients.push(client);
+    frozen.freeze();
+    for (let i = 0; i < 2; i += 1) await client.verify(TOKEN);
+    const askedInVain = frozen.asked.length;
+    const untilMs = performance.now() + 2_500;
+    while (performance.now() < untilMs) {
+      expect(await client.verify(TOKEN)).toMatchObject({ active: true });
+      await delay(20);
+    }
+    expect(frozen.asked).toHaveLength(askedInVain);
+    frozen.thaw(() => active());
+    await until(async () => {
+      await client.verify(TOKEN);
+      return frozen.asked.length > askedInVain;
+    });
   });
 
   it('finds out about all frozen replicas in the time that one takes', async () => {

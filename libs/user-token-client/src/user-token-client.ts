@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { z } from 'zod';
 import { parseReplicaAddresses } from './address.js';
 import {
@@ -42,7 +43,7 @@ export interface UserTokenClientOptions {
   readonly sessionTimeoutMs?: number | undefined;
 }
 
-/** How long a replica that failed is passed over while another one is left. */
+/** How long a replica that failed is passed over, while another one is left, until it is asked for a sign of life. */
 const COOL_DOWN_MS = 1_000;
 
 /**
@@ -54,7 +55,8 @@ const COOL_DOWN_MS = 1_000;
  */
 export class UserTokenClient {
   private readonly replicas: readonly Replica[];
-  private readonly coolingDownUntil = new Map<Replica, number>();
+  private readonly passedOver = new Set<Replica>();
+  private readonly closed = new AbortController();
   private readonly verifyTimeoutMs: number;
   private readonly sessionTimeoutMs: number;
   private turn = 0;
@@ -170,6 +172,7 @@ export class UserTokenClient {
   }
 
   close(): void {
+    this.closed.abort();
     for (const replica of this.replicas) replica.close();
   }
 
@@ -193,7 +196,7 @@ export class UserTokenClient {
       return accept(schema, await question(first, timeoutMs));
     } catch (error) {
       const failed = asFailure(error);
-      if (lostReplica(failed)) this.coolDown(first);
+      if (lostReplica(failed)) void this.passOver(first);
       const mayRepeat = lostReplica(failed) && (repeatable || !failed.sent);
       // A process that did not answer in time has had its time; only another one is worth a second try.
       const worthIt = failed.unavailable.code !== 'timeout' || this.hasOther(first);
@@ -204,13 +207,23 @@ export class UserTokenClient {
       return accept(schema, await question(second, Math.max(1, deadline - performance.now())));
     } catch (error) {
       const failed = asFailure(error);
-      if (lostReplica(failed)) this.coolDown(second);
+      if (lostReplica(failed)) void this.passOver(second);
       throw failed.unavailable;
     }
   }
 
-  private coolDown(replica: Replica): void {
-    this.coolingDownUntil.set(replica, performance.now() + COOL_DOWN_MS);
+  /** Until it shows a sign of life: callers must not be how it is found out that it is still frozen. */
+  private async passOver(replica: Replica): Promise<void> {
+    if (this.passedOver.has(replica)) return;
+    this.passedOver.add(replica);
+    const { signal } = this.closed;
+    try {
+      do await delay(COOL_DOWN_MS, undefined, { ref: false, signal });
+      while (await replica.isFrozen());
+    } catch {
+      // Closed.
+    }
+    this.passedOver.delete(replica);
   }
 
   /**
@@ -220,7 +233,9 @@ export class UserTokenClient {
   private lookBehind(suspect: Replica): void {
     for (const other of this.replicas) {
       if (other === suspect) continue;
-      void other.isFrozen().then((frozen) => frozen && this.coolDown(other));
+      void other.isFrozen().then((frozen) => {
+        if (frozen) void this.passOver(other);
+      });
     }
   }
 
@@ -229,8 +244,7 @@ export class UserTokenClient {
   }
 
   private wellReplicas(): readonly Replica[] {
-    const now = performance.now();
-    return this.replicas.filter((replica) => (this.coolingDownUntil.get(replica) ?? 0) <= now);
+    return this.replicas.filter((replica) => !this.passedOver.has(replica));
   }
 
   private nextReplica(): Replica {
