@@ -1,5 +1,6 @@
 import { Agent, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { MachinePauses } from './machine-pauses.js';
 
 /** A token, and what the services must make of it: 200, 401, or, where no verdict may be reached, 200 or 503. */
 export interface OracleCase {
@@ -17,6 +18,8 @@ export interface OracleOptions {
   readonly loops?: number;
   /** Time between an answer and the next request of a loop, so that the load leaves the machine some air. */
   readonly pauseMs?: number;
+  /** Its pauses do not count as waiting. */
+  readonly machine?: MachinePauses;
   /** After this time a request counts as hung. */
   readonly patienceMs?: number;
 }
@@ -38,6 +41,7 @@ export interface OracleReport {
   readonly byStatus: Readonly<Record<string, number>>;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** Longest time that a request waited. */
   readonly maxMs: number;
 }
 
@@ -107,7 +111,7 @@ export class OracleClient {
   private async ask(url: string, { token, expect: expected, subject }: OracleCase): Promise<void> {
     const sentAtMs = performance.now();
     const { status, body } = await this.get(url, token);
-    const durationMs = performance.now() - sentAtMs;
+    const durationMs = this.options.machine?.tookMs(sentAtMs) ?? performance.now() - sentAtMs;
     this.durationsMs.push(durationMs);
     this.byStatus[status] = (this.byStatus[status] ?? 0) + 1;
     const right = STATUSES[expected].some((one) => String(one) === status);

@@ -1,14 +1,22 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { FaultProxy } from '../../../test/support/fault-proxy.js';
+import { MachinePauses } from '../../../test/support/machine-pauses.js';
 import { RedisServer } from '../../../test/support/redis-server.js';
 import { until } from '../../../test/support/until.js';
 import { openStore, StoreUnavailable, type SharedStore, type Subscription } from './index.js';
 
 describe('a store whose connection to Redis is in trouble', () => {
+  let machine: MachinePauses;
   let redis: RedisServer;
   let proxy: FaultProxy;
   let store: SharedStore;
   let subscription: Subscription;
+
+  beforeAll(async () => {
+    machine = await MachinePauses.watch();
+  });
+
+  afterAll(() => machine.stop());
 
   beforeEach(async () => {
     redis = await RedisServer.start();
@@ -35,7 +43,7 @@ describe('a store whose connection to Redis is in trouble', () => {
         return undefined;
       },
     );
-    return { value, durationMs: performance.now() - startedAt };
+    return { value, durationMs: machine.tookMs(startedAt) };
   }
 
   it.each<[string, () => void]>([
