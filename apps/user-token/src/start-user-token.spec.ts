@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { createLogger } from '@app/ops';
 import { openStore, type SharedStore } from '@app/redis';
@@ -148,6 +149,18 @@ describe('user-token on TCP', () => {
     const lines = logs.filter((entry) => entry.includes('discovery'));
     expect(lines.join('')).toContain('"requestId":"request-7"');
     expect(logs.join('')).not.toContain(accessToken);
+  });
+
+  it('does not let a flood of tokens that it cannot decide about fill the log', async () => {
+    logs.length = 0;
+    const verifying = Array.from({ length: 200 }, () => {
+      const signature = randomBytes(256).toString('base64url');
+      return client.verify({
+        accessToken: ['eyJhbGciOiJSUzI1NiJ9', 'eyJzdWIiOiJjYW5hcnkifQ', signature].join('.'),
+      });
+    });
+    for (const verdict of await Promise.allSettled(verifying)) expect(verdict.status).toBe('rejected');
+    expect(logs.filter((line) => line.includes('signing keys')).length).toBeLessThanOrEqual(20);
   });
 
   it('gives each of the tokens of one message its own answer', async () => {

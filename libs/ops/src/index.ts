@@ -3,11 +3,13 @@ export { type CheckResult, type Checks } from './health.module.js';
 export { startHttpService, type ListenerSettings, type RunningHttpService } from './http-service.js';
 export { InFlight } from './in-flight.js';
 export { InputPipe } from './input.pipe.js';
+export { LineLimit, type LineLimitOptions } from './line-limit.js';
 export { createLogger, type LoggerOptions } from './logger.js';
 export { NestLogger } from './nest-logger.js';
 export { startOps, type OpsListener, type OpsOptions } from './ops.listener.js';
 export { ProblemFilter, statusOf, type ProblemDetails } from './problem.filter.js';
 export { currentRequestId, runWithRequestId } from './request-context.js';
+export { RequestFailures } from './request-failures.js';
 export { runService, type RunningService, type RunOptions } from './run-service.js';
 export {
   defineSettings,

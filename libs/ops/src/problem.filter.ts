@@ -3,6 +3,7 @@ import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '
 import type { HttpAdapterHost } from '@nestjs/core';
 import type { Logger } from 'pino';
 import { STATUS_CODES } from 'node:http';
+import { RequestFailures } from './request-failures.js';
 
 /** Body of an error response, `application/problem+json`. */
 export interface ProblemDetails {
@@ -20,19 +21,21 @@ export interface ProblemDetails {
 /** Answers every exception of an HTTP application with problem details; headers that were set before are kept. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
+  private readonly failures: RequestFailures;
+
   constructor(
     private readonly adapterHost: HttpAdapterHost,
-    private readonly logger: Logger,
-  ) {}
+    logger: Logger,
+  ) {
+    this.failures = new RequestFailures(logger);
+  }
 
   catch(exception: unknown, host: ArgumentsHost): void {
     const { httpAdapter } = this.adapterHost;
     const http = host.switchToHttp();
     const { id } = http.getRequest<{ id?: unknown }>();
     const problem = { ...problemOf(exception), ...(typeof id === 'string' && { request_id: id }) };
-    if (problem.status >= 500) {
-      this.logger.error({ err: exception, requestId: problem.request_id }, 'a request failed');
-    }
+    this.failures.tell(exception, problem.status, problem.request_id);
     const response = http.getResponse<object>();
     httpAdapter.setHeader(response, 'Content-Type', 'application/problem+json');
     httpAdapter.reply(response, problem, problem.status);

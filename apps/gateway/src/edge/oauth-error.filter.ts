@@ -1,7 +1,7 @@
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { HttpAdapterHost } from '@nestjs/core';
 import { BearerRefusal } from '@app/auth';
-import { statusOf, type Logger } from '@app/ops';
+import { RequestFailures, statusOf, type Logger } from '@app/ops';
 import { StoreUnavailable } from '@app/redis';
 import { UserTokenUnavailable } from '@app/user-token-client';
 import { OAuthError, type OAuthErrorHeaders } from './oauth-error.js';
@@ -14,19 +14,20 @@ interface Answer extends OAuthErrorHeaders {
 /** Answers every exception in the form of RFC 6749 section 5.2: `{ error, error_description }`. */
 @Catch()
 export class OAuthErrorFilter implements ExceptionFilter {
+  private readonly failures: RequestFailures;
+
   constructor(
     private readonly adapterHost: HttpAdapterHost,
-    private readonly logger: Logger,
-  ) {}
+    logger: Logger,
+  ) {
+    this.failures = new RequestFailures(logger);
+  }
 
   catch(exception: unknown, host: ArgumentsHost): void {
     const { httpAdapter } = this.adapterHost;
     const http = host.switchToHttp();
     const answer = answerTo(exception);
-    if (answer.status >= 500) {
-      const { id: requestId } = http.getRequest<{ id?: unknown }>();
-      this.logger.error({ err: exception, requestId }, 'a request failed');
-    }
+    this.failures.tell(exception, answer.status, http.getRequest<{ id?: unknown }>().id);
     const response = http.getResponse<object>();
     httpAdapter.setHeader(response, 'Content-Type', 'application/json; charset=utf-8');
     httpAdapter.setHeader(response, 'Pragma', 'no-cache');

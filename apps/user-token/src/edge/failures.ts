@@ -1,4 +1,5 @@
 import { RpcException } from '@nestjs/microservices';
+import { LineLimit } from '@app/ops';
 import { StoreUnavailable } from '@app/redis';
 import { failureSchema, type Failure } from '@app/user-token-client';
 import { UpstreamUnavailable } from '../core/authorization-server.js';
@@ -7,13 +8,16 @@ import type { Log } from '../core/log.js';
 
 /** Turns whatever a handler threw into a failure of the contract; what is not foreseen is logged and told as `internal`. */
 export class Failures {
+  /** Tokens of strangers can bring these about, as often as those like. */
+  private readonly limit = new LineLimit();
+
   constructor(private readonly log: Log) {}
 
   /** @param requestId of the caller, where the log does not know it by itself */
   of(exception: unknown, requestId?: string): Failure {
     const caller = requestId === undefined ? {} : { requestId };
     if (exception instanceof UpstreamUnavailable) {
-      this.log.warn({ ...caller, err: exception }, exception.message);
+      this.warn(exception, { ...caller, err: exception }, exception.message);
       const { retryAfterSeconds } = exception;
       return {
         code: 'upstream_unavailable',
@@ -22,11 +26,11 @@ export class Failures {
       };
     }
     if (exception instanceof StoreUnavailable) {
-      this.log.warn({ ...caller, err: exception }, 'a call needed Redis, which is not available');
+      this.warn(exception, { ...caller, err: exception }, 'a call needed Redis, which is not available');
       return { code: 'store_unavailable', message: exception.message };
     }
     if (exception instanceof DenialsUnknown) {
-      this.log.warn({ ...caller, err: exception }, exception.message);
+      this.warn(exception, { ...caller, err: exception }, exception.message);
       return { code: 'denials_unknown', message: exception.message };
     }
     const told =
@@ -37,5 +41,10 @@ export class Failures {
     }
     this.log.error({ ...caller, err: exception }, 'a call failed for a reason that was not foreseen');
     return { code: 'internal', message: 'user-token failed' };
+  }
+
+  private warn({ name, message }: Error, fields: object, text: string): void {
+    const more = this.limit.admit(`${name}: ${message}`);
+    if (more) this.log.warn({ ...fields, ...more }, text);
   }
 }

@@ -1,0 +1,20 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { LineLimit } from './index.js';
+
+describe('LineLimit', () => {
+  it('lets so many lines of a kind through, and then tells how many were left out', async () => {
+    const limit = new LineLimit({ lines: 2, perMs: 50 });
+    expect(Array.from({ length: 5 }, () => limit.admit('one'))).toEqual([{}, {}, ...Array(3)]);
+    expect(limit.admit('another')).toEqual({});
+    await delay(60);
+    expect(limit.admit('one')).toEqual({ untold: 3 });
+    expect(limit.admit('one')).toEqual({});
+    expect(limit.admit('one')).toBeUndefined();
+  });
+
+  it('holds however many kinds there are', () => {
+    const limit = new LineLimit({ lines: 1, perMs: 60_000 });
+    const told = Array.from({ length: 1_000 }, (_, i) => limit.admit(`kind ${i}`)).filter(Boolean);
+    expect(told).toHaveLength(101);
+  });
+});
