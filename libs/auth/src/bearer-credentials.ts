@@ -3,8 +3,9 @@ import { hash } from 'node:crypto';
 import { epochKey, isCanonicalToken, issuedTokenEpochKey } from '@app/user-token-client';
 
 /** What a request carried: one token of canonical spelling, nothing, or something that must be refused. */
-export type BearerCredentials =
-  | { readonly kind: 'token'; readonly token: string }
+export type BearerCredentials = { readonly kind: 'token'; readonly token: string } | UnusableCredentials;
+
+export type UnusableCredentials =
   | { readonly kind: 'none' }
   | { readonly kind: 'invalid_request'; readonly description: string }
   | { readonly kind: 'invalid_token' };

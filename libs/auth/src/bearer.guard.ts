@@ -17,6 +17,7 @@ import {
   tokenIn,
   tokenKey,
   type BearerRequest,
+  type UnusableCredentials,
 } from './bearer-credentials.js';
 import { BearerRefusal, INVALID_TOKEN_DESCRIPTION, VerdictUnavailable } from './bearer-refusal.js';
 import { STRATEGY_NAME, VerifiedContext } from './bearer.strategy.js';
@@ -74,8 +75,7 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
     if (known) return this.admit(context, request, known, requirement, nowSeconds);
     const key = plain && tokenKey(tokenIn(plain));
     if (key && this.resolver.refusedLately(key)) {
-      // Thrown from here, where V8 has inlined much and has to work out the place, it takes longer than all the rest.
-      return Promise.reject(this.refusal(context, this.tokenInvalid));
+      return refuse(this.refusal(context, this.tokenInvalid));
     }
     return this.findOut(context, request, key, requirement, nowSeconds);
   }
@@ -88,7 +88,9 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
     requirement: AccessRequirement,
     nowSeconds: number,
   ): boolean | Promise<boolean> {
-    const token = this.tokenOf(context, request);
+    const credentials = readBearerCredentials(request);
+    if (credentials.kind !== 'token') return refuse(this.refusalOf(context, credentials));
+    const { token } = credentials;
     const known = this.resolver.known(credentialsOf(token), nowSeconds);
     if (known) return this.admit(context, request, known, requirement, nowSeconds);
     return this.resolveAndAdmit(context, request, key ?? tokenKey(token), token, requirement);
@@ -101,18 +103,14 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
     return (error || !user ? undefined : user) as User;
   }
 
-  /** @throws {BearerRefusal} unless the request carries one token, spelled canonically */
-  private tokenOf(context: ExecutionContext, request: GuardedRequest): string {
-    const credentials = readBearerCredentials(request);
+  private refusalOf(context: ExecutionContext, credentials: UnusableCredentials): BearerRefusal {
     switch (credentials.kind) {
-      case 'token':
-        return credentials.token;
       case 'none':
-        throw this.refusal(context, this.tokenMissing);
+        return this.refusal(context, this.tokenMissing);
       case 'invalid_token':
-        throw this.refusal(context, this.tokenInvalid);
+        return this.refusal(context, this.tokenInvalid);
       case 'invalid_request':
-        throw this.refusal(context, this.newRefusal('invalid_request', credentials.description));
+        return this.refusal(context, this.newRefusal('invalid_request', credentials.description));
     }
   }
 
@@ -217,6 +215,11 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
       permissions: this.reflector.getAllAndOverride<string[] | undefined>(PERMISSIONS, targets) ?? [],
     };
   }
+}
+
+/** Thrown from the guard, where V8 has inlined much and has to work out the place, a refusal takes longer than all the rest. */
+function refuse(refusal: BearerRefusal): Promise<never> {
+  return Promise.reject(refusal);
 }
 
 /** An application may number its requests as it likes; what user-token would not take is left out. */
