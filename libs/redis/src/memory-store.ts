@@ -77,9 +77,13 @@ export class MemoryStore extends SharedStore {
     }
   }
 
-  override async writeAllIfEqual(key: string, value: string, writes: readonly Write[]): Promise<boolean> {
+  override async writeAllIfEqual(
+    key: string,
+    value: string | null,
+    writes: readonly Write[],
+  ): Promise<boolean> {
     this.assertOpen();
-    if (this.read(key)?.value !== value) return false;
+    if ((this.read(key)?.value ?? null) !== value) return false;
     await this.writeAll(writes);
     return true;
   }

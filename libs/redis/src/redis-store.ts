@@ -21,9 +21,9 @@ export interface RedisStoreOptions {
 }
 
 const DELETE_IF_EQUAL = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) else return 0 end`;
-/** The first key is the condition; each further argument is a command as a JSON list. */
+/** The first key is the condition, an empty value being none; each further argument is a command as a JSON list. */
 const WRITE_IF_EQUAL = `
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 for i = 2, #ARGV do redis.call(unpack(cjson.decode(ARGV[i]))) end
 return 1`;
 /** Arguments: the window, then the limit of each key. Answers 0, or the milliseconds until the limit that was met is lifted. */
@@ -134,13 +134,13 @@ export class RedisStore extends SharedStore {
 
   override async writeAllIfEqual(
     key: string,
-    value: string,
+    value: string | null,
     writes: readonly Write[],
     options?: CallOptions,
   ): Promise<boolean> {
     const commands = commandsOf(writes).map((command) => JSON.stringify(command));
     const written = await this.write(
-      (client) => client.eval(WRITE_IF_EQUAL, { keys: [key], arguments: [value, ...commands] }),
+      (client) => client.eval(WRITE_IF_EQUAL, { keys: [key], arguments: [value ?? '', ...commands] }),
       options,
     );
     return written === 1;
@@ -157,15 +157,14 @@ export class RedisStore extends SharedStore {
     limits: readonly Limit[],
     { windowMs, ...options }: CallOptions & { windowMs: number },
   ): Promise<number | undefined> {
-    const waitMs = await this.write(
-      (client) =>
-        client.eval(COUNT_ALL, {
-          keys: limits.map(({ key }) => key),
-          arguments: [String(windowMs), ...limits.map(({ max }) => String(max))],
-        }),
-      options,
-    );
-    return waitMs === 0 ? undefined : Number(waitMs);
+    const waitMs = await this.write(async (client) => {
+      const reply = await client.eval(COUNT_ALL, {
+        keys: limits.map(({ key }) => key),
+        arguments: [String(windowMs), ...limits.map(({ max }) => String(max))],
+      });
+      return asNumber(reply);
+    }, options);
+    return waitMs === 0 ? undefined : waitMs;
   }
 
   override async uncountAll(keys: readonly string[], options?: CallOptions): Promise<void> {
@@ -306,7 +305,16 @@ async function valuesOf(client: RedisClient, keys: readonly string[]): Promise<(
 /** What comes out of a connection that garbles answers can be well-formed, and of any type. */
 function asValues(reply: unknown, count: number): (string | null)[] {
   if (Array.isArray(reply) && reply.length === count && reply.every(isValue)) return reply;
-  throw new TypeError('the answer is not of the kind that was asked for');
+  throw notOfThatKind();
+}
+
+function asNumber(reply: unknown): number {
+  if (typeof reply === 'number') return reply;
+  throw notOfThatKind();
+}
+
+function notOfThatKind(): TypeError {
+  return new TypeError('the answer is not of the kind that was asked for');
 }
 
 function isValue(value: unknown): value is string | null {

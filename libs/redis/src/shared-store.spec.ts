@@ -75,6 +75,9 @@ describe.each(['memory', 'redis'])('a shared store (%s)', (kind) => {
     expect(await store.writeAllIfEqual('fence', 'mine', writes('3'))).toBe(false);
     expect(await store.getMany(['fenced'])).toEqual(['1']);
     expect(await store.members('fenced:set')).toEqual(['1']);
+    expect(await store.writeAllIfEqual('fenced', null, writes('4'))).toBe(false);
+    expect(await store.writeAllIfEqual('fence', null, writes('5'))).toBe(true);
+    expect(await store.getMany(['fenced'])).toEqual(['5']);
   });
 
   it('keeps the members of a set, each for its own time, the oldest dropped first', async () => {

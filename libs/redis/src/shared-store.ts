@@ -66,10 +66,10 @@ export abstract class SharedStore {
   abstract deleteIfEqual(key: string, value: string, options?: CallOptions): Promise<boolean>;
   /** All of the writes or, when it rejects because one was refused, none. */
   abstract writeAll(writes: readonly Write[], options?: CallOptions): Promise<void>;
-  /** All of the writes, provided that `key` still holds `value`; atomic. @returns whether it did */
+  /** All of the writes, provided that `key` still holds `value`, null being nothing at all; atomic. @returns whether it did */
   abstract writeAllIfEqual(
     key: string,
-    value: string,
+    value: string | null,
     writes: readonly Write[],
     options?: CallOptions,
   ): Promise<boolean>;

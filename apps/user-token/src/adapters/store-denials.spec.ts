@@ -87,6 +87,30 @@ describe('denials of two replicas', () => {
     }
   });
 
+  it('what somebody writes into an empty Redis is not taken back by a replica that fills it', async () => {
+    await others.onApplicationShutdown();
+    const seen = token('any', 'auth0|everywhere');
+    const expiresAtSeconds = Date.now() / 1000 + 3_600;
+    const padding = Array.from({ length: 900 }, (_, i) => ({ tokenId: `padding-${i}`, expiresAtSeconds }));
+    await denials.deny('auth0|padding', padding);
+    // Written back last.
+    await denials.denySubject(seen.subject);
+    const [key] = (await redis.cli('--scan', '--pattern', 'deny:v1:subject:*')).split('\n');
+    const denial = JSON.parse(await redis.cli('GET', key!));
+    const later: number = denial.issuedUntilSeconds + 30;
+    await redis.cli('FLUSHALL');
+    await redis.cli('CLIENT', 'KILL', 'TYPE', 'normal');
+    await until(async () => (await redis.cli('EXISTS', 'deny:v1:token:padding-0')).trim() === '1');
+    const written = await redis.cli(
+      ...['SET', key!, JSON.stringify({ ...denial, issuedUntilSeconds: later }), 'EX', '3600', 'NX'],
+    );
+    expect(written.trim()).toBe('OK');
+    await until(async () => (await redis.cli('EXISTS', 'deny:v1:token:padding-899')).trim() === '1');
+    await delay(100);
+    expect(JSON.parse(await redis.cli('GET', key!)).issuedUntilSeconds).toBe(later);
+    expect(await deniedAt(denials, { ...seen, issuedAtSeconds: later })).toBe(true);
+  });
+
   describe('while Redis is away as a whole', () => {
     it('a replica goes by what it knows, which is all there is, however long that takes', async () => {
       const [ended, valid] = [token('ended'), token('valid')];

@@ -152,8 +152,9 @@ export class StoreDenials extends Denials {
     if (this.catchingUp || !possible()) return;
     this.catchingUp = true;
     try {
-      do await this.merge();
-      while (this.gap && possible());
+      let merged: boolean;
+      do merged = await this.merge();
+      while ((this.gap || !merged) && possible());
     } catch (error) {
       this.log.warn({ err: error }, 'the denials in Redis could not be read');
       setTimeout(() => {
@@ -174,27 +175,29 @@ export class StoreDenials extends Denials {
       this.log.warn({}, `Redis can lose what was revoked: ${weakness}`);
   }
 
-  /** Brings store and copy to the union of both. */
-  private async merge(): Promise<void> {
+  /** Brings store and copy to the union of both. @returns whether nobody wrote at the same time what may be earlier than ours */
+  private async merge(): Promise<boolean> {
     const { losses } = this;
     this.forgetExpired();
-    const stored = new Map<string, { readonly denial: Denial; readonly value: string }>();
+    const stored = new Map<string, { readonly denial: Denial | undefined; readonly value: string }>();
     for await (const { key, value } of this.store.scan(PREFIX)) {
       const denial = parse(value, denialSchema);
-      if (!denial) continue;
       stored.set(key, { denial, value });
-      this.remember(denial);
+      if (denial) this.remember(denial);
     }
     this.full = this.local.size >= this.options.maxLocal;
     // Whatever was written during the scan has been announced, unless announcements were lost once more.
     if (losses === this.losses) this.gap = undefined;
+    let merged = true;
     for (const [key, denial] of this.local) {
       const found = stored.get(key);
-      const writes = () => writesOf([denial], `epoch:v1:${denial.subjectKey}`);
-      if (!found) await this.store.writeAll(writes());
-      // Somebody may have written a later one still.
-      else if (isLater(denial, found.denial)) await this.store.writeAllIfEqual(key, found.value, writes());
+      // What cannot be read was written by something newer, and denies by itself.
+      if (found && !(found.denial && isLater(denial, found.denial))) continue;
+      const writes = writesOf([denial], `epoch:v1:${denial.subjectKey}`);
+      // Somebody may have written a later one since.
+      if (!(await this.store.writeAllIfEqual(key, found?.value ?? null, writes))) merged = false;
     }
+    return merged;
   }
 
   private learn(message: string): void {
