@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createLogger } from '@app/ops';
 import { openStore, type SharedStore } from '@app/redis';
 import { UserTokenClient, UserTokenUnavailable } from '@app/user-token-client';
+import { FaultProxy } from '../../../test/support/fault-proxy.js';
 import { ScriptedIssuer } from '../../../test/support/scripted-issuer.js';
 import { until } from '../../../test/support/until.js';
 import { readUserTokenConfig, startUserToken, type RunningUserToken } from './index.js';
@@ -134,6 +136,25 @@ describe('user-token on TCP', () => {
     for (const socket of sockets) socket.destroy();
     await until(() => closed === 10);
   });
+
+  it('closes a connection that is idle for half a minute, and none of a service', async () => {
+    const proxy = await FaultProxy.start(userToken.port);
+    const service = new UserTokenClient({ urls: `tcp://127.0.0.1:${proxy.port}` });
+    const idle = await open();
+    try {
+      await service.verify({ accessToken: 'short' });
+      const closed = new Promise((resolve) => idle.once('close', resolve));
+      const startedAtMs = performance.now();
+      await closed;
+      expect(performance.now() - startedAtMs).toBeGreaterThan(29_000);
+      await delay(1_500);
+      expect(proxy.connections).toBe(1);
+    } finally {
+      service.close();
+      idle.destroy();
+      await proxy.stop();
+    }
+  }, 45_000);
 
   it('carries hundreds of calls at once over one connection', async () => {
     const accessToken = 'a'.repeat(15);

@@ -24,6 +24,8 @@ const MAX_BUFFER_CHARS = 64 * 1024;
 const MAX_SEND_BUFFER_BYTES = 1024 * 1024;
 const INCOMPLETE_MESSAGE_TIMEOUT_MS = 5_000;
 const HANDSHAKE_TIMEOUT_MS = 5_000;
+/** Services ping three times as often. */
+const IDLE_TIMEOUT_MS = 30_000;
 const DRAIN_TIMEOUT_MS = 8_000;
 const REPLY_FLUSH_MS = 50;
 const PREPARE_MS = 1_000;
@@ -74,8 +76,11 @@ export async function startUserToken(
   await listenOrExplain({ service: 'user-token', port, setting: 'PORT' }, () => app.listen());
   const server = app.unwrap<Server>();
   server.maxConnections = config.maxConnections;
-  // Answers come one after the other: the second must not wait until the first is acknowledged (Nagle).
-  server.on('connection', (socket) => socket.setNoDelay());
+  server.on(tls ? 'secureConnection' : 'connection', (socket: Socket) => {
+    // Answers come one after the other: the second must not wait until the first is acknowledged (Nagle).
+    socket.setNoDelay();
+    socket.setTimeout(IDLE_TIMEOUT_MS, () => socket.destroy());
+  });
   // Node reports a handshake that is overdue, and leaves the connection open.
   server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy());
   const boundPort = (server.address() as AddressInfo).port;

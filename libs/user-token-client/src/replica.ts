@@ -42,6 +42,8 @@ const MAX_REPLY_CHARS = 1024 * 1024;
 const ENVELOPE_CHARS = 128;
 /** Calls that take longer are accompanied by pings so far apart: a slow answer is waited for, a frozen process is not. */
 const PING_EVERY_MS = 100;
+/** user-token closes connections that are idle for three times as long. */
+const KEEP_ALIVE_MS = 10_000;
 /** Silence is counted in ticks and not by the clock: a pause of this process, in which answers pile up unread, is one tick. */
 const PING_TICK_MS = 50;
 const PING_TICKS = 3;
@@ -56,6 +58,9 @@ export class Replica {
     WINDOW_CHARS - ENVELOPE_CHARS,
   );
   private pinging: Observable<never> | undefined;
+  private readonly keepingAlive = setInterval(() => {
+    if (this.proxy.connected) void this.isFrozen();
+  }, KEEP_ALIVE_MS).unref();
 
   constructor(
     readonly address: ReplicaAddress,
@@ -94,6 +99,7 @@ export class Replica {
   }
 
   close(): void {
+    clearInterval(this.keepingAlive);
     this.proxy.close();
   }
 
@@ -191,6 +197,10 @@ export class Replica {
 }
 
 class QuietClientTcp extends ClientTCP {
+  get connected(): boolean {
+    return this.socket !== null;
+  }
+
   /** A connection that failed is made anew by the next call; Nest would keep handing out the failure until the socket is closed. */
   override connect(): Promise<unknown> {
     const connecting = super.connect();
