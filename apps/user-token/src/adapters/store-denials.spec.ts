@@ -87,6 +87,29 @@ describe('denials of two replicas', () => {
     }
   });
 
+  it('a log-out everywhere that was held up on its way takes nothing back of a later one', async () => {
+    const seen = token('any', 'auth0|everywhere');
+    await denials.denySubject(seen.subject);
+    const [key] = (await redis.cli('--scan', '--pattern', 'deny:v1:subject:*')).split('\n');
+    const denial = JSON.parse(await redis.cli('GET', key!));
+    const later: number = denial.issuedUntilSeconds + 30;
+    await redis.cli('SET', key!, JSON.stringify({ ...denial, issuedUntilSeconds: later }), 'EX', '3600');
+    const { epoch } = await denials.status({ ...seen, issuedAtSeconds: later + 1 });
+    await others.denySubject(seen.subject);
+    const fresh = await replica();
+    expect(await deniedAt(fresh, { ...seen, issuedAtSeconds: later })).toBe(true);
+    expect(await fresh.status({ ...seen, issuedAtSeconds: later + 1 })).not.toMatchObject({ epoch });
+  });
+
+  it('log-outs everywhere of one user at the same moment all succeed', async () => {
+    const facts = token('any', 'auth0|everywhere');
+    const revoking = Array.from({ length: 20 }, (_, i) =>
+      (i % 2 ? denials : others).denySubject(facts.subject),
+    );
+    await Promise.all(revoking);
+    expect(await deniedAt(await replica(), facts)).toBe(true);
+  });
+
   it('what somebody writes into an empty Redis is not taken back by a replica that fills it', async () => {
     await others.onApplicationShutdown();
     const seen = token('any', 'auth0|everywhere');

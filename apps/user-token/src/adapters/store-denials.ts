@@ -48,6 +48,10 @@ interface Gap {
  */
 const CATCH_UP_MS = 1_000;
 
+/** How often a denial is written again that others write at the same moment. */
+const MAX_TRIES = 10;
+const READ_BACK_MS = 1_000;
+
 const PREFIX = 'deny:v1:';
 const tokenKey = (tokenId: string) => `${PREFIX}token:${tokenId}`;
 const wholeSubjectKey = (key: string) => `${PREFIX}subject:${key}`;
@@ -110,18 +114,28 @@ export class StoreDenials extends Denials {
     }
   }
 
-  override deny(subject: string, tokens: readonly DeniedToken[]): Promise<void> {
-    return this.write(
-      subject,
-      tokens.map((token) => ({ ...token, subjectKey: subjectKey(subject) })),
-    );
+  override async deny(subject: string, tokens: readonly DeniedToken[]): Promise<void> {
+    const denials = tokens.map((token): Denial => ({ ...token, subjectKey: subjectKey(subject) }));
+    await this.store.writeAll(writesOf(denials, epochKey(subject)));
+    for (const denial of denials) this.remember(denial);
   }
 
-  override denySubject(subject: string): Promise<void> {
+  override async denySubject(subject: string): Promise<void> {
     const { clockToleranceSeconds, subjectDenialSeconds } = this.options;
     const issuedUntilSeconds = Math.floor(Date.now() / 1000) + clockToleranceSeconds;
     const expiresAtSeconds = issuedUntilSeconds + subjectDenialSeconds;
-    return this.write(subject, [{ subjectKey: subjectKey(subject), issuedUntilSeconds, expiresAtSeconds }]);
+    const denial: Denial = { subjectKey: subjectKey(subject), issuedUntilSeconds, expiresAtSeconds };
+    const key = keyOf(denial);
+    let stored: string | null = null;
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+      // Whoever was held up on the way here must not take back what was denied since.
+      const since = stored === null ? undefined : parse(stored, denialSchema);
+      const inForce = since && isLater(since, denial) ? since : denial;
+      if (await this.store.writeAllIfEqual(key, stored, writesOf([inForce], epochKey(subject))))
+        return this.remember(inForce);
+      [stored = null] = await this.store.getMany([key], { timeoutMs: READ_BACK_MS });
+    }
+    throw new StoreUnavailable('the access of this user is being revoked by many at this moment');
   }
 
   /** Nest's shutdown hook. */
@@ -163,11 +177,6 @@ export class StoreDenials extends Denials {
     } finally {
       this.catchingUp = false;
     }
-  }
-
-  private async write(subject: string, denials: readonly Denial[]): Promise<void> {
-    await this.store.writeAll(writesOf(denials, epochKey(subject)));
-    for (const denial of denials) this.remember(denial);
   }
 
   private async reportWeaknesses(): Promise<void> {
