@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { MachinePauses } from './machine-pauses.js';
+import { until } from './until.js';
 
 describe('MachinePauses', () => {
   let machine: MachinePauses;
@@ -27,9 +28,12 @@ describe('MachinePauses', () => {
   });
 
   it('leaves a wait that is no fault of the machine as long as it is', async () => {
-    const startedAtMs = performance.now();
-    await delay(300);
-    const wallMs = performance.now() - startedAtMs;
-    expect(machine.tookMs(startedAtMs, startedAtMs + wallMs)).toBeGreaterThan(wallMs - 100);
+    // The machine may stand still just then, but not every time.
+    await until(async () => {
+      const startedAtMs = performance.now();
+      await delay(300);
+      const wallMs = performance.now() - startedAtMs;
+      return machine.tookMs(startedAtMs, startedAtMs + wallMs) > wallMs - 20;
+    });
   });
 });
