@@ -37,7 +37,7 @@ describe('denials of two replicas', () => {
       whenUnknown: 'refuse',
       subjectDenialSeconds: 3_600,
       clockToleranceSeconds: 0,
-      maxLocal: 1_000,
+      maxLocal: 100_000,
     } as const;
     const started = new StoreDenials(store, options, log);
     replicas.push({ store, denials: started });
@@ -132,6 +132,39 @@ describe('denials of two replicas', () => {
     await delay(100);
     expect(JSON.parse(await redis.cli('GET', key!)).issuedUntilSeconds).toBe(later);
     expect(await deniedAt(denials, { ...seen, issuedAtSeconds: later })).toBe(true);
+  });
+
+  it('an empty Redis that takes no writes at first is filled once it does', async () => {
+    await others.onApplicationShutdown();
+    const ended = token('ended');
+    await deny(denials, ended);
+    await redis.cli('FLUSHALL');
+    await redis.cli('CONFIG', 'SET', 'maxmemory', '1');
+    await redis.cli('CLIENT', 'KILL', 'TYPE', 'normal');
+    await delay(500);
+    expect((await redis.cli('--scan', '--pattern', 'deny:v1:*')).trim()).toBe('');
+    await redis.cli('CONFIG', 'SET', 'maxmemory', '0');
+    await delay(1_500);
+    expect(await deniedAt(await replica(), ended)).toBe(true);
+  });
+
+  it('a replica that starts reads Redis once, however many log out meanwhile', async () => {
+    const scans = async () =>
+      Number(/cmdstat_scan:calls=(\d+)/.exec(await redis.cli('INFO', 'commandstats'))![1]);
+    const expiresAtSeconds = Date.now() / 1000 + 3_600;
+    const padding = Array.from({ length: 10_000 }, (_, i) => ({ tokenId: `padding-${i}`, expiresAtSeconds }));
+    await denials.deny('auth0|padding', padding);
+    let going = true;
+    const loggingOut = (async () => {
+      for (let i = 0; going; i += 1) await deny(denials, token(`ended-${i}`, `auth0|user-${i}`));
+    })();
+    await replica();
+    const before = await scans();
+    await delay(1_000);
+    going = false;
+    await loggingOut;
+    // Once more at the most, a second later.
+    expect((await scans()) - before).toBeLessThan(50);
   });
 
   describe('while Redis is away as a whole', () => {

@@ -168,15 +168,18 @@ export class StoreDenials extends Denials {
     try {
       let merged: boolean;
       do merged = await this.merge();
-      while ((this.gap || !merged) && possible());
+      while (this.gap && possible());
+      if (!merged) this.catchUpLater();
     } catch (error) {
-      this.log.warn({ err: error }, 'the denials in Redis could not be read');
-      setTimeout(() => {
-        if (this.gap) void this.catchUp();
-      }, CATCH_UP_MS).unref();
+      this.log.warn({ err: error }, 'the denials in Redis could not be read or completed');
+      this.catchUpLater();
     } finally {
       this.catchingUp = false;
     }
+  }
+
+  private catchUpLater(): void {
+    setTimeout(() => void this.catchUp(), CATCH_UP_MS).unref();
   }
 
   private async reportWeaknesses(): Promise<void> {
@@ -188,6 +191,8 @@ export class StoreDenials extends Denials {
   private async merge(): Promise<boolean> {
     const { losses } = this;
     this.forgetExpired();
+    // What is learned from here on is in the store already.
+    const before = [...this.local];
     const stored = new Map<string, { readonly denial: Denial | undefined; readonly value: string }>();
     for await (const { key, value } of this.store.scan(PREFIX)) {
       const denial = parse(value, denialSchema);
@@ -198,7 +203,7 @@ export class StoreDenials extends Denials {
     // Whatever was written during the scan has been announced, unless announcements were lost once more.
     if (losses === this.losses) this.gap = undefined;
     let merged = true;
-    for (const [key, denial] of this.local) {
+    for (const [key, denial] of before) {
       const found = stored.get(key);
       // What cannot be read was written by something newer, and denies by itself.
       if (found && !(found.denial && isLater(denial, found.denial))) continue;
