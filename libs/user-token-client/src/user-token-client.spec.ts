@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { active, startFakeUserToken, type FakeUserToken } from '../../../test/support/fake-user-token.js';
+import { FaultProxy } from '../../../test/support/fault-proxy.js';
 import { MachinePauses } from '../../../test/support/machine-pauses.js';
 import { freePort } from '../../../test/support/redis-server.js';
 import { until } from '../../../test/support/until.js';
@@ -228,6 +229,35 @@ describe('UserTokenClient', () => {
       await client.verify(TOKEN);
       return frozen.asked.length > askedInVain;
     });
+  });
+
+  it('keeps to the replica that answers when its connection is lost while the other one is frozen', async () => {
+    const [one, frozen] = [await replica(), await replica()];
+    const proxy = await FaultProxy.start(one.port);
+    servers.push(proxy);
+    const client = clientOf(frozen.url, `tcp://127.0.0.1:${proxy.port}`);
+    frozen.freeze();
+    for (let i = 0; i < 2; i += 1) await client.verify(TOKEN);
+    const verifying = client.verify(TOKEN);
+    proxy.reset();
+    await verifying;
+    for (let i = 0; i < 20; i += 1) expect(await client.verify(TOKEN)).toMatchObject({ active: true });
+  });
+
+  it('fails what is under way when it is closed, and does not connect again', async () => {
+    const fake = await replica();
+    const proxy = await FaultProxy.start(fake.port);
+    servers.push(proxy);
+    const client = clientOf(`tcp://127.0.0.1:${proxy.port}`);
+    await client.verify(TOKEN);
+    fake.behave(() => 'silence');
+    const verifying = client.verify(TOKEN);
+    await until(() => fake.asked.length === 2);
+    client.close();
+    await expect(verifying).rejects.toMatchObject({ code: 'unreachable' });
+    await until(() => proxy.connections === 0);
+    await delay(100);
+    expect(proxy.connections).toBe(0);
   });
 
   it('finds out about all frozen replicas in the time that one takes', async () => {

@@ -55,7 +55,7 @@ const COOL_DOWN_MS = 1_000;
  */
 export class UserTokenClient {
   private readonly replicas: readonly Replica[];
-  private readonly passedOver = new Set<Replica>();
+  private readonly passedOver = new Map<Replica, { silent: boolean }>();
   private readonly closed = new AbortController();
   private readonly verifyTimeoutMs: number;
   private readonly sessionTimeoutMs: number;
@@ -196,26 +196,30 @@ export class UserTokenClient {
       return accept(schema, await question(first, timeoutMs));
     } catch (error) {
       const failed = asFailure(error);
-      if (lostReplica(failed)) void this.passOver(first);
+      if (lostReplica(failed)) void this.passOver(first, isSilence(failed));
       const mayRepeat = lostReplica(failed) && (repeatable || !failed.sent);
       // A process that did not answer in time has had its time; only another one is worth a second try.
-      const worthIt = failed.unavailable.code !== 'timeout' || this.hasOther(first);
-      if (!mayRepeat || !worthIt) throw failed.unavailable;
+      const worthIt = !isSilence(failed) || this.hasOther(first);
+      if (!mayRepeat || !worthIt || this.closed.signal.aborted) throw failed.unavailable;
     }
     const second = this.nextReplica();
     try {
       return accept(schema, await question(second, Math.max(1, deadline - performance.now())));
     } catch (error) {
       const failed = asFailure(error);
-      if (lostReplica(failed)) void this.passOver(second);
+      if (lostReplica(failed)) void this.passOver(second, isSilence(failed));
       throw failed.unavailable;
     }
   }
 
-  /** Until it shows a sign of life: callers must not be how it is found out that it is still frozen. */
-  private async passOver(replica: Replica): Promise<void> {
-    if (this.passedOver.has(replica)) return;
-    this.passedOver.add(replica);
+  /** Until a ping no longer meets silence: callers must not be how it is found out that it is still frozen. */
+  private async passOver(replica: Replica, silent: boolean): Promise<void> {
+    const known = this.passedOver.get(replica);
+    if (known) {
+      known.silent ||= silent;
+      return;
+    }
+    this.passedOver.set(replica, { silent });
     const { signal } = this.closed;
     try {
       do await delay(COOL_DOWN_MS, undefined, { ref: false, signal });
@@ -234,25 +238,30 @@ export class UserTokenClient {
     for (const other of this.replicas) {
       if (other === suspect) continue;
       void other.isFrozen().then((frozen) => {
-        if (frozen) void this.passOver(other);
+        if (frozen) void this.passOver(other, true);
       });
     }
   }
 
   private hasOther(replica: Replica): boolean {
-    return this.wellReplicas().some((other) => other !== replica);
+    return this.notSilent().some((other) => other !== replica);
   }
 
-  private wellReplicas(): readonly Replica[] {
-    return this.replicas.filter((replica) => !this.passedOver.has(replica));
+  private notSilent(): readonly Replica[] {
+    return this.replicas.filter((replica) => !this.passedOver.get(replica)?.silent);
   }
 
+  /** One that is well, or else one that failed without keeping silent, or else any. */
   private nextReplica(): Replica {
-    const well = this.wellReplicas();
-    const candidates = well.length > 0 ? well : this.replicas;
+    const well = this.replicas.filter((replica) => !this.passedOver.has(replica));
+    const candidates = [well, this.notSilent()].find(({ length }) => length > 0) ?? this.replicas;
     this.turn = (this.turn + 1) % Number.MAX_SAFE_INTEGER;
     return candidates[this.turn % candidates.length]!;
   }
+}
+
+function isSilence({ unavailable }: CallFailed): boolean {
+  return unavailable.code === 'timeout';
 }
 
 /** The connection or the process is at fault, not what was asked. */
