@@ -141,6 +141,17 @@ describe('IssuerKeys', () => {
     await delay(150);
   });
 
+  it('has the keys fetched once more for a key that a fetch under way was too early for', async () => {
+    answerAfterMs = 100;
+    const check = checkWith({ refreshAfterSeconds: 0, fetchLimit: UNLIMITED });
+    await check.check(await mintToken(k1));
+    await check.check(await mintToken(k1));
+    await until(() => fetches === 2);
+    publish(k2.jwk);
+    expect(await check.check(await mintToken(k2))).toMatchObject({ active: true });
+    expect(fetches).toBe(3);
+  });
+
   it('refuses a key that is in no set fetched since it was asked for', async () => {
     const made = await mintToken(k2);
     expect(await checkWith().check(made)).toEqual({ active: false, reason: 'invalid' });

@@ -60,7 +60,8 @@ export class IssuerKeys {
     const askedAtMs = performance.now();
     const key = await findIn(await this.current(), askedAtMs, header, token);
     if (key) return key;
-    if (this.mayAskForUnknownKey()) {
+    // A fetch that was under way may have been too early; one after it is not.
+    for (let tries = 0; tries < 2 && this.mayAskForUnknownKey(); tries += 1) {
       await this.fetch();
       const fetchedKey = await findIn(this.known!, askedAtMs, header, token);
       if (fetchedKey) return fetchedKey;
