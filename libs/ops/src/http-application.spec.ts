@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Body, Controller, Get, Ip, Module, Post, ServiceUnavailableException } from '@nestjs/common';
+import { Body, Controller, Get, Ip, Module, Post, Query, ServiceUnavailableException } from '@nestjs/common';
 import { APP_FILTER, APP_PIPE, HttpAdapterHost } from '@nestjs/core';
 import { z } from 'zod';
 import { rawRequest } from '../../../test/support/raw-http.js';
@@ -33,8 +33,8 @@ class TestController {
   @Get('fault') fault() {
     throw Object.assign(new Error('canary in the message'), { request: { password: 'canary' } });
   }
-  @Get('away') away() {
-    throw new ServiceUnavailableException();
+  @Get('away') away(@Query('why') why: string) {
+    throw new ServiceUnavailableException(undefined, { cause: new Error(why) });
   }
   @Post('input') input(@Body({ schema: z.strictObject({ a: z.string() }) }) body: { a: string }) {
     return body;
@@ -122,12 +122,15 @@ describe('an HTTP service', () => {
     expect(logs.join()).not.toContain('"password"');
   });
 
-  it('does not let a flood of 503s fill the log, nor hide a fault', async () => {
+  it('does not let a flood of 503s fill the log, nor hide another reason or a fault', async () => {
     logs.length = 0;
-    for (let i = 0; i < 50; i += 1) expect((await rawRequest(`${service.url}/away`)).status).toBe(503);
-    expect(logs.filter((line) => line.includes('a request failed'))).toHaveLength(10);
+    const told = () => logs.filter((line) => line.includes('a request failed'));
+    for (let i = 0; i < 50; i += 1)
+      expect((await rawRequest(`${service.url}/away?why=flood`)).status).toBe(503);
+    expect(told()).toHaveLength(10);
+    await rawRequest(`${service.url}/away?why=another`);
     await rawRequest(`${service.url}/fault`);
-    expect(logs.filter((line) => line.includes('a request failed'))).toHaveLength(11);
+    expect(told()).toHaveLength(12);
   });
 
   it("takes the socket's address, whatever headers say", async () => {

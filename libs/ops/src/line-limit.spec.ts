@@ -17,4 +17,11 @@ describe('LineLimit', () => {
     const told = Array.from({ length: 1_000 }, (_, i) => limit.admit(`kind ${i}`)).filter(Boolean);
     expect(told).toHaveLength(101);
   });
+
+  it('has room for new kinds once the old ones are over', async () => {
+    const limit = new LineLimit({ lines: 1, perMs: 20 });
+    for (let i = 0; i < 100; i += 1) limit.admit(`kind ${i}`);
+    await delay(30);
+    expect(Array.from({ length: 20 }, (_, i) => limit.admit(`new ${i}`))).toEqual(Array(20).fill({}));
+  });
 });

@@ -27,6 +27,7 @@ export class LineLimit {
   admit(kind: string): { readonly untold?: number } | undefined {
     const { lines, perMs } = this.options;
     const nowMs = performance.now();
+    if (this.windows.size >= MAX_KINDS) this.forgetExpired(nowMs);
     const key = this.windows.has(kind) || this.windows.size < MAX_KINDS ? kind : OTHER_KINDS;
     let window = this.windows.get(key);
     const untold = window?.untold ?? 0;
@@ -39,5 +40,11 @@ export class LineLimit {
     }
     window.told += 1;
     return untold > 0 ? { untold } : {};
+  }
+
+  private forgetExpired(nowMs: number): void {
+    for (const [kind, { sinceMs, untold }] of this.windows) {
+      if (untold === 0 && nowMs - sinceMs >= this.options.perMs) this.windows.delete(kind);
+    }
   }
 }

@@ -11,7 +11,12 @@ export class RequestFailures {
   tell(exception: unknown, status: number, requestId: unknown): void {
     if (status < 500) return;
     // Whoever sends tokens that nobody knows can bring these about, as often as he likes.
-    const more = status === 503 ? this.unavailable.admit(String(exception)) : {};
+    const more = status === 503 ? this.unavailable.admit(reasonOf(exception)) : {};
     if (more) this.logger.error({ err: exception, requestId, ...more }, 'a request failed');
   }
+}
+
+/** What is answered is often the same, whatever the reason. */
+function reasonOf(exception: unknown): string {
+  return String((exception as Error | undefined)?.cause ?? exception);
 }

@@ -43,8 +43,8 @@ export class Failures {
     return { code: 'internal', message: 'user-token failed' };
   }
 
-  private warn({ name, message }: Error, fields: object, text: string): void {
-    const more = this.limit.admit(`${name}: ${message}`);
+  private warn(exception: Error, fields: object, text: string): void {
+    const more = this.limit.admit(`${exception}, ${String(exception.cause)}`);
     if (more) this.log.warn({ ...fields, ...more }, text);
   }
 }
