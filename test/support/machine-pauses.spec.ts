@@ -19,12 +19,28 @@ describe('MachinePauses', () => {
 
   it('takes what a pause cost off what something took', async () => {
     const startedAtMs = performance.now();
-    const waiting = delay(300).then(() => machine.tookMs(startedAtMs));
-    await delay(20);
+    process.kill(machine.pid, 'SIGSTOP');
+    await delay(600);
+    process.kill(machine.pid, 'SIGCONT');
+    expect(performance.now() - startedAtMs).toBeGreaterThan(590);
+    expect(machine.tookMs(startedAtMs)).toBeLessThan(300);
+    await delay(50);
+    expect(machine.tookMs(startedAtMs)).toBeLessThan(350);
+  });
+
+  it('does not take computing of this process for a pause', async () => {
+    const startedAtMs = performance.now();
     block(600);
-    const tookMs = await waiting;
-    expect(performance.now() - startedAtMs).toBeGreaterThan(600);
-    expect(tookMs).toBeLessThan(300);
+    expect(machine.tookMs(startedAtMs)).toBeGreaterThan(400);
+    await delay(50);
+    expect(machine.tookMs(startedAtMs)).toBeGreaterThan(400);
+  });
+
+  it('outlives a long pause', async () => {
+    block(6_000);
+    await delay(100);
+    const startedAtMs = performance.now();
+    await until(() => machine.tookMs(startedAtMs) > 100);
   });
 
   it('leaves a wait that is no fault of the machine as long as it is', async () => {

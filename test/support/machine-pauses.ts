@@ -6,10 +6,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 interface Pause {
   readonly fromMs: number;
   readonly toMs: number;
+  /** What this process itself computed meanwhile; that was no pause. */
+  readonly cpuMs: number;
 }
 
 const SERVER = `
   const server = require('node:http').createServer((request, response) => response.end());
+  server.keepAliveTimeout = 0;
   server.listen(0, '127.0.0.1', () => console.log(server.address().port));
 `;
 const ASK_EVERY_MS = 4;
@@ -17,14 +20,15 @@ const ASK_EVERY_MS = 4;
 const SHORTEST_MS = 10;
 
 /**
- * When the machine itself stood still: a process that does nothing but answer is asked all the time, and what it takes longer no
- * service under test has a part in. Bounds on waiting are bounds on what comes on top.
+ * When the machine itself stood still: a process that does nothing but answer is asked all the time, and when it takes longer, it
+ * did not get to run, or this one did not. Bounds on waiting are bounds on what comes on top.
  */
 export class MachinePauses {
   private readonly agent = new Agent({ keepAlive: true });
   private readonly pauses: Pause[] = [];
   private readonly watching: Promise<void>;
   private answeredAtMs = performance.now();
+  private cpuAtAnswer = process.cpuUsage();
   private going = true;
 
   private constructor(
@@ -32,6 +36,11 @@ export class MachinePauses {
     private readonly port: number,
   ) {
     this.watching = this.watch();
+  }
+
+  /** Of the process that is asked. */
+  get pid(): number {
+    return this.child.pid!;
   }
 
   static async watch(): Promise<MachinePauses> {
@@ -42,9 +51,8 @@ export class MachinePauses {
 
   /** How long something took, less the longest pause of the machine meanwhile. */
   tookMs(fromMs: number, toMs = performance.now()): number {
-    const unanswered: Pause = { fromMs: this.answeredAtMs, toMs };
-    const lengthsMs = [...this.pauses, unanswered].map(
-      (pause) => Math.min(pause.toMs, toMs) - Math.max(pause.fromMs, fromMs),
+    const lengthsMs = [...this.pauses, this.sinceAnswer(toMs)].map(
+      (pause) => Math.min(pause.toMs, toMs) - Math.max(pause.fromMs, fromMs) - pause.cpuMs,
     );
     const longestMs = Math.max(...lengthsMs);
     return toMs - fromMs - (longestMs < SHORTEST_MS ? 0 : longestMs);
@@ -60,12 +68,18 @@ export class MachinePauses {
 
   private async watch(): Promise<void> {
     while (this.going) {
-      const fromMs = this.answeredAtMs;
       await delay(ASK_EVERY_MS);
       await this.ask();
-      const toMs = (this.answeredAtMs = performance.now());
-      if (toMs - fromMs >= SHORTEST_MS) this.pauses.push({ fromMs, toMs });
+      const toMs = performance.now();
+      if (toMs - this.answeredAtMs >= SHORTEST_MS) this.pauses.push(this.sinceAnswer(toMs));
+      this.answeredAtMs = toMs;
+      this.cpuAtAnswer = process.cpuUsage();
     }
+  }
+
+  private sinceAnswer(toMs: number): Pause {
+    const { user, system } = process.cpuUsage(this.cpuAtAnswer);
+    return { fromMs: this.answeredAtMs, toMs, cpuMs: (user + system) / 1000 };
   }
 
   private ask(): Promise<unknown> {
