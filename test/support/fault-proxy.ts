@@ -55,6 +55,11 @@ export class FaultProxy {
     this.become({ frozen: true });
   }
 
+  /** All who are connected now get nothing any more, as when the network has forgotten them; new connections are well. */
+  strand(): void {
+    for (const link of this.links) link.become({ frozen: true });
+  }
+
   /** RST to all who are connected now; new connections are well. */
   reset(): void {
     for (const link of [...this.links]) link.reset();

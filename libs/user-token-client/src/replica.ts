@@ -98,6 +98,11 @@ export class Replica {
     return lastValueFrom(this.ping(), { defaultValue: false }).catch(() => true);
   }
 
+  /** The next call connects anew: a connection that the network has forgotten stays silent however well the process is. */
+  disconnect(): void {
+    this.proxy.disconnect();
+  }
+
   close(): void {
     clearInterval(this.keepingAlive);
     this.proxy.close();
@@ -199,6 +204,10 @@ export class Replica {
 class QuietClientTcp extends ClientTCP {
   get connected(): boolean {
     return this.socket !== null;
+  }
+
+  disconnect(): void {
+    this.socket?.netSocket.destroy();
   }
 
   /** A connection that failed is made anew by the next call; Nest would keep handing out the failure until the socket is closed. */

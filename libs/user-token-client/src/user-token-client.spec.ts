@@ -244,6 +244,22 @@ describe('UserTokenClient', () => {
     for (let i = 0; i < 20; i += 1) expect(await client.verify(TOKEN)).toMatchObject({ active: true });
   });
 
+  it('connects anew when its connection has gone silent and the process is well', async () => {
+    const fake = await replica();
+    const proxy = await FaultProxy.start(fake.port);
+    servers.push(proxy);
+    const client = clientOf(`tcp://127.0.0.1:${proxy.port}`);
+    await client.verify(TOKEN);
+    proxy.strand();
+    await expect(client.verify(TOKEN)).rejects.toMatchObject({ code: 'timeout' });
+    await until(() =>
+      client.verify(TOKEN).then(
+        ({ active: isActive }) => isActive,
+        () => false,
+      ),
+    );
+  });
+
   it('fails what is under way when it is closed, and does not connect again', async () => {
     const fake = await replica();
     const proxy = await FaultProxy.start(fake.port);

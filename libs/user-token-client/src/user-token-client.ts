@@ -222,8 +222,11 @@ export class UserTokenClient {
     this.passedOver.set(replica, { silent });
     const { signal } = this.closed;
     try {
-      do await delay(COOL_DOWN_MS, undefined, { ref: false, signal });
-      while (await replica.isFrozen());
+      await delay(COOL_DOWN_MS, undefined, { ref: false, signal });
+      while (await replica.isFrozen()) {
+        replica.disconnect();
+        await delay(COOL_DOWN_MS, undefined, { ref: false, signal });
+      }
     } catch {
       // Closed.
     }
