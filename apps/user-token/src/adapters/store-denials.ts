@@ -47,6 +47,8 @@ interface Gap {
  * made anew costs nobody a verdict.
  */
 const CATCH_UP_MS = 1_000;
+/** A Redis that is full for hours is not read from end to end every second. */
+const MAX_BACKOFF_MS = 30_000;
 
 /** How often a denial is written again that others write at the same moment. */
 const MAX_TRIES = 10;
@@ -71,6 +73,8 @@ export class StoreDenials extends Denials {
   private gap: Gap | undefined = { answeredAtMs: Number.NEGATIVE_INFINITY };
   private losses = 0;
   private catchingUp = false;
+  private failures = 0;
+  private retry: NodeJS.Timeout | undefined;
   private readonly subscription: Subscription;
   private readonly unsubscribeAvailable: () => void;
 
@@ -169,9 +173,12 @@ export class StoreDenials extends Denials {
       let merged: boolean;
       do merged = await this.merge();
       while (this.gap && possible());
+      this.failures = 0;
       if (!merged) this.catchUpLater();
     } catch (error) {
-      this.log.warn({ err: error }, 'the denials in Redis could not be read or completed');
+      if (this.failures === 0)
+        this.log.warn({ err: error }, 'the denials in Redis could not be read or completed');
+      this.failures += 1;
       this.catchUpLater();
     } finally {
       this.catchingUp = false;
@@ -179,7 +186,9 @@ export class StoreDenials extends Denials {
   }
 
   private catchUpLater(): void {
-    setTimeout(() => void this.catchUp(), CATCH_UP_MS).unref();
+    const backoffMs = Math.min(MAX_BACKOFF_MS, CATCH_UP_MS * 2 ** Math.max(0, this.failures - 1));
+    clearTimeout(this.retry);
+    this.retry = setTimeout(() => void this.catchUp(), backoffMs).unref();
   }
 
   private async reportWeaknesses(): Promise<void> {
