@@ -30,7 +30,7 @@ const DRAIN_TIMEOUT_MS = 8_000;
 const REPLY_FLUSH_MS = 50;
 const PREPARE_MS = 1_000;
 
-/** The first callers are neither refused nor kept waiting for what is just being had; what cannot be had holds up nobody. */
+/** The first callers are neither refused nor kept waiting for what is just being fetched; what cannot be fetched holds up nobody. */
 async function prepare(store: SharedStore, keys: IssuerKeys): Promise<void> {
   let forget = () => {};
   const available = new Promise<void>((resolve) => (forget = store.onAvailable(resolve)));
