@@ -14,6 +14,7 @@ interface Entry {
  */
 export class MemoryStore extends SharedStore {
   override readonly shared = false;
+  override readonly serverId = 'memory';
   private readonly entries = new Map<string, Entry>();
   private readonly listeners = new Map<string, Set<(message: string) => void>>();
   private readonly purge = setInterval(() => this.dropExpired(), PURGE_INTERVAL_MS).unref();
@@ -21,6 +22,10 @@ export class MemoryStore extends SharedStore {
 
   override get available(): boolean {
     return !this.closed;
+  }
+
+  override nowMs(): number {
+    return Date.now();
   }
 
   override readonly cacheStore: CacheManagerStore = {

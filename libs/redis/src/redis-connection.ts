@@ -16,7 +16,9 @@ export interface RedisConnectionEvents {
   prepare?(client: RedisClient): Promise<unknown>;
   up?(): void;
   down?(): void;
-  /** An answer to a PING that was sent at `sentAtMs` (performance.now()): all that came before it has been received. */
+  /** Asks for the sign of life. Default: PING. */
+  beat?(client: RedisClient): Promise<unknown>;
+  /** An answer to a beat that was sent at `sentAtMs` (performance.now()): all that came before it has been received. */
   heartbeat?(sentAtMs: number): void;
 }
 
@@ -101,7 +103,7 @@ export class RedisConnection {
 
   private async beat(client: RedisClient): Promise<void> {
     const sentAtMs = performance.now();
-    await within(STALL_MS, client.ping());
+    await within(STALL_MS, this.events.beat?.(client) ?? client.ping());
     this.events.heartbeat?.(sentAtMs);
   }
 

@@ -1,7 +1,9 @@
 import type { CacheManagerStore } from 'cache-manager';
 import { redisInsStore } from 'cache-manager-redis-yet';
+import { ErrorReply } from 'redis';
 import { Overrun, RedisConnection, within, type RedisClient } from './redis-connection.js';
 import { RedisSubscription } from './redis-subscription.js';
+import { ServerClock } from './server-clock.js';
 import {
   SharedStore,
   StoreUnavailable,
@@ -65,6 +67,11 @@ export class RedisStore extends SharedStore {
   private readonly subscriptions = new Set<RedisSubscription>();
   private readonly availableListeners = new Set<() => void>();
   private readonly cacheStores = new WeakMap<RedisClient, CacheManagerStore>();
+  private readonly clock = new ServerClock();
+  /** Names the process that answers; a new one after each start of Redis. */
+  private runId: string | undefined;
+  /** Names the history of its data; a new one when it is given another's. */
+  private replicationId: string | undefined;
   private batch: ReadBatch | undefined;
   /** When the breaker opened (performance.now()); undefined while it is closed. */
   private openedAtMs: number | undefined;
@@ -77,7 +84,13 @@ export class RedisStore extends SharedStore {
     this.connection = new RedisConnection(
       url,
       'commands',
-      { up: () => this.onUp(), heartbeat: (sentAtMs) => this.onHeartbeat(sentAtMs) },
+      {
+        prepare: (client) => this.identify(client),
+        up: () => this.onUp(),
+        down: () => (this.runId = undefined),
+        beat: (client) => this.beat(client),
+        heartbeat: (sentAtMs) => this.onHeartbeat(sentAtMs),
+      },
       options.log,
     );
     this.cacheStore = this.guardedCacheStore();
@@ -85,6 +98,14 @@ export class RedisStore extends SharedStore {
 
   override get available(): boolean {
     return this.connection.client !== undefined && this.openedAtMs === undefined;
+  }
+
+  override get serverId(): string | undefined {
+    return this.runId && this.replicationId && `${this.runId}.${this.replicationId}`;
+  }
+
+  override nowMs(): number {
+    return this.clock.nowMs();
   }
 
   override async getMany(keys: readonly string[], options?: CallOptions): Promise<(string | null)[]> {
@@ -127,7 +148,7 @@ export class RedisStore extends SharedStore {
   override async writeAll(writes: readonly Write[], options?: CallOptions): Promise<void> {
     await this.write((client) => {
       const transaction = client.multi();
-      for (const command of commandsOf(writes)) transaction.addCommand(command);
+      for (const command of commandsOf(writes, this.nowMs())) transaction.addCommand(command);
       return transaction.exec();
     }, options);
   }
@@ -138,7 +159,7 @@ export class RedisStore extends SharedStore {
     writes: readonly Write[],
     options?: CallOptions,
   ): Promise<boolean> {
-    const commands = commandsOf(writes).map((command) => JSON.stringify(command));
+    const commands = commandsOf(writes, this.nowMs()).map((command) => JSON.stringify(command));
     const written = await this.write(
       (client) => client.eval(WRITE_IF_EQUAL, { keys: [key], arguments: [value ?? '', ...commands] }),
       options,
@@ -148,7 +169,7 @@ export class RedisStore extends SharedStore {
 
   override members(key: string, options?: CallOptions): Promise<readonly string[]> {
     return this.read(
-      (client) => client.zRange(key, '+inf', `(${Date.now()}`, { BY: 'SCORE', REV: true }),
+      (client) => client.zRange(key, '+inf', `(${this.nowMs()}`, { BY: 'SCORE', REV: true }),
       options,
     );
   }
@@ -187,17 +208,19 @@ export class RedisStore extends SharedStore {
   }
 
   override async weaknesses(): Promise<readonly string[]> {
-    const info = await this.write((client) => client.info());
-    const value = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
-    const policy = value('maxmemory_policy');
+    const info: unknown = await this.write((client) => client.info().catch(refusal));
+    const policy = valueOf(info, 'maxmemory_policy');
     const found: string[] = [];
     if (policy !== undefined && policy !== 'noeviction') {
       found.push(
         `maxmemory-policy is ${policy}: when memory is short, Redis may drop log-outs and sessions; set noeviction`,
       );
     }
-    if (value('aof_enabled') === '0') {
+    if (valueOf(info, 'aof_enabled') === '0') {
       found.push('appendonly is off: a restart of Redis may lose log-outs and sessions; set appendonly yes');
+    }
+    if (this.serverId === undefined) {
+      found.push('it does not tell who it is: nothing cached in it is used; allow the command INFO');
     }
     return found;
   }
@@ -265,6 +288,26 @@ export class RedisStore extends SharedStore {
     }
   }
 
+  /** A server that does not let us ask stays unknown, which the weaknesses tell. */
+  private async identify(client: RedisClient): Promise<void> {
+    this.runId = undefined;
+    const info: unknown = await client.info('server').catch(refusal);
+    this.runId = valueOf(info, 'run_id');
+  }
+
+  private async beat(client: RedisClient): Promise<void> {
+    const sentAtMs = performance.now();
+    const [time, replication] = await Promise.all<unknown>([
+      client.sendCommand(['TIME']),
+      client.info('replication').catch(refusal),
+    ]);
+    this.replicationId = valueOf(replication, 'master_replid');
+    const [seconds, microseconds] = Array.isArray(time) ? time.map(Number) : [];
+    const serverMs = seconds! * 1000 + microseconds! / 1000;
+    if (!Number.isFinite(serverMs)) throw notOfThatKind();
+    this.clock.learn(sentAtMs, serverMs);
+  }
+
   private onUp(): void {
     this.openedAtMs = undefined;
     for (const listener of this.availableListeners) listener();
@@ -321,6 +364,17 @@ function isValue(value: unknown): value is string | null {
   return value === null || typeof value === 'string';
 }
 
+/** The value of a line of INFO. */
+function valueOf(info: unknown, name: string): string | undefined {
+  return typeof info === 'string' ? new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] : undefined;
+}
+
+/** What the server refuses is an answer; a connection that is lost is none. */
+function refusal(error: unknown): undefined {
+  if (error instanceof ErrorReply) return undefined;
+  throw error;
+}
+
 function expiry(ttlMs: number) {
   return { expiration: { type: 'PX' as const, value: wholeMs(ttlMs) } };
 }
@@ -329,7 +383,7 @@ function wholeMs(ttlMs: number): number {
   return Math.max(1, Math.ceil(ttlMs));
 }
 
-function commandsOf(writes: readonly Write[]): string[][] {
+function commandsOf(writes: readonly Write[], nowMs: number): string[][] {
   return writes.flatMap((write) => {
     switch (write.op) {
       case 'set':
@@ -339,9 +393,8 @@ function commandsOf(writes: readonly Write[]): string[][] {
       case 'publish':
         return [['PUBLISH', write.channel, write.message]];
       case 'addMember': {
-        const nowMs = Date.now();
         return [
-          ['ZADD', write.key, String(nowMs + wholeMs(write.ttlMs)), write.member],
+          ['ZADD', write.key, String(wholeMs(nowMs + write.ttlMs)), write.member],
           ['ZREMRANGEBYSCORE', write.key, '-inf', String(nowMs)],
           ['ZREMRANGEBYRANK', write.key, '0', String(-1 - write.max)],
           // The set outlives its last member at the most by what a shorter-lived one, added later, takes off.

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { RedisServer } from '../../../test/support/redis-server.js';
+import { until } from '../../../test/support/until.js';
 import { openStore, StoreUnavailable, type SharedStore } from './index.js';
 
 describe.each(['memory', 'redis'])('a shared store (%s)', (kind) => {
@@ -310,14 +311,6 @@ describe('opening a store', () => {
   );
 });
 
-async function until(condition: () => boolean, timeoutMs = 5_000): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error('did not come true in time');
-    await delay(5);
-  }
-}
-
 it('reads what is asked for in one turn with one command', async () => {
   const redis = await RedisServer.start();
   const store = openStore(redis.url);
@@ -329,4 +322,68 @@ it('reads what is asked for in one turn with one command', async () => {
     await store.close();
     await redis.stop();
   }
+});
+
+describe('the server behind a Redis store', () => {
+  let redis: RedisServer;
+  let store: SharedStore;
+
+  beforeEach(async () => {
+    redis = await RedisServer.start();
+    store = openStore(redis.url);
+    await until(() => store.available && store.serverId !== undefined);
+  });
+
+  afterEach(async () => {
+    await store.close();
+    await redis.stop();
+  });
+
+  it('is another one after a restart, and unknown while it is away', async () => {
+    const before = store.serverId;
+    await redis.kill();
+    await until(() => !store.available);
+    expect(store.serverId).toBeUndefined();
+    await redis.restart();
+    await until(() => store.available);
+    expect(store.serverId).toEqual(expect.any(String));
+    expect(store.serverId).not.toBe(before);
+  });
+
+  it('stays the same when the connection is lost', async () => {
+    const before = store.serverId;
+    await redis.cli('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    await until(() => !store.available);
+    await until(() => store.available);
+    expect(store.serverId).toBe(before);
+  });
+
+  it('is another one when it is given the data of another, and goes on under the same process', async () => {
+    const before = store.serverId;
+    const other = await RedisServer.start(['--repl-diskless-sync-delay', '0']);
+    await redis.cli('REPLICAOF', '127.0.0.1', String(other.port));
+    await until(() => store.serverId !== undefined && store.serverId !== before);
+    await other.stop();
+  });
+
+  it('stays unknown where INFO is not allowed, which is told, while all else goes on', async () => {
+    await redis.cli('ACL', 'SETUSER', 'default', '-info');
+    await redis.cli('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    await until(() => !store.available);
+    await until(() => store.available);
+    expect(store.serverId).toBeUndefined();
+    await store.set('a', 'b', { ttlMs: 10_000 });
+    expect(await store.getMany(['a'])).toEqual(['b']);
+    expect(await store.weaknesses()).toEqual([expect.stringContaining('INFO')]);
+  });
+
+  it('has the clock that counts, whatever ours says', async () => {
+    const date = Date.now;
+    Date.now = () => date() + 3_600_000;
+    try {
+      expect(Math.abs(store.nowMs() - date())).toBeLessThan(60_000);
+    } finally {
+      Date.now = date;
+    }
+  });
 });

@@ -49,6 +49,13 @@ export abstract class SharedStore {
   abstract readonly shared: boolean;
   /** Whether a call has a chance right now; for readiness. */
   abstract readonly available: boolean;
+  /**
+   * Names the server behind the connection of the moment, and the history of its data: another one after each start of Redis, and
+   * whenever a copy takes its place. Undefined while that is not known. A `getMany` that is answered comes from this server.
+   */
+  abstract readonly serverId: string | undefined;
+  /** The store's own clock, the one that all processes share: Unix time in milliseconds. Our own until the store was there. */
+  abstract nowMs(): number;
   /** For Nest's CacheModule, by cache-manager's `KeyvAdapter`: values as JSON, TTLs in milliseconds. */
   abstract readonly cacheStore: CacheManagerStore;
 
