@@ -48,3 +48,10 @@ export { principalSchema, type Principal } from './principal.js';
 export { type TlsMaterial } from './replica.js';
 export { UserTokenClient, type UserTokenClientOptions } from './user-token-client.js';
 export { UserTokenUnavailable, type UnavailableCode } from './user-token-unavailable.js';
+export {
+  formatGeneration,
+  GENERATION_KEY,
+  isGenerationOf,
+  parseGeneration,
+  type StoreGeneration,
+} from './store-generation.js';
