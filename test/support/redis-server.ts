@@ -39,10 +39,10 @@ export class RedisServer {
     await exited;
   }
 
-  /** Starts it again on its port, with what it had on disk. */
-  async restart(): Promise<void> {
+  /** Starts it again on its port, with what it had on disk. @param args settings besides those of the first start */
+  async restart(args: readonly string[] = []): Promise<void> {
     await this.kill();
-    await this.launch();
+    await this.launch(args);
   }
 
   freeze(): void {
@@ -70,10 +70,21 @@ export class RedisServer {
     return Object.fromEntries(await Promise.all(entries));
   }
 
-  private async launch(): Promise<void> {
+  private async launch(args: readonly string[] = []): Promise<void> {
     const child = spawn(
       'redis-server',
-      ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.dir, '--save', '', ...this.args],
+      [
+        '--port',
+        String(this.port),
+        '--bind',
+        '127.0.0.1',
+        '--dir',
+        this.dir,
+        '--save',
+        '',
+        ...this.args,
+        ...args,
+      ],
       { stdio: 'ignore' },
     );
     this.child = child;

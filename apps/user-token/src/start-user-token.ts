@@ -4,8 +4,10 @@ import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import { InFlight, listenOrExplain, NestLogger, startOps, type Logger, type RunningService } from '@app/ops';
 import type { SharedStore } from '@app/redis';
+import type { StoreDenials } from './adapters/denials/store-denials.js';
 import { IssuerKeys } from './adapters/issuer-keys.js';
 import type { UserTokenConfig } from './config.js';
+import { Denials } from './core/denials.js';
 import { QuietTcpServer } from './edge/quiet-tcp.server.js';
 import { UserTokenModule } from './user-token.module.js';
 
@@ -29,18 +31,20 @@ const IDLE_TIMEOUT_MS = 30_000;
 const DRAIN_TIMEOUT_MS = 8_000;
 const REPLY_FLUSH_MS = 50;
 const PREPARE_MS = 1_000;
+/** An empty Redis is left to other replicas first, if there are any. */
+const SETTLE_MS = 3_000;
 
 /** The first callers are neither refused nor kept waiting for what is just being fetched; what cannot be fetched holds up nobody. */
-async function prepare(store: SharedStore, keys: IssuerKeys): Promise<void> {
-  let forget = () => {};
-  const available = new Promise<void>((resolve) => (forget = store.onAvailable(resolve)));
+async function prepare(store: SharedStore, keys: IssuerKeys, denials: StoreDenials): Promise<void> {
+  const startedAtMs = performance.now();
+  await atMost(PREPARE_MS, Promise.all([denials.settled, keys.load()]));
+  if (store.available) await atMost(SETTLE_MS - (performance.now() - startedAtMs), denials.settled);
+}
+
+async function atMost(ms: number, done: Promise<unknown>): Promise<void> {
   const waited = new AbortController();
-  await Promise.race([
-    Promise.all([available, keys.load()]),
-    delay(PREPARE_MS, undefined, { signal: waited.signal }).catch(() => {}),
-  ]);
+  await Promise.race([done, delay(ms, undefined, { signal: waited.signal }).catch(() => {})]);
   waited.abort();
-  forget();
 }
 
 /** Starts user-token: TCP interface and ops listener. */
@@ -72,7 +76,7 @@ export async function startUserToken(
     UserTokenModule.forRoot(config, { store, logger, inFlight }),
     { strategy: tcpServer, logger: new NestLogger(logger), abortOnError: false },
   );
-  await prepare(store, app.get(IssuerKeys));
+  await prepare(store, app.get(IssuerKeys), app.get<StoreDenials>(Denials));
   await listenOrExplain({ service: 'user-token', port, setting: 'PORT' }, () => app.listen());
   const server = app.unwrap<Server>();
   server.maxConnections = config.maxConnections;

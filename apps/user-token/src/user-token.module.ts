@@ -8,7 +8,7 @@ import { IssuerKeys } from './adapters/issuer-keys.js';
 import { JwksTokenCheck } from './adapters/jwks-token-check.js';
 import { OpenidAuthorizationServer } from './adapters/openid-authorization-server.js';
 import { SealedBox } from './adapters/sealed-box.js';
-import { StoreDenials } from './adapters/store-denials.js';
+import { StoreDenials } from './adapters/denials/store-denials.js';
 import { IssuedTokenCheck } from './adapters/issued-token-check.js';
 import { SealedMfaHandles } from './adapters/sealed-mfa-handles.js';
 import { StoreAttempts } from './adapters/store-attempts.js';
@@ -36,8 +36,8 @@ import { PayloadPipe } from './edge/payload.pipe.js';
 import { SessionController } from './edge/session.controller.js';
 import { TokenController } from './edge/token.controller.js';
 
-/** Denials kept in the process; about 200 bytes each. */
-const MAX_LOCAL_DENIALS = 100_000;
+/** Denials kept in the process; less than 200 bytes each. */
+const MAX_LOCAL_DENIALS = 1_000_000;
 /** How long the fleet remembers that an opaque token was refused. */
 const OPAQUE_REFUSAL_SECONDS = 60;
 

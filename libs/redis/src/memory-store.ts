@@ -127,6 +127,10 @@ export class MemoryStore extends SharedStore {
     }
   }
 
+  override async keepsWrites(): Promise<boolean> {
+    return false;
+  }
+
   override async weaknesses(): Promise<readonly string[]> {
     return [];
   }

@@ -207,8 +207,12 @@ export class RedisStore extends SharedStore {
     } while (cursor !== '0');
   }
 
+  override async keepsWrites(): Promise<boolean> {
+    return valueOf(await this.info(), 'aof_enabled') === '1';
+  }
+
   override async weaknesses(): Promise<readonly string[]> {
-    const info: unknown = await this.write((client) => client.info().catch(refusal));
+    const info = await this.info();
     const policy = valueOf(info, 'maxmemory_policy');
     const found: string[] = [];
     if (policy !== undefined && policy !== 'noeviction') {
@@ -242,6 +246,10 @@ export class RedisStore extends SharedStore {
       this.connection.close(),
       ...[...this.subscriptions].map((subscription) => subscription.close()),
     ]);
+  }
+
+  private info(): Promise<unknown> {
+    return this.write((client) => client.info().catch(refusal));
   }
 
   private batchFor(count: number): ReadBatch {

@@ -96,6 +96,8 @@ export abstract class SharedStore {
   abstract uncountAll(keys: readonly string[], options?: CallOptions): Promise<void>;
   /** Every key with this prefix that exists throughout the scan; one that comes or goes meanwhile may be missed. */
   abstract scan(prefix: string): AsyncIterable<{ readonly key: string; readonly value: string }>;
+  /** Whether the store keeps what was written when its server ends, so that a restart makes it no older than it was. */
+  abstract keepsWrites(): Promise<boolean>;
   /** What of the store's own configuration could lose what was written; empty when nothing. */
   abstract weaknesses(): Promise<readonly string[]>;
   abstract subscribe(channel: string, listener: (message: string) => void): Subscription;

@@ -37,7 +37,7 @@ export {
   type VerifyRequest,
   type VerifyRequests,
 } from './contract.js';
-export { EPOCH_CHANNEL, epochKey, parseEpochMessage, subjectKey, type EpochMessage } from './epoch.js';
+export { EPOCH_CHANNEL, epochKey, epochKeyOf, parseEpochMessage, subjectKey, type EpochMessage } from './epoch.js';
 export {
   issuedTokenEpochKey,
   issuedTokenKind,

@@ -14,8 +14,10 @@ export interface DeniedToken {
 
 export interface DenialStatus {
   readonly denied: boolean;
-  /** When it is denied with all of its subject's: the last second (`iat`) whose tokens are. */
-  readonly issuedUntilSeconds?: number | undefined;
+  /** Names the denial of its whole subject that is in force, whether it applies to this token or not. */
+  readonly subjectDenial?: number | undefined;
+  /** Granted just now, but by its `iat` of unknown standing to others, until it is admitted. */
+  readonly toBeAdmitted?: boolean | undefined;
   /** Epoch of the subject, '' when none was ever set, null when it could not be read. */
   readonly epoch: string | null;
 }
@@ -38,12 +40,14 @@ export interface TokenFacts {
   readonly tokenId: string;
   /** `iat` of the token. */
   readonly issuedAtSeconds: number;
+  /** The authorization server has given it to us just now: it is later than all that was lost. */
+  readonly grantedNow?: boolean | undefined;
 }
 
 /** Neither the store nor a complete local copy could tell whether a token was denied. */
 export class DenialsUnknown extends Error {
   constructor(options?: { cause?: unknown }) {
-    super('whether the token was revoked is not known while Redis is away', options);
+    super('whether the token was revoked is not known: Redis is away, or has lost what it held', options);
     this.name = 'DenialsUnknown';
   }
 }
@@ -59,6 +63,15 @@ export abstract class Denials {
    * @throws {StoreUnavailable} when the denial could not be written, and then nothing has changed
    */
   abstract deny(subject: string, tokens: readonly DeniedToken[]): Promise<void>;
+
+  /**
+   * Says of tokens that they were given to us after their subject was denied, so that this denial, and none later, does not apply to
+   * them, whatever their `iat`.
+   *
+   * @param subjectDenial of their {@link DenialStatus}, read before the authorization server was asked for them
+   * @throws {StoreUnavailable}
+   */
+  abstract admit(tokens: readonly DeniedToken[], subjectDenial: number | undefined): Promise<void>;
 
   /**
    * Denies every token that was issued to a subject until now by a clock that may be ahead of ours: all that could be in force

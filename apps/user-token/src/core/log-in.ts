@@ -23,14 +23,16 @@ const PASSWORD_WAS_RIGHT: ReadonlySet<GrantRefusal> = new Set<GrantRefusal>([
   'invalid_scope',
 ]);
 
-/** The access token that was granted counts as issued before the user's access was revoked; so much later it will not. */
-interface TooEarly {
-  readonly tooEarlyBySeconds: number;
+/** The access token that was granted is revoked already. */
+interface Revoked {
+  /** The denial of the whole user that it fell under; absent where it was denied by itself. */
+  readonly subjectDenial: number | undefined;
 }
-type Outcome = GrantResult | TooEarly;
+type Outcome = GrantResult | Revoked;
 
-/** What a log-in waits at the most: the default of CLOCK_TOLERANCE_SECONDS and one more. Our callers give up after ten. */
-const LONGEST_WAIT_SECONDS = 6;
+/** A user who is revoked again with each of them has to come again later. */
+const MAX_TRIES = 3;
+const SECOND_MS = 1_000;
 
 export interface LogInOptions {
   /** How long to wait for somebody else who was given the same access token. */
@@ -66,18 +68,23 @@ export class LogIn {
   }
 
   private async logIn(credentials: Credentials, front: Front, device: Device): Promise<GrantResult> {
-    const result = await this.tryOnce(credentials, front, device);
-    if ('granted' in result) return result;
-    // A log-in right after "log out everywhere" falls into the seconds that were revoked with it, for the issuer's clock may
-    // be ahead; by that clock, whichever way it differs from ours, this is when they are over.
-    if (result.tooEarlyBySeconds > LONGEST_WAIT_SECONDS) throw beingRevoked(result);
-    await delay(result.tooEarlyBySeconds * 1000);
-    const again = await this.tryOnce(credentials, front, device);
-    if ('granted' in again) return again;
-    throw beingRevoked(again);
+    let revoked: Revoked | undefined;
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+      // Issued, and logged out, within this second by a server that gives out the same token again.
+      if (revoked && revoked.subjectDenial === undefined) await delay(SECOND_MS - (Date.now() % SECOND_MS));
+      const outcome = await this.tryOnce(credentials, front, device, revoked);
+      if ('granted' in outcome) return outcome;
+      revoked = outcome;
+    }
+    throw new UpstreamUnavailable('the access of this user is being revoked at this moment', 1);
   }
 
-  private async tryOnce(credentials: Credentials, front: Front, device: Device): Promise<Outcome> {
+  private async tryOnce(
+    credentials: Credentials,
+    front: Front,
+    device: Device,
+    revokedBefore: Revoked | undefined,
+  ): Promise<Outcome> {
     const grant = await this.authorizationServer.grantPassword(credentials);
     if (!grant.granted) {
       const { mfaToken, ...refusal } = grant;
@@ -90,7 +97,7 @@ export class LogIn {
     }
     let outcome: Outcome | undefined;
     try {
-      outcome = await this.startSession(grant, front, device);
+      outcome = await this.startSession(grant, front, device, revokedBefore);
       return outcome;
     } finally {
       const kept = outcome !== undefined && 'granted' in outcome && outcome.granted;
@@ -98,7 +105,12 @@ export class LogIn {
     }
   }
 
-  private async startSession(grant: UpstreamGrant, front: Front, device: Device): Promise<Outcome> {
+  private async startSession(
+    grant: UpstreamGrant,
+    front: Front,
+    device: Device,
+    revokedBefore: Revoked | undefined,
+  ): Promise<Outcome> {
     const checked = await this.tokenCheck.check(grant.accessToken);
     if (!checked.active) {
       throw new UpstreamUnavailable(
@@ -106,13 +118,16 @@ export class LogIn {
       );
     }
     const { subject, issuedAtSeconds, expiresAtSeconds } = checked.principal;
-    const facts = { subject, tokenId: tokenId(grant.accessToken), issuedAtSeconds };
-    const { denied, issuedUntilSeconds } = await this.denials.status(facts);
-    const issuedSecond = Math.floor(issuedAtSeconds);
-    // Denied by itself: issued, and logged out, within this second by a server that gives out the same token again.
-    if (denied) return { tooEarlyBySeconds: 1 + (issuedUntilSeconds ?? issuedSecond) - issuedSecond };
+    const facts = { subject, tokenId: tokenId(grant.accessToken), issuedAtSeconds, grantedNow: true };
+    const { denied, subjectDenial, toBeAdmitted } = await this.denials.status(facts);
+    // The first log-in after "log out everywhere" cannot be told from one of before: by its time of issue, which is a whole second of
+    // another clock, it may be either. What is asked for now that the denial is known is later, whatever the clocks say.
+    const isLater = subjectDenial !== undefined && subjectDenial === revokedBefore?.subjectDenial;
+    if (denied && !isLater) return { subjectDenial };
     const issued = front.issue(grant, checked.principal, undefined);
     if (!issued) return { granted: false, error: 'invalid_scope' };
+    const current = deniedToken(issued.token.accessToken, expiresAtSeconds);
+    if (denied || toBeAdmitted) await this.denials.admit([current], subjectDenial);
     const nowSeconds = Math.floor(Date.now() / 1000);
     const session: Session = {
       id: randomUUID(),
@@ -125,7 +140,7 @@ export class LogIn {
       issuedAtSeconds,
       expiresAtSeconds,
       refreshToken: grant.refreshToken,
-      accessTokens: [deniedToken(issued.token.accessToken, expiresAtSeconds)],
+      accessTokens: [current],
     };
     const { waitMs } = this.options;
     return whileHolding(this.sessions, credentialId(credentialOf(issued.token)), { waitMs }, () =>
@@ -154,11 +169,4 @@ export class LogIn {
       this.log.warn({ err: error }, 'a refresh token that no session has could not be revoked upstream');
     }
   }
-}
-
-function beingRevoked({ tooEarlyBySeconds }: TooEarly): UpstreamUnavailable {
-  return new UpstreamUnavailable(
-    'the access of this user is being revoked at this moment',
-    tooEarlyBySeconds,
-  );
 }

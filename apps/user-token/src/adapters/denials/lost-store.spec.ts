@@ -1,0 +1,378 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { createLogger } from '@app/ops';
+import { openStore, type SharedStore } from '@app/redis';
+import { GENERATION_KEY, parseGeneration } from '@app/user-token-client';
+import { RedisServer } from '../../../../../test/support/redis-server.js';
+import { until } from '../../../../../test/support/until.js';
+import { DenialsUnknown, type TokenFacts } from '../../core/denials.js';
+import { StoreDenials, type StoreDenialsOptions } from './store-denials.js';
+
+/** These specs are about what is known, not about how soon. */
+const PATIENT = { readTimeoutMs: 5_000, writeTimeoutMs: 10_000 };
+const log = createLogger({ service: 'user-token', environment: 'test', level: 'silent' });
+const PATIENCE_MS = 20_000;
+
+describe('a Redis that is not the one that it was', () => {
+  let redis: RedisServer;
+  const replicas: { readonly store: SharedStore; readonly denials: StoreDenials }[] = [];
+
+  beforeEach(async () => {
+    redis = await RedisServer.start();
+  });
+
+  afterEach(async () => {
+    for (const replica of replicas.splice(0)) await end(replica.denials);
+    await redis.stop();
+  });
+
+  async function replica(options: Partial<StoreDenialsOptions> = {}): Promise<StoreDenials> {
+    const store = openStore(redis.url, PATIENT);
+    const denials = new StoreDenials(
+      store,
+      {
+        whenUnknown: 'refuse',
+        subjectDenialSeconds: 3_600,
+        clockToleranceSeconds: 0,
+        maxLocal: 100_000,
+        siblingsMs: 200,
+        ...options,
+      },
+      log,
+    );
+    replicas.push({ store, denials });
+    await denials.settled;
+    return denials;
+  }
+
+  async function end(denials: StoreDenials): Promise<void> {
+    const index = replicas.findIndex((other) => other.denials === denials);
+    const [{ store }] = index < 0 ? [{ store: undefined }] : replicas.splice(index, 1);
+    await denials.onApplicationShutdown();
+    await store?.close();
+  }
+
+  const soon = () => Date.now() / 1000 + 3_600;
+  const token = (tokenId: string, subject = `auth0|${tokenId}`): TokenFacts => ({
+    subject,
+    tokenId,
+    // After this Redis was found empty.
+    issuedAtSeconds: Date.now() / 1000 + 2,
+  });
+  const deny = (by: StoreDenials, { subject, tokenId }: TokenFacts) =>
+    by.deny(subject, [{ tokenId, expiresAtSeconds: soon() }]);
+  const deniedAt = async (by: StoreDenials, facts: TokenFacts) => (await by.status(facts)).denied;
+  const generation = async () => (await redis.cli('GET', GENERATION_KEY)).trim();
+  const cacheable = async (by: StoreDenials, facts: TokenFacts) => (await by.status(facts)).epoch !== null;
+  const isSettled = (by: StoreDenials) => until(() => cacheable(by, token('any')), PATIENCE_MS);
+
+  /** Everything that is written from now on is not in what Redis starts with the next time. */
+  const snapshot = () => redis.cli('SAVE');
+
+  const losses: [string, () => Promise<unknown>][] = [
+    ['is flushed', () => redis.cli('FLUSHALL')],
+    ['has its database flushed', () => redis.cli('FLUSHDB')],
+    ['has its database swapped for an empty one', () => redis.cli('SWAPDB', '0', '1')],
+    ['comes back empty', () => redis.restart()],
+    [
+      'comes back from a snapshot of before',
+      async () => {
+        await redis.restart();
+        expect(await redis.cli('EXISTS', 'of-before')).toBe('1');
+      },
+    ],
+    ['loses what says that it is whole', () => redis.cli('DEL', GENERATION_KEY)],
+    ['is given a generation of nobody', () => redis.cli('SET', GENERATION_KEY, 'garbage')],
+  ];
+
+  it.each(losses)(
+    'that %s: all that was revoked is written back, then it gets a new generation',
+    async (title, lose) => {
+      const denials = await replica();
+      const early = token('early');
+      await deny(denials, early);
+      if (title.includes('snapshot')) {
+        await redis.cli('SET', 'of-before', 'here');
+        await snapshot();
+      }
+      const late = token('late');
+      await deny(denials, late);
+      await denials.denySubject('auth0|everywhere');
+      const before = await generation();
+      await lose();
+      await until(
+        async () => ![before, '', 'garbage'].includes(await generation().catch(() => '')),
+        PATIENCE_MS,
+      );
+      await end(denials);
+      // Knows nothing but what Redis holds.
+      const fresh = await replica();
+      expect([await deniedAt(fresh, early), await deniedAt(fresh, late)]).toEqual([true, true]);
+      const everywhere = { ...token('any', 'auth0|everywhere'), issuedAtSeconds: Date.now() / 1000 - 60 };
+      expect(await deniedAt(fresh, everywhere)).toBe(true);
+      expect(await deniedAt(fresh, token('other'))).toBe(false);
+    },
+  );
+
+  it('and is full: what was revoked stays so, nothing of it may be cached, and valid tokens keep their verdict', async () => {
+    const denials = await replica();
+    await redis.cli('SET', 'of-before', 'here');
+    await snapshot();
+    const ended = token('ended');
+    await deny(denials, ended);
+    await redis.restart(['--maxmemory', '1']);
+    await until(() => replicas.every(({ store }) => store.available), PATIENCE_MS);
+    for (let i = 0; i < 20; i += 1) {
+      expect(await denials.status(ended)).toEqual({ denied: true, epoch: null });
+      expect(await denials.status(token('valid'))).toMatchObject({ denied: false, epoch: null });
+      await delay(100);
+    }
+    await redis.cli('CONFIG', 'SET', 'maxmemory', '0');
+    await isSettled(denials);
+    await end(denials);
+    expect(await deniedAt(await replica(), ended)).toBe(true);
+  });
+
+  it('no verdict may be cached until 5,000 lost denials are written back', async () => {
+    const denials = await replica();
+    const padding = Array.from({ length: 50 }, (_, of) =>
+      denials.deny(
+        `auth0|padding-${of}`,
+        Array.from({ length: 100 }, (_, i) => ({ tokenId: `padding-${of}-${i}`, expiresAtSeconds: soon() })),
+      ),
+    );
+    await Promise.all(padding);
+    await redis.cli('FLUSHALL');
+    await until(async () => {
+      const may = await cacheable(denials, token('any'));
+      if (may)
+        expect(Number((await redis.cli('--scan', '--pattern', 'deny:v2:token:*')).split('\n').length)).toBe(
+          5_000,
+        );
+      return may;
+    }, PATIENCE_MS);
+  });
+
+  it('a replica that starts on it leaves it to those that know more', async () => {
+    const knowing = await replica();
+    const ended = token('ended');
+    await deny(knowing, ended);
+    await redis.cli('FLUSHALL');
+    const fresh = await replica({ siblingsMs: PATIENCE_MS });
+    expect(await deniedAt(fresh, ended)).toBe(true);
+    expect(
+      await deniedAt(fresh, { ...token('valid'), issuedAtSeconds: Date.now() / 1000 - 600 }).catch(String),
+    ).toMatch(/not known/);
+  });
+
+  it('a replica that comes late and knows more takes back that tokens of before are of unknown standing', async () => {
+    const knowing = await replica();
+    const ended = token('ended');
+    await deny(knowing, ended);
+    await redis.restart();
+    await redis.cli('CLIENT', 'PAUSE', '600', 'WRITE');
+    const fresh = await replica({ siblingsMs: 0 });
+    await isSettled(knowing);
+    await isSettled(fresh);
+    const knownSinceSeconds = parseGeneration(await generation())!.knownSinceSeconds;
+    expect(knownSinceSeconds).toBeLessThanOrEqual(Math.floor(Date.now() / 1000) + 1);
+    expect(await deniedAt(fresh, ended)).toBe(true);
+  });
+
+  describe('and no replica is left that knew it', () => {
+    const ofBefore = (tokenId: string) => ({ ...token(tokenId), issuedAtSeconds: Date.now() / 1000 - 60 });
+
+    it.each([
+      ['flushed', () => redis.cli('FLUSHALL')],
+      ['restarted without what it held', () => redis.restart()],
+    ])('%s: tokens of before have no verdict, those of after have', async (_title, lose) => {
+      const denials = await replica();
+      await deny(denials, token('ended'));
+      await end(denials);
+      await lose();
+      const fresh = await replica();
+      await expect(fresh.status(ofBefore('ended'))).rejects.toThrow(DenialsUnknown);
+      await expect(fresh.status(ofBefore('valid'))).rejects.toThrow(DenialsUnknown);
+      await isSettled(fresh);
+      expect(await deniedAt(fresh, token('new'))).toBe(false);
+    });
+
+    it('tokens of before pass where availability is preferred', async () => {
+      const fresh = await replica({ whenUnknown: 'accept' });
+      expect(await deniedAt(fresh, ofBefore('any'))).toBe(false);
+    });
+
+    it('a token that is granted now is taken although its issuer is behind, and once it is admitted, by others too', async () => {
+      const fresh = await replica();
+      const facts = ofBefore('granted');
+      expect(await fresh.status({ ...facts, grantedNow: true })).toMatchObject({
+        denied: false,
+        toBeAdmitted: true,
+      });
+      await expect(fresh.status(facts)).rejects.toThrow(DenialsUnknown);
+      await fresh.admit([{ tokenId: 'granted', expiresAtSeconds: soon() }], undefined);
+      const other = await replica();
+      for (const by of [fresh, other]) expect(await deniedAt(by, facts)).toBe(false);
+      await deny(other, facts);
+      for (const by of [fresh, other]) expect(await deniedAt(by, facts)).toBe(true);
+    });
+
+    it('it stays of unknown standing to replicas that start later', async () => {
+      await replica();
+      const later = await replica();
+      await expect(later.status(ofBefore('any'))).rejects.toThrow(DenialsUnknown);
+    });
+  });
+
+  it('restarted by an operator with all that it held: a replica that starts with it goes by what it holds', async () => {
+    await redis.stop();
+    redis = await RedisServer.start(['--appendonly', 'yes', '--appendfsync', 'always']);
+    const denials = await replica();
+    await deny(denials, token('ended'));
+    await end(denials);
+    await delay(1_100);
+    await redis.restart();
+    const fresh = await replica();
+    expect(await deniedAt(fresh, token('ended'))).toBe(true);
+    await isSettled(fresh);
+  });
+
+  it('a replica that did not hear the others when it was lost does not vouch for it', async () => {
+    const [deaf, hearing] = [await replica(), await replica()];
+    await isSettled(deaf);
+    await redis.cli('ACL', 'SETUSER', 'default', '-subscribe');
+    await redis.cli('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await delay(200);
+    await deny(hearing, token('ended'));
+    await delay(1_500);
+    await end(hearing);
+    await redis.cli('FLUSHALL');
+    await redis.cli('ACL', 'SETUSER', 'default', '+subscribe');
+    await until(async () => (await generation()) !== '', PATIENCE_MS);
+    await expect(deaf.status({ ...token('ended'), issuedAtSeconds: Date.now() / 1000 - 60 })).rejects.toThrow(
+      DenialsUnknown,
+    );
+  });
+});
+
+describe('a denial of a whole subject', () => {
+  let redis: RedisServer;
+  let stores: SharedStore[];
+  let denials: StoreDenials;
+  let other: StoreDenials;
+  const subject = 'auth0|ada';
+
+  beforeEach(async () => {
+    redis = await RedisServer.start();
+    stores = [openStore(redis.url, PATIENT), openStore(redis.url, PATIENT)];
+    [denials, other] = stores.map(
+      (store) =>
+        new StoreDenials(
+          store,
+          {
+            whenUnknown: 'accept',
+            subjectDenialSeconds: 3_600,
+            clockToleranceSeconds: 2,
+            maxLocal: 1_000,
+            siblingsMs: 0,
+          },
+          log,
+        ),
+    ) as [StoreDenials, StoreDenials];
+    await Promise.all([denials.settled, other.settled]);
+  });
+
+  afterEach(async () => {
+    await Promise.all([denials, other].map((each) => each.onApplicationShutdown()));
+    await Promise.all(stores.map((store) => store.close()));
+    await redis.stop();
+  });
+
+  const facts = (tokenId: string, issuedAtSeconds = Date.now() / 1000): TokenFacts => ({
+    subject,
+    tokenId,
+    issuedAtSeconds,
+  });
+  const admitted = (tokenId: string) => [{ tokenId, expiresAtSeconds: Date.now() / 1000 + 600 }];
+
+  it('does not apply to a token that was admitted after it, the next one does, within the same second', async () => {
+    await denials.denySubject(subject);
+    const first = await denials.status(facts('new'));
+    expect(first.denied).toBe(true);
+    await denials.admit(admitted('new'), first.subjectDenial);
+    for (const by of [denials, other]) {
+      expect((await by.status(facts('new'))).denied).toBe(false);
+      expect((await by.status(facts('old'))).denied).toBe(true);
+    }
+    await other.denySubject(subject);
+    for (const by of [denials, other]) expect((await by.status(facts('new'))).denied).toBe(true);
+  });
+
+  it('holds while Redis is away, and so do admissions', async () => {
+    await denials.denySubject(subject);
+    const { subjectDenial } = await other.status(facts('new'));
+    await other.admit(admitted('new'), subjectDenial);
+    await until(async () => !(await denials.status(facts('new'))).denied);
+    await redis.kill();
+    await until(() => stores.every(({ available }) => !available));
+    for (const by of [denials, other]) {
+      expect((await by.status(facts('new'))).denied).toBe(false);
+      expect((await by.status(facts('old'))).denied).toBe(true);
+    }
+  });
+
+  it.each([
+    ['behind', -30_000],
+    ['behind by an hour', -3_600_000],
+    ['ahead by an hour', 3_600_000],
+  ])("goes by the store's clock when that of the replica is %s", async (_title, aheadMs) => {
+    const now = Date.now;
+    const seconds = () => now() / 1000;
+    Date.now = () => now() + aheadMs;
+    try {
+      await denials.denySubject(subject);
+    } finally {
+      Date.now = now;
+    }
+    for (const by of [denials, other]) {
+      expect((await by.status(facts('of now', seconds()))).denied).toBe(true);
+      expect((await by.status(facts('of soon', seconds() + 10))).denied).toBe(false);
+    }
+  });
+
+  it('that reaches an hour ahead, since the clock of the store was wrong, is taken back when it is noticed', async () => {
+    await denials.denySubject(subject);
+    const key = (await redis.cli('--scan', '--pattern', 'deny:v2:subject:*')).trim();
+    const denial = JSON.parse(await redis.cli('GET', key));
+    const wrong = {
+      ...denial,
+      issuedUntilSeconds: denial.issuedUntilSeconds + 3_600,
+      revokedAtMs: denial.revokedAtMs + 3_600_000,
+    };
+    await redis.cli('SET', key, JSON.stringify(wrong), 'EX', '7200');
+    expect((await other.status(facts('old', Date.now() / 1000 - 5))).denied).toBe(true);
+    await until(
+      async () => JSON.parse(await redis.cli('GET', key)).issuedUntilSeconds < wrong.issuedUntilSeconds,
+    );
+    for (const by of [denials, other]) {
+      expect((await by.status(facts('old', Date.now() / 1000 - 5))).denied).toBe(true);
+      expect((await by.status(facts('later', Date.now() / 1000 + 10))).denied).toBe(false);
+    }
+    await denials.denySubject(subject);
+    expect((await other.status(facts('later', Date.now() / 1000))).denied).toBe(true);
+  });
+
+  it('of a token is kept until that token has ended, though a clock says it has', async () => {
+    const now = Date.now;
+    const expiresAtSeconds = now() / 1000 + 28;
+    Date.now = () => now() + 3_600_000;
+    try {
+      await denials.deny(subject, [{ tokenId: 'short', expiresAtSeconds }]);
+    } finally {
+      Date.now = now;
+    }
+    for (const by of [denials, other]) expect((await by.status(facts('short'))).denied).toBe(true);
+    await redis.kill();
+    await until(() => stores.every(({ available }) => !available));
+    for (const by of [denials, other]) expect((await by.status(facts('short'))).denied).toBe(true);
+  });
+});
