@@ -5,6 +5,7 @@ import { MessagePattern, Payload, Transport, type MicroserviceOptions } from '@n
 import { createLogger, type Environment, type RunningHttpService } from '@app/ops';
 import { patterns, type GrantRefusal, type GrantResult, type LoginRequest } from '@app/user-token-client';
 import { rawRequest } from '../../../test/support/raw-http.js';
+import { answersIn, rawExchange } from '../../../test/support/raw-socket.js';
 import { readGatewayConfig, startGateway } from './index.js';
 
 const seen: LoginRequest[] = [];
@@ -155,5 +156,41 @@ describe('gateway', () => {
   it.each(['GET', 'PUT', 'DELETE'])('does not take %s for a log-in', async (method) => {
     const answer = await rawRequest(`http://127.0.0.1:${gateway.port}/auth/login`, { method });
     expect(answer.status).toBe(404);
+  });
+
+  it.each([
+    [
+      'a log-in at a malformed path',
+      'POST /auth/%ZZcanary HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',
+      400,
+    ],
+    ['a malformed path', 'GET /auth/%ZZcanary HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', 400],
+    [
+      'a malformed path for clients',
+      'GET /oauth2/canary% HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',
+      400,
+    ],
+    ['no Host', 'POST /oauth2/token HTTP/1.1\r\n\r\n', 400],
+    ['CONNECT', 'CONNECT canary:443 HTTP/1.1\r\nHost: a\r\n\r\n', 405],
+    ['no HTTP', 'canary\r\n\r\n', 400],
+    ['a header that is too large', `GET /auth/me HTTP/1.1\r\nHost: ${'a'.repeat(20_000)}\r\n\r\n`, 431],
+  ])('answers %s as any other refusal', async (_title, request, status) => {
+    const answers = answersIn(await rawExchange(gateway.port, request));
+    expect(answers).toMatchObject([
+      {
+        status,
+        headers: {
+          'content-type': 'application/json; charset=utf-8',
+          'cache-control': 'no-store',
+          pragma: 'no-cache',
+          'x-content-type-options': 'nosniff',
+          'x-request-id': expect.any(String),
+        },
+      },
+    ]);
+    expect(JSON.parse(answers[0]!.body)).toEqual({
+      error: 'invalid_request',
+      error_description: expect.not.stringContaining('canary'),
+    });
   });
 });

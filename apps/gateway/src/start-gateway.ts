@@ -3,6 +3,7 @@ import { createHttpApplication, startHttpService, type Logger, type RunningHttpS
 import type { SharedStore } from '@app/redis';
 import { openClientRegistry } from './adapters/open-client-registry.js';
 import type { GatewayConfig } from './config.js';
+import { wordOAuthError } from './edge/oauth-error.filter.js';
 import { REALM } from './edge/presented-token.decorator.js';
 import { GatewayModule } from './gateway.module.js';
 
@@ -36,7 +37,11 @@ export async function startGateway(
     };
     const login = { realms: config.LOGIN_REALMS };
     const module = GatewayModule.forRoot({ ...options, audience }, oauth2, clients, logger, login);
-    const app = await createHttpApplication(module, { logger, trustedProxyHops: config.TRUSTED_PROXY_HOPS });
+    const app = await createHttpApplication(module, {
+      logger,
+      trustedProxyHops: config.TRUSTED_PROXY_HOPS,
+      word: wordOAuthError,
+    });
     // Bytes, as they came: a parser would hide what was doubled, nested or not UTF-8.
     app.useBodyParser('application/x-www-form-urlencoded', {}, (_request, body, done) => done(null, body));
     const running = await startHttpService('gateway', app, config, { logger, checks: {} });

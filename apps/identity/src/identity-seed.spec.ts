@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createLogger } from '@app/ops';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
+import { answersIn, rawExchange } from '../../../test/support/raw-socket.js';
 import { hashPassword } from './core/password-hash.js';
 import { CredentialCheck, readIdentityConfig, startIdentity, UserDirectory, type User } from './index.js';
 import type { IdentityEnvironment, RunningIdentity } from './index.js';
@@ -249,6 +250,35 @@ describe('identity with a seed of its own', () => {
       error_description: expect.any(String),
     });
     expect(text + lines.join()).not.toContain('hunter2');
+  });
+
+  it.each([
+    ['a malformed path', 'GET /%ZZcanary HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', 400],
+    [
+      'a malformed path below a route',
+      'POST /oauth/token/%ZZcanary HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',
+      400,
+    ],
+    ['no Host', 'POST /oauth/token HTTP/1.1\r\n\r\n', 400],
+    ['CONNECT', 'CONNECT canary:443 HTTP/1.1\r\nHost: a\r\n\r\n', 405],
+    ['no HTTP', 'canary\r\n\r\n', 400],
+  ])('refuses %s as an OAuth error', async (_, raw, status) => {
+    const answers = answersIn(await rawExchange(identity.port, raw));
+    expect(answers).toMatchObject([
+      {
+        status,
+        headers: {
+          'content-type': 'application/json; charset=utf-8',
+          'cache-control': 'no-store',
+          'x-content-type-options': 'nosniff',
+          'x-request-id': expect.any(String),
+        },
+      },
+    ]);
+    expect(JSON.parse(answers[0]!.body)).toEqual({
+      error: 'invalid_request',
+      error_description: expect.not.stringContaining('canary'),
+    });
   });
 
   it('gives every answer the request id it was asked with', async () => {

@@ -8,6 +8,7 @@ import {
 import { AuthorizationServer } from './authorization-server.js';
 import type { IdentityConfig } from './config.js';
 import type { CredentialCheck, UserDirectory } from './core/credential-check.js';
+import { wordOAuthError } from './edge/oauth-error.filter.js';
 import { IdentityModule } from './identity.module.js';
 import type { Provider } from './provider/oidc-provider.js';
 import { generateSigningKeys, parseSigningKeys, SigningKeysError } from './provider/signing-keys.js';
@@ -48,7 +49,10 @@ export async function startIdentity(
   });
   const portIsKnown = config.PORT !== 0;
   if (portIsKnown) server.open(config.AUTH0_ISSUER_URL.href);
-  const app = await createHttpApplication(IdentityModule.forServer(server, logger), { logger });
+  const app = await createHttpApplication(IdentityModule.forServer(server, logger), {
+    logger,
+    word: wordOAuthError,
+  });
   const running = await startHttpService('identity', app, config, { logger, checks: {} });
   if (!portIsKnown) server.open(`http://localhost:${running.port}/`);
   return { ...running, issuer: server.issuer, provider: server.provider };

@@ -1,11 +1,13 @@
-import { randomUUID } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Type, DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
 import type { Logger } from 'pino';
+import { EarlyRefusals, frameHeaders, requestIdOf, type ErrorWording } from './early-refusals.js';
 import { NestLogger } from './nest-logger.js';
+import { wordProblem } from './problem.filter.js';
 
 export interface HttpApplicationOptions {
   readonly logger: Logger;
@@ -18,28 +20,49 @@ export interface HttpApplicationOptions {
   readonly bodyLimitBytes?: number;
   /** Whether each request leaves a log line. Default true. */
   readonly accessLog?: boolean;
+  /** How errors are worded before there is a route, and with it a filter. Default: problem details. */
+  readonly word?: ErrorWording;
+  readonly arrival?: Partial<ArrivalLimits>;
 }
 
-const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
-const REQUEST_TIMEOUT_MS = 30_000;
-const HEADERS_TIMEOUT_MS = 10_000;
+/** How long a client may take to send a request. What is late is answered 408, and its connection closed. */
+export interface ArrivalLimits {
+  /** From its first byte, or from the connection's opening, to the end of its header. Default 10,000 (10 s). */
+  readonly headersTimeoutMs: number;
+  /** From its first byte to the end of its body. Default 30,000 (30 s). */
+  readonly requestTimeoutMs: number;
+  /** How often connections are looked at: both limits are kept to within so much. Default 1,000 (1 s). */
+  readonly checkEveryMs: number;
+}
+
+const ARRIVAL: ArrivalLimits = { headersTimeoutMs: 10_000, requestTimeoutMs: 30_000, checkEveryMs: 1_000 };
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 const CLOSE_IDLE_EVERY_MS = 25;
 
 /** A Nest application on Fastify with the frame that every HTTP service here has: request ids, access log, limits, time-outs. */
 export async function createHttpApplication(
   module: Type | DynamicModule,
-  { logger, trustedProxyHops = 0, bodyLimitBytes = 16_384, accessLog = true }: HttpApplicationOptions,
+  {
+    logger,
+    trustedProxyHops = 0,
+    bodyLimitBytes = 16_384,
+    accessLog = true,
+    word = wordProblem,
+    arrival,
+  }: HttpApplicationOptions,
 ): Promise<NestFastifyApplication> {
+  const accessLogger = accessLog && logger.isLevelEnabled('info') ? logger : undefined;
+  const refusals = new EarlyRefusals({ word, logger: accessLogger });
   const adapter = new FastifyAdapter({
     bodyLimit: bodyLimitBytes,
     trustProxy: trustedProxyHops === 0 ? false : (_address: string, hop: number) => hop < trustedProxyHops,
     genReqId: requestIdOf,
     // A request that got through before the listener closed is answered, not turned away.
     return503OnClosing: false,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS },
+    serverFactory: (handle: RequestListener) => listener(handle, refusals, { ...ARRIVAL, ...arrival }),
+    clientErrorHandler: (error, socket) => refusals.refuseUnread(error, socket),
+    frameworkErrors: ({ statusCode = 400, code }: FastifyError, _request: unknown, reply: FastifyReply) =>
+      refusals.refuse(reply.raw, { status: statusCode, reason: code, keepAlive: true }),
   });
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     logger: new NestLogger(logger),
@@ -47,14 +70,11 @@ export async function createHttpApplication(
   });
   const fastify = app.getHttpAdapter().getInstance();
   fastify.addHook('onRequest', (request, reply, done) => {
-    reply.header('x-request-id', request.id);
-    reply.header('x-content-type-options', 'nosniff');
-    // What is answered here depends on who asks; a route that may be cached says so itself.
-    reply.header('cache-control', 'no-store');
+    reply.headers(frameHeaders(request.id));
     done();
   });
   closeConnectionsOnceIdle(fastify);
-  if (accessLog && logger.isLevelEnabled('info')) {
+  if (accessLogger) {
     fastify.addHook('onResponse', (request, reply, done) => {
       // The pattern and not the URL: a query can hold what must not be logged.
       const { method, id: requestId } = request;
@@ -65,7 +85,7 @@ export async function createHttpApplication(
         durationMs: Math.round(reply.elapsedTime * 10) / 10,
         requestId,
       };
-      logger.info(fields, `${method} ${fields.route} ${fields.status}`);
+      accessLogger.info(fields, `${method} ${fields.route} ${fields.status}`);
       done();
     });
   }
@@ -88,7 +108,26 @@ function closeConnectionsOnceIdle(fastify: FastifyInstance): void {
   });
 }
 
-function requestIdOf(request: IncomingMessage): string {
-  const given = request.headers['x-request-id'];
-  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+/** Takes every request that Node would answer by itself to the application's own words. */
+function listener(handle: RequestListener, refusals: EarlyRefusals, limits: ArrivalLimits): Server {
+  const server = createServer(
+    {
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      connectionsCheckingInterval: limits.checkEveryMs,
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      requireHostHeader: false,
+    },
+    (request, response) => {
+      // RFC 9112 section 3.2. HTTP/1.0 knows no Host.
+      if (request.headers.host !== undefined || request.httpVersion !== '1.1')
+        return handle(request, response);
+      refusals.refuse(response, { status: 400, reason: 'NO_HOST' });
+    },
+  );
+  server.on('checkExpectation', (_request, response) =>
+    refusals.refuse(response, { status: 417, reason: 'EXPECT' }),
+  );
+  server.on('connect', (request, socket) => refusals.refuseTunnel(request, socket as Socket));
+  return server;
 }

@@ -1,4 +1,9 @@
-export { createHttpApplication, type HttpApplicationOptions } from './http-application.js';
+export { type ErrorWording, type WordedError } from './early-refusals.js';
+export {
+  createHttpApplication,
+  type ArrivalLimits,
+  type HttpApplicationOptions,
+} from './http-application.js';
 export { type CheckResult, type Checks } from './health.module.js';
 export { startHttpService, type ListenerSettings, type RunningHttpService } from './http-service.js';
 export { InFlight } from './in-flight.js';

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { AddressInfo } from 'node:net';
 import { HealthModule, type Checks, type Health } from './health.module.js';
-import { createHttpApplication } from './http-application.js';
+import { createHttpApplication, type ArrivalLimits } from './http-application.js';
 import { listenOrExplain } from './start-error.js';
 
 export interface OpsOptions {
@@ -13,6 +13,7 @@ export interface OpsOptions {
   readonly setting: string;
   readonly logger: Logger;
   readonly checks: Checks;
+  readonly arrival?: Partial<ArrivalLimits>;
 }
 
 export interface OpsListener {
@@ -30,9 +31,14 @@ export async function startOps({
   setting,
   logger,
   checks,
+  arrival = {},
 }: OpsOptions): Promise<OpsListener> {
   const health: Health = { checks, draining: false };
-  const app = await createHttpApplication(HealthModule.forState(health), { logger, accessLog: false });
+  const app = await createHttpApplication(HealthModule.forState(health), {
+    logger,
+    accessLog: false,
+    arrival,
+  });
   await listenOrExplain({ service: `${service} ops`, port, setting }, () => app.listen(port, host)).catch(
     async (error: unknown) => {
       await app.close();

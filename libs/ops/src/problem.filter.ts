@@ -3,7 +3,10 @@ import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '
 import type { HttpAdapterHost } from '@nestjs/core';
 import type { Logger } from 'pino';
 import { STATUS_CODES } from 'node:http';
+import type { WordedError } from './early-refusals.js';
 import { RequestFailures } from './request-failures.js';
+
+const PROBLEM_JSON = 'application/problem+json';
 
 /** Body of an error response, `application/problem+json`. */
 export interface ProblemDetails {
@@ -16,6 +19,18 @@ export interface ProblemDetails {
   /** Which fields of the input are wrong, and how. */
   readonly errors?: readonly { readonly path: string; readonly message: string }[];
   readonly request_id?: string;
+}
+
+/** Of a request that no filter sees. */
+export function wordProblem(status: number, detail: string, requestId: string): WordedError {
+  const problem: ProblemDetails = {
+    type: 'about:blank',
+    title: STATUS_CODES[status] ?? 'Error',
+    status,
+    detail,
+    request_id: requestId,
+  };
+  return { contentType: PROBLEM_JSON, body: problem };
 }
 
 /** Answers every exception of an HTTP application with problem details; headers that were set before are kept. */
@@ -37,7 +52,7 @@ export class ProblemFilter implements ExceptionFilter {
     const problem = { ...problemOf(exception), ...(typeof id === 'string' && { request_id: id }) };
     this.failures.tell(exception, problem.status, problem.request_id);
     const response = http.getResponse<object>();
-    httpAdapter.setHeader(response, 'Content-Type', 'application/problem+json');
+    httpAdapter.setHeader(response, 'Content-Type', PROBLEM_JSON);
     httpAdapter.reply(response, problem, problem.status);
   }
 }

@@ -1,7 +1,7 @@
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { HttpAdapterHost } from '@nestjs/core';
 import { BearerRefusal } from '@app/auth';
-import { RequestFailures, statusOf, type Logger } from '@app/ops';
+import { RequestFailures, statusOf, type Logger, type WordedError } from '@app/ops';
 import { StoreUnavailable } from '@app/redis';
 import { UserTokenUnavailable } from '@app/user-token-client';
 import { OAuthError, type OAuthErrorHeaders } from './oauth-error.js';
@@ -9,6 +9,14 @@ import { OAuthError, type OAuthErrorHeaders } from './oauth-error.js';
 interface Answer extends OAuthErrorHeaders {
   readonly status: number;
   readonly body: { readonly error?: string; readonly error_description: string };
+}
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+
+/** Of a request that no filter sees. */
+export function wordOAuthError(status: number, description: string): WordedError {
+  const { body } = plain(status, 'invalid_request', description);
+  return { contentType: JSON_TYPE, body, headers: { pragma: 'no-cache' } };
 }
 
 /** Answers every exception in the form of RFC 6749 section 5.2: `{ error, error_description }`. */
@@ -29,7 +37,7 @@ export class OAuthErrorFilter implements ExceptionFilter {
     const answer = answerTo(exception);
     this.failures.tell(exception, answer.status, http.getRequest<{ id?: unknown }>().id);
     const response = http.getResponse<object>();
-    httpAdapter.setHeader(response, 'Content-Type', 'application/json; charset=utf-8');
+    httpAdapter.setHeader(response, 'Content-Type', JSON_TYPE);
     httpAdapter.setHeader(response, 'Pragma', 'no-cache');
     if (answer.challenge) httpAdapter.setHeader(response, 'WWW-Authenticate', answer.challenge);
     if (answer.allow) httpAdapter.setHeader(response, 'Allow', answer.allow);

@@ -1,5 +1,5 @@
 import { Catch, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
-import { statusOf, type Logger } from '@app/ops';
+import { statusOf, type Logger, type WordedError } from '@app/ops';
 import type { FastifyReply } from 'fastify';
 
 /** Fixed texts: Fastify's own quote the body, and with it passwords. */
@@ -8,6 +8,14 @@ const descriptions: Readonly<Record<number, string>> = {
   413: 'The body is too large.',
   415: 'The body must be application/x-www-form-urlencoded or application/json.',
 };
+
+const headers = { 'cache-control': 'no-store', pragma: 'no-cache' };
+
+/** Of a request that no filter sees. */
+export function wordOAuthError(_status: number, description: string): WordedError {
+  const body = { error: 'invalid_request', error_description: `${description}.` };
+  return { contentType: 'application/json; charset=utf-8', body, headers };
+}
 
 /** Answers what went wrong before a handler, or in one, as an OAuth 2.0 error (RFC 6749 section 5.2). */
 @Catch()
@@ -24,11 +32,6 @@ export class OAuthErrorFilter implements ExceptionFilter {
             error: 'invalid_request',
             error_description: descriptions[status] ?? 'The request is not valid.',
           };
-    void host
-      .switchToHttp()
-      .getResponse<FastifyReply>()
-      .code(status)
-      .headers({ 'cache-control': 'no-store', pragma: 'no-cache' })
-      .send(body);
+    void host.switchToHttp().getResponse<FastifyReply>().code(status).headers(headers).send(body);
   }
 }
