@@ -31,8 +31,8 @@ export function parsePasswordHash(text: string): PasswordHash | string {
 }
 
 /** Hashes with a fresh salt. Every byte of the password counts, however long it is. */
-export async function hashPassword(password: string): Promise<string> {
-  const { cost, blockSize, parallelization, saltBytes, hashBytes } = defaults;
+export async function hashPassword(password: string, work: Partial<Work> = {}): Promise<string> {
+  const { cost, blockSize, parallelization, saltBytes, hashBytes } = { ...defaults, ...work };
   const salt = randomBytes(saltBytes);
   const hash = await derive(password, {
     cost,
@@ -50,9 +50,20 @@ export async function passwordMatches(password: string, expected: PasswordHash):
   return timingSafeEqual(await derive(password, expected), expected.hash);
 }
 
-/** A hash no password has, to be checked in place of an unknown user's so that both take equally long. */
-export function decoyPasswordHash(): PasswordHash {
-  const { cost, blockSize, parallelization, saltBytes, hashBytes } = defaults;
+/** What a hash takes to be checked: all hashes of one work take equally long. */
+export type Work = Pick<PasswordHash, 'cost' | 'blockSize' | 'parallelization'>;
+
+export function isSameWork(one: Work, other: Work): boolean {
+  return (
+    one.cost === other.cost &&
+    one.blockSize === other.blockSize &&
+    one.parallelization === other.parallelization
+  );
+}
+
+/** A hash no password has, to be checked where there is none, so that both take equally long. */
+export function decoyPasswordHash({ cost, blockSize, parallelization }: Work = defaults): PasswordHash {
+  const { saltBytes, hashBytes } = defaults;
   return { cost, blockSize, parallelization, salt: randomBytes(saltBytes), hash: randomBytes(hashBytes) };
 }
 

@@ -5,25 +5,41 @@ import {
   type CredentialVerdict,
 } from '../core/credential-check.js';
 import type { User } from '../core/directory.js';
-import { decoyPasswordHash, passwordMatches } from '../core/password-hash.js';
+import { decoyPasswordHash, isSameWork, passwordMatches, type PasswordHash } from '../core/password-hash.js';
 import type { SeedUser } from './load-seed.js';
 
 /** E-mail addresses are compared without regard to case, as Auth0's database connections do. */
 const userKey = (connection: string, email: string) => JSON.stringify([connection, email.toLowerCase()]);
 
-/** The default {@link CredentialCheck}: the users of the seed file. */
+/**
+ * The default {@link CredentialCheck}: the users of the seed file.
+ *
+ * Each check takes every work that the users' hashes have, once: the user's own hash is checked in its place, decoys in the
+ * others. So no time tells who is known, nor how his password was hashed.
+ */
 export class SeedCredentialCheck extends CredentialCheck {
   readonly #users: ReadonlyMap<string, SeedUser>;
-  readonly #decoy = decoyPasswordHash();
+  readonly #decoys: readonly PasswordHash[];
 
-  constructor(users: readonly SeedUser[]) {
+  constructor(
+    users: readonly SeedUser[],
+    private readonly matches: (password: string, hash: PasswordHash) => Promise<boolean> = passwordMatches,
+  ) {
     super();
     this.#users = new Map(users.map((entry) => [userKey(entry.connection, entry.user.email), entry]));
+    const hashes = users.map(({ passwordHash }) => passwordHash);
+    const works = hashes.filter((hash, i) => hashes.findIndex((other) => isSameWork(other, hash)) === i);
+    this.#decoys = works.length === 0 ? [decoyPasswordHash()] : works.map(decoyPasswordHash);
   }
 
   override async check({ username, password, realm }: Credentials): Promise<CredentialVerdict> {
     const found = this.#users.get(userKey(realm, username));
-    const right = await passwordMatches(password, found?.passwordHash ?? this.#decoy);
+    let right = false;
+    for (const decoy of this.#decoys) {
+      const own = found && isSameWork(found.passwordHash, decoy) ? found.passwordHash : undefined;
+      const matches = await this.matches(password, own ?? decoy);
+      right ||= own !== undefined && matches;
+    }
     return found && right ? { ok: true, user: found.user } : { ok: false };
   }
 }
