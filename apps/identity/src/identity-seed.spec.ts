@@ -316,6 +316,71 @@ describe('identity with a seed of its own', () => {
     });
   }
 
+  describe('with more to do than it can', () => {
+    const busy = { error: 'temporarily_unavailable', error_description: expect.any(String) };
+    const scope = 'read offline_access';
+    const told = () => lines.filter((line) => line.includes('turned away'));
+    let other: RunningIdentity;
+
+    afterEach(async () => {
+      await other.stop();
+    });
+
+    it('turns log-ins away and keeps every session', async () => {
+      other = await start({ memory: { maxEntries: 20 } });
+      lines.length = 0;
+      const tokens: string[] = [];
+      // Two entries each, a grant and a refresh token; the last tenth is for refreshes.
+      for (let i = 0; i < 9; i += 1) {
+        const { status, body } = await login({ audience: API, scope }, {}, other);
+        expect(status).toBe(200);
+        tokens.push(body.refresh_token);
+      }
+      for (let i = 0; i < 15; i += 1) {
+        expect(await login({ audience: API, scope }, {}, other)).toEqual({ status: 503, body: busy });
+      }
+      expect(told()).toHaveLength(10);
+      expect((await login({ audience: API, scope: 'read' }, {}, other)).status).toBe(200);
+
+      const refreshAt = (refresh_token: string) =>
+        token({ grant_type: 'refresh_token', refresh_token }, {}, other);
+      for (const [i, value] of tokens.entries()) {
+        const { status, body } = await refreshAt(value);
+        // Each refresh leaves one more behind, so that reuse can be told; when there is no room it changes nothing.
+        expect({ i, status }).toEqual({ i, status: i === 0 ? 200 : 503 });
+        if (status === 503) expect(body).toEqual(busy);
+        else tokens[i] = body.refresh_token;
+      }
+      const revoked = new URLSearchParams({ ...APP, token: tokens[0]! });
+      expect((await fetch(`${other.issuer}oauth/revoke`, { method: 'POST', body: revoked })).status).toBe(
+        200,
+      );
+      for (const value of tokens.slice(1, 3)) expect((await refreshAt(value)).status).toBe(200);
+    });
+
+    it('says when to come back', async () => {
+      other = await start({ memory: { maxEntries: 1 } });
+      const body = new URLSearchParams({
+        ...APP,
+        grant_type: 'password',
+        username: 'ada@example.com',
+        password: PASSWORD,
+      });
+      const response = await fetch(`${other.issuer}oauth/token`, { method: 'POST', body });
+      expect(response.status).toBe(503);
+      expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
+    });
+
+    it('turns log-ins away that would wait for too many passwords before theirs', async () => {
+      other = await start({ passwordChecks: { atOnce: 1, waiting: 1 } });
+      const answers = await Promise.all(Array.from({ length: 20 }, () => login({}, {}, other)));
+      const statuses = answers.map(({ status }) => status);
+      expect(new Set(statuses)).toEqual(new Set([200, 503]));
+      expect(answers.find(({ status }) => status === 503)).toEqual({ status: 503, body: busy });
+      expect((await login({}, {}, other)).status).toBe(200);
+    });
+  });
+
   describe('with accounts kept elsewhere', () => {
     const eve: User = {
       userId: 'ldap|eve',

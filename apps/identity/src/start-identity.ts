@@ -1,5 +1,6 @@
 import {
   createHttpApplication,
+  LineLimit,
   StartError,
   startHttpService,
   type Logger,
@@ -8,8 +9,10 @@ import {
 import { AuthorizationServer } from './authorization-server.js';
 import type { IdentityConfig } from './config.js';
 import type { CredentialCheck, UserDirectory } from './core/credential-check.js';
+import { QueuedCredentialCheck, type QueueOptions } from './core/queued-credential-check.js';
 import { wordOAuthError } from './edge/oauth-error.filter.js';
 import { IdentityModule } from './identity.module.js';
+import type { MemoryOptions } from './provider/memory-adapter.js';
 import type { Provider } from './provider/oidc-provider.js';
 import { generateSigningKeys, parseSigningKeys, SigningKeysError } from './provider/signing-keys.js';
 import { defaultSeedPath, loadSeed } from './seed/load-seed.js';
@@ -20,6 +23,9 @@ export interface IdentityEnvironment {
   readonly logger: Logger;
   /** Where users are kept, if not in the seed file: who checks their passwords, and who finds them again. */
   readonly accounts?: { readonly credentialCheck: CredentialCheck; readonly users: UserDirectory };
+  /** How many passwords of the seed file's users are checked at once. */
+  readonly passwordChecks?: QueueOptions;
+  readonly memory?: MemoryOptions;
 }
 
 export interface RunningIdentity extends RunningHttpService {
@@ -36,15 +42,23 @@ export interface RunningIdentity extends RunningHttpService {
  */
 export async function startIdentity(
   config: IdentityConfig,
-  { logger, accounts }: IdentityEnvironment,
+  { logger, accounts, passwordChecks, memory }: IdentityEnvironment,
 ): Promise<RunningIdentity> {
   const { seed, signingKeys } = await readInputs(config);
+  const overloads = new LineLimit();
   const server = new AuthorizationServer({
     directory: seed.directory,
-    credentialCheck: accounts?.credentialCheck ?? new SeedCredentialCheck(seed.users),
+    credentialCheck:
+      accounts?.credentialCheck ??
+      new QueuedCredentialCheck(new SeedCredentialCheck(seed.users), passwordChecks),
     users: accounts?.users ?? new SeedUserDirectory(seed.users),
     signingKeys,
+    memory,
     onAttempt: ({ type, ...attempt }) => logger.info(attempt, `password grant: ${type}`),
+    onOverload: (reason) => {
+      const more = overloads.admit(reason.message);
+      if (more) logger.warn({ reason: reason.message, ...more }, 'a request was turned away with 503');
+    },
     onFault: (error) => logger.error({ err: error }, 'the authorization server failed'),
   });
   const portIsKnown = config.PORT !== 0;

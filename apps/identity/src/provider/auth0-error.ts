@@ -1,5 +1,6 @@
 /** Errors of `/oauth/token` and `/oauth/revoke` as Auth0 words them. */
 import type { KoaContextWithOIDC } from 'oidc-provider';
+import { Overloaded } from '../core/overloaded.js';
 import { errors } from './oidc-provider.js';
 
 /** Thrown inside a grant; shown to the client as it is. */
@@ -45,12 +46,23 @@ export const scopesNotGranted = (scopes: readonly string[]) =>
 export interface ErrorResponse {
   readonly status: number;
   readonly body: { error: string; error_description?: string | undefined; error_uri?: string | undefined };
+  readonly retryAfterSeconds?: number;
 }
 
 /** Auth0's words for an error that oidc-provider itself raised; `undefined` where its own words will do. */
 export function inAuth0Dialect(ctx: KoaContextWithOIDC, error: Error): ErrorResponse | undefined {
   if (error instanceof Auth0Error) {
     return { status: error.status, body: { error: error.error, error_description: error.error_description } };
+  }
+  if (error instanceof Overloaded) {
+    return {
+      status: 503,
+      body: {
+        error: 'temporarily_unavailable',
+        error_description: 'Too much to do at the moment; try again later.',
+      },
+      retryAfterSeconds: error.retryAfterSeconds,
+    };
   }
   if (error instanceof errors.InvalidClientAuth) {
     return { status: 401, body: { error: 'access_denied', error_description: 'Unauthorized' } };

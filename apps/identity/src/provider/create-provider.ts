@@ -4,6 +4,7 @@ import type { ClientMetadata, Configuration, KoaContextWithOIDC } from 'oidc-pro
 import type { CredentialCheck, UserDirectory } from '../core/credential-check.js';
 import type { Api, Client, Directory } from '../core/directory.js';
 import { oidcScopes } from '../core/granted-scopes.js';
+import { Overloaded } from '../core/overloaded.js';
 import { applyDialect } from './access-token-dialect.js';
 import {
   Auth0Error,
@@ -15,7 +16,7 @@ import {
 } from './auth0-error.js';
 import { claimsByScope, claimsOf } from './claims.js';
 import { clientCredentialsGrant } from './client-credentials.grant.js';
-import { createMemoryAdapter } from './memory-adapter.js';
+import { createMemoryAdapters, type MemoryAdapters, type MemoryOptions } from './memory-adapter.js';
 import { Provider } from './oidc-provider.js';
 import { passwordGrant, type LoginAttempt } from './password.grant.js';
 import { resourceServerOf } from './resource-server.js';
@@ -30,8 +31,11 @@ export interface ProviderOptions {
   readonly users: UserDirectory;
   readonly signingKeys: SigningKeys;
   readonly onAttempt: (attempt: LoginAttempt) => void;
+  /** A request that was turned away for now. */
+  readonly onOverload: (reason: Overloaded) => void;
   /** A fault of ours: the client is told nothing of it. */
   readonly onFault: (error: Error) => void;
+  readonly memory?: MemoryOptions | undefined;
 }
 
 /** Auth0's defaults for tokens no API sets a lifetime for. */
@@ -41,11 +45,15 @@ const idTokenLifetimeSeconds = 36_000;
 /** oidc-provider with Auth0's paths, grants and errors. */
 export function createProvider(options: ProviderOptions): Provider {
   const { directory, credentialCheck, onAttempt } = options;
-  const provider = new Provider(options.issuer, configuration(options));
+  const { adapter, assertRoomForLogIn } = createMemoryAdapters({
+    ...options.memory,
+    refreshTokenLeewaySeconds: (clientId) => known(directory.clients.get(clientId)).refreshTokenLeewaySeconds,
+  });
+  const provider = new Provider(options.issuer, configuration(options, adapter));
   // `ctx.ip`, `ctx.host` and `ctx.protocol` come from the headers that `oidcRequest` writes.
   provider.proxy = true;
 
-  const grant = { directory, credentialCheck, onAttempt };
+  const grant = { directory, credentialCheck, onAttempt, assertRoom: assertRoomForLogIn };
   const parameters = [...tokenRequestParameters];
   provider.registerGrantType('password', passwordGrant(grant, { realmRequired: false }), parameters);
   provider.registerGrantType(
@@ -59,13 +67,11 @@ export function createProvider(options: ProviderOptions): Provider {
   return provider;
 }
 
-function configuration(options: ProviderOptions): Configuration {
+function configuration(options: ProviderOptions, adapter: MemoryAdapters['adapter']): Configuration {
   const { directory, signingKeys, users, issuer } = options;
   const clientOf = (clientId: string | undefined) => known(directory.clients.get(clientId ?? ''));
   return {
-    adapter: createMemoryAdapter({
-      refreshTokenLeewaySeconds: (clientId) => clientOf(clientId).refreshTokenLeewaySeconds,
-    }),
+    adapter,
     claims: Object.fromEntries(Object.entries(claimsByScope).map(([scope, names]) => [scope, [...names]])),
     clientAuthMethods: ['client_secret_post', 'client_secret_basic'],
     clients: [...directory.clients.values()].map(clientMetadata),
@@ -155,10 +161,11 @@ function accessTokenLifetimeSeconds(
   );
 }
 
-function speakAuth0(provider: Provider, { onFault }: ProviderOptions): void {
+function speakAuth0(provider: Provider, { onFault, onOverload }: ProviderOptions): void {
   const rephrase = (ctx: KoaContextWithOIDC, error: Error) => {
     const response = inAuth0Dialect(ctx, error);
     if (!response) return;
+    if (response.retryAfterSeconds !== undefined) ctx.set('retry-after', String(response.retryAfterSeconds));
     ctx.status = response.status;
     ctx.body = response.body;
   };
@@ -166,7 +173,8 @@ function speakAuth0(provider: Provider, { onFault }: ProviderOptions): void {
   provider.on('revocation.error', rephrase);
   provider.on('server_error', (ctx, error) => {
     rephrase(ctx, error);
-    if (!(error instanceof Auth0Error)) onFault(error);
+    if (error instanceof Overloaded) onOverload(error);
+    else if (!(error instanceof Auth0Error)) onFault(error);
   });
   const app: EventEmitter = provider;
   app.on('error', onFault);

@@ -1,24 +1,48 @@
 /**
  * Where oidc-provider keeps its state: this process's memory, so that a restart logs everybody out.
  *
- * Each entry lives as long as its token and no longer; all kinds together are bounded, the longest unused go first.
+ * Each entry lives as long as its token, no longer and no shorter; all kinds together are bounded, and what is new is turned
+ * away where there is no room.
  */
 import { LRUCache } from 'lru-cache';
 import type { Adapter, AdapterPayload } from 'oidc-provider';
+import { Overloaded } from '../core/overloaded.js';
 import { errors } from './oidc-provider.js';
 
-const maxEntries = 100_000;
+export interface MemoryOptions {
+  /** Entries that are kept at once. Default 100,000. */
+  readonly maxEntries?: number;
+}
 
-export interface MemoryAdapterOptions {
+export interface MemoryAdapterOptions extends MemoryOptions {
   /** How long a client's previous refresh token may still be presented; 0: never. */
   readonly refreshTokenLeewaySeconds: (clientId: string) => number;
 }
 
+export interface MemoryAdapters {
+  /** What oidc-provider asks for a model's. */
+  readonly adapter: (model: string) => Adapter;
+  /** @throws {Overloaded} when a log-in would find no room for what it stores */
+  readonly assertRoomForLogIn: () => void;
+}
+
+/** Log-ins leave the rest to the refreshes of those who are logged in. */
+const shareOfLogIns = 0.9;
+/** What a refresh stores at the most: the next refresh token, and an opaque access token. */
+const entriesOfRefresh = 2;
+/** For what was let in and is not stored yet. */
+const entriesUnderWay = 1_000;
+const retryAfterSeconds = 60;
+const purgeEveryMs = 1_000;
+
 /** One store per provider: two providers in one process share nothing. */
-export function createMemoryAdapter(options: MemoryAdapterOptions): (model: string) => Adapter {
-  const store = new Store();
-  return (model) =>
-    model === 'RefreshToken' ? new RefreshTokens(model, store, options) : new MemoryAdapter(model, store);
+export function createMemoryAdapters(options: MemoryAdapterOptions): MemoryAdapters {
+  const store = new Store(options);
+  return {
+    adapter: (model) =>
+      model === 'RefreshToken' ? new RefreshTokens(model, store, options) : new MemoryAdapter(model, store),
+    assertRoomForLogIn: () => store.assertRoom(shareOfLogIns),
+  };
 }
 
 /** What was issued under one grant and is revoked with it. */
@@ -30,14 +54,42 @@ interface Family {
 
 class Store {
   readonly families = new Map<string, Family>();
-  readonly payloads = new LRUCache<string, AdapterPayload>({
-    max: maxEntries,
-    dispose: ({ grantId }, key, reason) => {
-      if (grantId !== undefined && reason !== 'set') this.leaveFamily(grantId, key);
-    },
-  });
+  readonly payloads: LRUCache<string, AdapterPayload>;
+  private readonly maxEntries: number;
+  private purgedAtMs = 0;
+
+  constructor({ maxEntries = 100_000 }: MemoryOptions) {
+    this.maxEntries = maxEntries;
+    this.payloads = new LRUCache<string, AdapterPayload>({
+      max: maxEntries + entriesUnderWay,
+      dispose: ({ grantId }, key, reason) => {
+        if (grantId !== undefined && reason !== 'set') this.leaveFamily(grantId, key);
+      },
+    });
+  }
+
+  /**
+   * @param share of the store that may be full
+   * @throws {Overloaded}
+   */
+  assertRoom(share = 1, entries = 1): void {
+    this.assertFits(Math.floor(this.maxEntries * share) - entries);
+  }
+
+  private assertFits(maxBefore: number): void {
+    if (this.payloads.size <= maxBefore) return;
+    const nowMs = performance.now();
+    if (nowMs - this.purgedAtMs >= purgeEveryMs) {
+      this.purgedAtMs = nowMs;
+      this.payloads.purgeStale();
+    }
+    if (this.payloads.size <= maxBefore) return;
+    throw new Overloaded('no room for more tokens until some expire', retryAfterSeconds);
+  }
 
   put(key: string, payload: AdapterPayload, expiresInSeconds?: number): void {
+    // What lives must not make room, so that the cache never has to evict.
+    if (!this.payloads.has(key)) this.assertFits(this.payloads.max - 1);
     const ttl = expiresInSeconds === undefined ? {} : { ttl: expiresInSeconds * 1000 };
     if (payload.grantId !== undefined) this.family(payload.grantId).keys.add(key);
     this.payloads.set(key, payload, ttl);
@@ -130,6 +182,8 @@ class RefreshTokens extends MemoryAdapter {
       await this.revokeByGrantId(grantId);
       throw new errors.InvalidGrant('refresh token already used');
     }
+    // Once it is consumed there is no way back.
+    this.store.assertRoom(1, entriesOfRefresh);
     await super.consume(id);
     this.store.family(grantId).lastConsumedKey = this.key(id);
   }

@@ -23,6 +23,8 @@ export interface PasswordGrantOptions {
   readonly directory: Directory;
   readonly credentialCheck: CredentialCheck;
   readonly onAttempt: (attempt: LoginAttempt) => void;
+  /** Throws where there is no room for what a log-in stores. */
+  readonly assertRoom: () => void;
 }
 
 /** `password`, or with `realmRequired` Auth0's `password-realm`. */
@@ -35,7 +37,7 @@ export function passwordGrant(options: PasswordGrantOptions, { realmRequired }: 
     const realm = connectionFor(realmRequired ? required(params, 'realm') : undefined, directory);
     const api = requestedApi(params, directory);
     const user = await authenticate(ctx, options, { username, password, realm });
-    await issueTokens(ctx, authenticatedClient(ctx, directory), user, api);
+    await issueTokens(ctx, options, user, api);
   };
 }
 
@@ -72,14 +74,17 @@ function endUserAddress(ctx: GrantContext, client: Client): string {
 
 async function issueTokens(
   ctx: GrantContext,
-  seedClient: Client,
+  { directory, assertRoom }: PasswordGrantOptions,
   user: User,
   api: Api | undefined,
 ): Promise<void> {
   const { client, params, provider } = ctx.oidc;
+  const seedClient = authenticatedClient(ctx, directory);
   const scopes = grantedScopes({ scope: params.scope, user, client: seedClient, api });
   const scope = scopes.join(' ');
   const offline = scopes.includes('offline_access');
+  // A JWT is not stored.
+  if (offline || !api) assertRoom();
   // Only a refresh reads the grant again; without one its id is just a name.
   const grantId = offline ? await saveGrant(ctx, user, scopes, api) : randomUUID();
   const issued = { accountId: user.userId, client, gty: 'password', scope, grantId };
