@@ -65,6 +65,11 @@ describe('the main job', () => {
       }
     });
 
+    it('judges the longest user name and password there can be, and does not fail on them', async () => {
+      const longest = { username: `${'密'.repeat(106)}aa`, password: `${'密'.repeat(1_365)}a` };
+      expect(await suite.tryLogin(longest)).toMatchObject({ status: 401, body: { error: 'invalid_grant' } });
+    });
+
     it('takes the name of a connection', async () => {
       const realm = 'Username-Password-Authentication';
       expect((await suite.tryLogin({ ...ada, realm })).status).toBe(200);
@@ -78,6 +83,7 @@ describe('the main job', () => {
       ['a username that is a list', { ...ada, username: [ada.username] }],
       ['a list instead of an object', [ada]],
       ['a connection name with a space', { ...ada, realm: 'a b' }],
+      ['a password that is too long once it is encoded', { ...ada, password: '密'.repeat(1_800) }],
     ])('refuses %s with 400', async (_title, credentials) => {
       const answer = await suite.gateway('/auth/login', {
         method: 'POST',

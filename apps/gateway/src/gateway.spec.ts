@@ -139,6 +139,7 @@ describe('gateway', () => {
 
   it.each<[GrantRefusal, number]>([
     ['invalid_grant', 401],
+    ['invalid_request', 400],
     ['too_many_attempts', 429],
     ['password_leaked', 403],
     ['mfa_required', 403],
@@ -151,6 +152,69 @@ describe('gateway', () => {
     expect(answer.headers['retry-after']).toBe(status === 429 ? '60' : undefined);
     expect(answer.headers['www-authenticate']).toBe(status === 401 ? 'Bearer realm="gateway"' : undefined);
     expect(answer.headers['cache-control']).toBe('no-store');
+  });
+
+  describe('asked with what is long', () => {
+    const loginWith = (credentials: { username?: string; password?: string }) =>
+      rawRequest(`http://127.0.0.1:${gateway.port}/auth/login`, {
+        method: 'POST',
+        headers: ['Content-Type', 'application/json'],
+        body: JSON.stringify({ username: 'u', password: 'p', ...credentials }),
+      });
+    const grantWith = (credentials: { username?: string; password?: string }) =>
+      rawRequest(`http://127.0.0.1:${gateway.port}/oauth2/token`, {
+        method: 'POST',
+        headers: [
+          'Content-Type',
+          'application/x-www-form-urlencoded',
+          'Authorization',
+          `Basic ${Buffer.from('portal:portal-secret-for-local-use').toString('base64')}`,
+        ],
+        body: new URLSearchParams({
+          grant_type: 'password',
+          username: 'u',
+          password: 'p',
+          ...credentials,
+        }).toString(),
+      });
+    const fronts = [
+      ['/auth/login', loginWith],
+      ['/oauth2/token', grantWith],
+    ] as const;
+
+    describe.each(fronts)('at %s', (_path, ask) => {
+      it.each([
+        ['a password of 1,800 Chinese characters', { password: '密'.repeat(1_800) }],
+        ['a password of 1,366 Chinese characters', { password: '密'.repeat(1_366) }],
+        ['a password of 2,049 letters with umlauts', { password: 'ü'.repeat(2_049) }],
+        ['a password of 1,025 emoji', { password: '🙂'.repeat(1_025) }],
+        ['a password of 4,097 letters', { password: 'x'.repeat(4_097) }],
+        ['a user name of 107 Chinese characters', { username: '密'.repeat(107) }],
+        ['a user name of 321 letters', { username: 'x'.repeat(321) }],
+      ])('refuses %s, and asks nobody', async (_title, credentials) => {
+        const answer = await ask(credentials);
+        expect(answer.status).toBeGreaterThanOrEqual(400);
+        expect(answer.status).toBeLessThan(500);
+        expect(JSON.parse(answer.body)).toMatchObject({ error: 'invalid_request' });
+        expect(answer.body).not.toMatch(/密|ü|🙂|xxx/);
+        expect(seen).toEqual([]);
+      });
+
+      it.each([
+        ['a password of 1,365 Chinese characters', { password: '密'.repeat(1_365) }],
+        ['a password of 1,024 emoji', { password: '🙂'.repeat(1_024) }],
+        ['a password of 4,096 letters', { password: 'x'.repeat(4_096) }],
+        ['a user name of 106 Chinese characters', { username: '密'.repeat(106) }],
+      ])('passes on %s', async (_title, credentials) => {
+        expect((await ask(credentials)).status).toBe(200);
+        expect(seen).toMatchObject([credentials]);
+      });
+    });
+
+    it('refuses half a surrogate pair, which would go out as another password', async () => {
+      expect((await loginWith({ password: 'p\ud83d' })).status).toBe(400);
+      expect(seen).toEqual([]);
+    });
   });
 
   it.each(['GET', 'PUT', 'DELETE'])('does not take %s for a log-in', async (method) => {

@@ -55,7 +55,7 @@ export interface UserTokenDependencies {
 export class UserTokenModule {
   static forRoot(config: UserTokenConfig, { store, logger, inFlight }: UserTokenDependencies): DynamicModule {
     const { issuer, principalClaims: claims } = config;
-    const authorizationServer = new OpenidAuthorizationServer({
+    const upstream = {
       issuer,
       clientId: config.clientId,
       clientSecret: config.clientSecret,
@@ -63,7 +63,8 @@ export class UserTokenModule {
       scope: config.scope,
       realm: config.realm,
       timeoutMs: config.upstreamTimeoutMs,
-    });
+    };
+    const authorizationServer = new OpenidAuthorizationServer(upstream, logger);
     const keys = new IssuerKeys({
       jwksUri: () => authorizationServer.jwksUri(),
       timeoutMs: config.upstreamTimeoutMs,

@@ -132,12 +132,14 @@ export const grantedTokenSchema = z.strictObject({
  * Why no token was granted. `invalid_grant`: wrong credentials, blocked user, or (refresh) no such session, alike.
  * `token_reused`: the access token was refreshed before and is no longer in its replay window (RFC 9700 section 4.14.2); the
  * session has been ended. `invalid_scope`: (registered clients) nothing of it can be granted. `too_many_attempts`: our limit or
- * Auth0's. The others are Auth0's own answers, passed on.
+ * Auth0's. `invalid_request`: the authorization server does not take what was typed, e.g. for its length. The others are Auth0's own
+ * answers, passed on.
  */
 export const grantRefusalSchema = z.enum([
   'invalid_grant',
   'token_reused',
   'invalid_scope',
+  'invalid_request',
   'too_many_attempts',
   'password_leaked',
   'mfa_required',

@@ -1,9 +1,16 @@
 import { z } from 'zod';
+import { fits, MAX_PASSWORD_BYTES, MAX_USERNAME_BYTES } from './credential-limits.js';
+
+const typed = (maxBytes: number) =>
+  z
+    .string()
+    .min(1)
+    .refine((text) => fits(text, maxBytes), `must be Unicode text of at most ${maxBytes} bytes in UTF-8`);
 
 /** Body of POST /auth/login. Nothing is trimmed or normalised: a password is what the user typed. */
 export const loginSchema = z.object({
-  username: z.string().min(1).max(320),
-  password: z.string().min(1).max(4096),
+  username: typed(MAX_USERNAME_BYTES),
+  password: typed(MAX_PASSWORD_BYTES),
   /** Auth0 connection to log in with; one of `LOGIN_REALMS`. */
   realm: z
     .string()

@@ -63,6 +63,8 @@ export function refusalOf(
       return new OAuthError(403, error, 'This account needs a second factor', {}, mfaHandleOf(refusal));
     case 'invalid_scope':
       return new OAuthError(400, error, 'Nothing of the scope that is asked for can be granted');
+    case 'invalid_request':
+      return new OAuthError(400, error, 'The authorization server does not take this user name or password');
     case 'requires_verification':
       return new OAuthError(
         403,

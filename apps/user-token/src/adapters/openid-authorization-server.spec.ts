@@ -1,7 +1,9 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
+import { createLogger } from '@app/ops';
 import { UpstreamUnavailable } from '../core/authorization-server.js';
+import type { Log } from '../core/log.js';
 import { OpenidAuthorizationServer, type OpenidOptions } from './openid-authorization-server.js';
 
 interface Answer {
@@ -66,16 +68,17 @@ describe('OpenidAuthorizationServer', () => {
     };
   });
 
-  const upstream = (options: Partial<OpenidOptions> = {}) =>
-    new OpenidAuthorizationServer({
+  const upstream = (options: Partial<OpenidOptions> = {}, log?: Log) => {
+    const defaults = {
       issuer,
       clientId: 'client',
       clientSecret: 'canary-client-secret',
       audience: 'https://api.test/',
       scope: 'openid offline_access read:venues',
       timeoutMs: 300,
-      ...options,
-    });
+    };
+    return new OpenidAuthorizationServer({ ...defaults, ...options }, log);
+  };
 
   it('asks with audience, scope and the address of the end user', async () => {
     const granted = await upstream().grantPassword({ ...CREDENTIALS, clientAddress: '203.0.113.7' });
@@ -137,6 +140,12 @@ describe('OpenidAuthorizationServer', () => {
       { status: 401, body: { error: 'access_denied', error_description: 'Unauthorized' } },
     ],
     ['a grant that is not enabled', { status: 403, body: { error: 'unauthorized_client' } }],
+    ['a grant that it does not know', { status: 400, body: { error: 'unsupported_grant_type' } }],
+    ['a scope that it does not know', { status: 400, body: { error: 'invalid_scope' } }],
+    ['a client that it does not know', { status: 400, body: { error: 'invalid_client' } }],
+    ['a path that is gone', { status: 404, type: 'text/html', body: '<html>canary</html>' }],
+    ['a form that it does not read', { status: 415, body: { error: 'invalid_request' } }],
+    ['a firewall', { status: 403, type: 'text/html', body: '<html>canary</html>' }],
     ['an unknown audience', { status: 403, body: { error: 'access_denied' } }],
     ['no default directory', { status: 500, body: { error: 'server_error', error_description: 'canary' } }],
     ['a rate limit in text', { status: 429, type: 'text/plain', body: 'Too many requests. canary' }],
@@ -158,6 +167,41 @@ describe('OpenidAuthorizationServer', () => {
       /canary-(password|client|refresh)|access_token/,
     );
   });
+
+  it.each<[string, Answer]>([
+    [
+      'malformed',
+      { status: 400, body: { error: 'invalid_request', error_description: 'canary-password-1?' } },
+    ],
+    ['malformed, in HTML', { status: 400, type: 'text/html', body: '<html>400</html>' }],
+    ['too large', { status: 413, body: { error: 'invalid_request' } }],
+    ['too large, as another code', { status: 413, body: { error: 'payload_too_large' } }],
+    ['too large, in HTML', { status: 413, type: 'text/html', body: '<html>413</html>' }],
+    ['too large, in JSON that is no error', { status: 413, body: { statusCode: 413 } }],
+    ['too large, in JSON that is none', { status: 413, body: '{' }],
+    ['too long', { status: 414, type: 'text/plain', body: '' }],
+    ['not to be processed', { status: 422, body: { message: 'no' } }],
+    ['too large for a header', { status: 431, type: 'text/plain', body: '' }],
+  ])(
+    'takes what calls a log-in %s for a refusal of what was typed, of a refresh for an outage',
+    async (_title, next) => {
+      answer = next;
+      const lines: string[] = [];
+      const log = createLogger({
+        service: 'test',
+        environment: 'test',
+        destination: { write: (line) => void lines.push(line) },
+      });
+      const one = upstream({}, log);
+      const refused = { granted: false, error: 'invalid_request' };
+      expect(await one.grantPassword(CREDENTIALS)).toEqual(refused);
+      expect(lines).toEqual([expect.stringContaining(`"status":${next.status}`)]);
+      for (let i = 0; i < 20; i += 1) expect(await one.grantPassword(CREDENTIALS)).toEqual(refused);
+      expect(lines).toHaveLength(10);
+      expect(lines.join('')).not.toContain('canary');
+      await expect(one.grantRefresh('canary-refresh')).rejects.toThrow(UpstreamUnavailable);
+    },
+  );
 
   it('passes on when to come back, within reason', async () => {
     answer = { status: 429, type: 'text/plain', body: '', headers: { 'retry-after': '17' } };

@@ -1,4 +1,5 @@
 import * as client from 'openid-client';
+import { LineLimit } from '@app/ops';
 import type { GrantRefusal } from '@app/user-token-client';
 import {
   AuthorizationServer,
@@ -8,6 +9,7 @@ import {
   type UpstreamRefusal,
   type UserInfo,
 } from '../core/authorization-server.js';
+import type { Log } from '../core/log.js';
 
 export interface OpenidOptions {
   /** Issuer identifier with its trailing slash, e.g. `https://acme-dev.auth0.com/`. */
@@ -37,11 +39,23 @@ const REFUSALS: Readonly<Record<string, GrantRefusal>> = {
   requires_verification: 'requires_verification',
 };
 
+/**
+ * What a log-in is answered that is malformed, too long, or not to be processed. Whoever sends it chooses the user name and the
+ * password; all the rest is configured, and would be refused for everybody.
+ */
+const INPUT_STATUSES: ReadonlySet<number> = new Set([400, 413, 414, 422, 431]);
+const INPUT_REFUSED =
+  'the authorization server does not take a user name or password; if it takes none, compare AUTH0_REALM and LOGIN_REALMS with the tenant';
+
 /** Speaks to Auth0, or to a server of its dialect, through openid-client. Metadata is discovered at first use and kept. */
 export class OpenidAuthorizationServer extends AuthorizationServer {
   private metadata: Promise<client.ServerMetadata> | undefined;
+  private readonly inputRefusals = new LineLimit();
 
-  constructor(private readonly options: OpenidOptions) {
+  constructor(
+    private readonly options: OpenidOptions,
+    private readonly log?: Log,
+  ) {
     super();
   }
 
@@ -56,7 +70,11 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
       ...(connection !== undefined && { realm: connection }),
     };
     const grantType = connection === undefined ? 'password' : PASSWORD_REALM;
-    return this.grant(() => client.genericGrantRequest(config, grantType, parameters), this.options.scope);
+    return this.grant(
+      () => client.genericGrantRequest(config, grantType, parameters),
+      this.options.scope,
+      (error) => refusalOf(error) ?? this.inputRefusalOf(error),
+    );
   }
 
   override async grantRefresh(refreshToken: string) {
@@ -96,6 +114,7 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
   private async grant(
     request: () => Promise<client.TokenEndpointResponse>,
     scopeAsked: string,
+    refusalIn: (error: unknown) => UpstreamRefusal | undefined = refusalOf,
   ): Promise<UpstreamGrant | UpstreamRefusal> {
     try {
       const response = await request();
@@ -108,10 +127,19 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
         scope: response.scope ?? scopeAsked,
       };
     } catch (error) {
-      const refusal = error instanceof client.ResponseBodyError ? refusalOf(error) : undefined;
+      const refusal = refusalIn(error);
       if (refusal) return refusal;
       throw unavailable('token', error);
     }
+  }
+
+  private inputRefusalOf(error: unknown): UpstreamRefusal | undefined {
+    const status = inputStatusOf(error);
+    if (status === undefined) return undefined;
+    const more = this.inputRefusals.admit('');
+    // What the server says of the input may repeat it.
+    if (more) this.log?.warn({ status, ...more }, INPUT_REFUSED);
+    return { granted: false, error: 'invalid_request' };
   }
 
   private async configuration(clientAddress?: string): Promise<client.Configuration> {
@@ -160,12 +188,27 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
   }
 }
 
-function refusalOf({ error, cause }: client.ResponseBodyError): UpstreamRefusal | undefined {
+function refusalOf(failure: unknown): UpstreamRefusal | undefined {
+  if (!(failure instanceof client.ResponseBodyError)) return undefined;
+  const { error, cause } = failure;
   const refusal = Object.hasOwn(REFUSALS, error) ? REFUSALS[error] : undefined;
   if (!refusal) return undefined;
   const { mfa_token: mfaToken } = cause as { mfa_token?: unknown };
   const sealable = refusal === 'mfa_required' && typeof mfaToken === 'string';
   return { granted: false, error: refusal, ...(sealable && { mfaToken }) };
+}
+
+/** Of a log-in that was refused for what was typed. Other codes than `invalid_request` speak of the client, its grants, the scope. */
+function inputStatusOf(failure: unknown): number | undefined {
+  const isOAuth = failure instanceof client.ResponseBodyError;
+  const status = (isOAuth ? failure : responseOf(failure))?.status;
+  if (status === undefined || !INPUT_STATUSES.has(status)) return undefined;
+  return isOAuth && status === 400 && failure.error !== 'invalid_request' ? undefined : status;
+}
+
+function responseOf(error: unknown): Response | undefined {
+  const cause = error instanceof client.ClientError ? error.cause : undefined;
+  return cause instanceof Response ? cause : undefined;
 }
 
 /** A discovery document must not send credentials elsewhere. */
@@ -190,8 +233,8 @@ function unavailable(endpoint: string, error: unknown): UpstreamUnavailable {
     const text = `${where} answered ${error.status} ${error.error}: ${(error.error_description ?? '').slice(0, 200)}`;
     return new UpstreamUnavailable(text, retryAfterSeconds(error.response));
   }
-  const response = error instanceof client.ClientError ? error.cause : undefined;
-  if (response instanceof Response) {
+  const response = responseOf(error);
+  if (response) {
     return new UpstreamUnavailable(`${where} answered ${response.status}`, retryAfterSeconds(response));
   }
   const code =

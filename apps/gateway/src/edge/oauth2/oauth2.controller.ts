@@ -3,6 +3,7 @@ import { Public, TokenInspection } from '@app/auth';
 import { issuedTokenKind, UserTokenClient, type GrantResult } from '@app/user-token-client';
 import type { Client, GrantType } from '../../core/client.js';
 import { clientOf } from '../client-of.js';
+import { fits, MAX_PASSWORD_BYTES, MAX_USERNAME_BYTES } from '../credential-limits.js';
 import { OAuthError } from '../oauth-error.js';
 import { refusalOf } from '../token-response.js';
 import { BASIC_CHALLENGE, ClientAuthentication } from './client-authentication.js';
@@ -24,8 +25,6 @@ interface PairResponse {
 
 /** RFC 6749 section 3.3. */
 const SCOPE_TOKEN = /^[\x21\x23-\x5B\x5D-\x7E]+$/;
-const MAX_USERNAME_LENGTH = 320;
-const MAX_PASSWORD_LENGTH = 4096;
 const MAX_TOKEN_LENGTH = 8192;
 
 /** The RFC 6749 façade for registered clients: token, revocation (RFC 7009) and introspection (RFC 7662). */
@@ -121,8 +120,8 @@ export class OAuth2Controller {
   private grantPassword(request: FormRequest, form: Form, client: Client): Promise<GrantResult> {
     const username = required(form, 'username');
     const password = required(form, 'password');
-    if (username.length > MAX_USERNAME_LENGTH) throw invalid('username is too long');
-    if (password.length > MAX_PASSWORD_LENGTH) throw invalid('password is too long');
+    if (!fits(username, MAX_USERNAME_BYTES)) throw invalid('username is too long');
+    if (!fits(password, MAX_PASSWORD_BYTES)) throw invalid('password is too long');
     const asking = {
       clientId: client.clientId,
       allowed: [...client.scopes],
