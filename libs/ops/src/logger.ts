@@ -1,7 +1,8 @@
 import { isNativeError } from 'node:util/types';
 import { pino, type DestinationStream, type Logger } from 'pino';
-import pretty from 'pino-pretty';
+import { prettyFactory } from 'pino-pretty';
 import { currentRequestId } from './request-context.js';
+import { printable, printableFrames, printableJson, printableStack } from './printable.js';
 import type { LogLevel } from './settings.js';
 
 export interface LoggerOptions {
@@ -40,26 +41,53 @@ export function createLogger({ service, environment, level = 'info', destination
         paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`, `*.*.${field}`]),
         censor: '[redacted]',
       },
-      serializers: { err: describeError, error: describeError },
+      serializers,
       mixin: () => {
         const requestId = currentRequestId();
         return requestId === undefined ? {} : { requestId };
       },
     },
-    destination ?? (environment === 'local' ? readable() : pino.destination({ sync: true })),
+    destination || environment !== 'local' ? json(destination) : readableLines(),
   );
 }
 
-/** Lines for people, written at once, so that the last ones before an exit are not lost. */
-function readable(): DestinationStream {
-  return pretty({
-    sync: true,
+/** JSON lines, written at once, so that the last ones before an exit are not lost. */
+function json(destination: DestinationStream = pino.destination({ sync: true })): DestinationStream {
+  return { write: (line) => destination.write(printableJson(line)) };
+}
+
+/**
+ * Lines for people, written at once as well.
+ *
+ * @param destination standard output by default
+ */
+export function readableLines(destination?: DestinationStream): DestinationStream {
+  const toText = prettyFactory({
     singleLine: true,
     ignore: 'pid,hostname,service',
     messageFormat: '[{service}] {msg}',
-    colorize: process.stdout.isTTY,
+    colorize: destination === undefined && process.stdout.isTTY,
   });
+  const output = destination ?? pino.destination({ sync: true });
+  return { write: (line) => output.write(toText(readable(JSON.parse(line)))) };
 }
+
+/** @param describes whether `value` is what {@link describeError} made, or `all` of a line, in which two fields are */
+function readable(value: unknown, describes: 'all' | 'error' | 'anything' = 'all'): unknown {
+  if (typeof value === 'string') return printable(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map((entry) => readable(entry, 'anything'));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, entry]: [string, unknown]) => {
+      if (describes === 'error' && key === 'stack' && typeof entry === 'string')
+        return [key, printableFrames(entry)];
+      const isError = describes === 'all' ? key in serializers : describes === 'error' && key === 'cause';
+      return [printable(key), readable(entry, isError ? 'error' : 'anything')];
+    }),
+  );
+}
+
+const serializers = { err: describeError, error: describeError };
 
 const MAX_CAUSES = 4;
 
@@ -74,7 +102,7 @@ export function describeError(error: unknown, depth = 0): object {
     type: error.name,
     message: error.message,
     ...(typeof code === 'string' && { code }),
-    stack: error.stack,
+    stack: printableStack(error),
     ...(error.cause !== undefined && depth < MAX_CAUSES && { cause: describeError(error.cause, depth + 1) }),
   };
 }

@@ -1,3 +1,4 @@
+import { printable, printableStack } from './printable.js';
 import { SettingsError } from './settings.js';
 import { StartError } from './start-error.js';
 
@@ -53,5 +54,7 @@ export async function runService(
 /** Words for what was foreseen, the stack for what was not. */
 function explain(error: unknown): string {
   if (error instanceof SettingsError || error instanceof StartError) return error.message;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return error instanceof Error
+    ? (printableStack(error) ?? printable(error.message))
+    : printable(String(error));
 }
