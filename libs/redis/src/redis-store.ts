@@ -50,7 +50,8 @@ const MAX_BATCH_KEYS = 512;
 
 /** Keys that callers have asked for within one turn of the event loop: one command, and one deadline. */
 interface ReadBatch {
-  readonly keys: string[];
+  /** Each key once, however many ask for it, and its place in the command. */
+  readonly places: Map<string, number>;
   readonly values: Promise<(string | null)[]>;
 }
 
@@ -110,11 +111,14 @@ export class RedisStore extends SharedStore {
 
   override async getMany(keys: readonly string[], options?: CallOptions): Promise<(string | null)[]> {
     if (options?.timeoutMs !== undefined) return this.read((client) => valuesOf(client, keys), options);
-    const batch = this.batchFor(keys.length);
-    const start = batch.keys.length;
-    batch.keys.push(...keys);
-    const values = await batch.values;
-    return values.slice(start, start + keys.length);
+    const { places, values } = this.batchFor(keys.length);
+    const at = keys.map((key) => {
+      const place = places.get(key) ?? places.size;
+      places.set(key, place);
+      return place;
+    });
+    const found = await values;
+    return at.map((place) => found[place] ?? null);
   }
 
   override async set(key: string, value: string, options: CallOptions & { ttlMs: number }): Promise<void> {
@@ -253,16 +257,16 @@ export class RedisStore extends SharedStore {
   }
 
   private batchFor(count: number): ReadBatch {
-    if (this.batch && this.batch.keys.length + count <= MAX_BATCH_KEYS) return this.batch;
-    const keys: string[] = [];
+    if (this.batch && this.batch.places.size + count <= MAX_BATCH_KEYS) return this.batch;
+    const places = new Map<string, number>();
     const endOfTurn = new Promise<void>((resolve) =>
       setImmediate(() => {
         if (this.batch === batch) this.batch = undefined;
         resolve();
       }),
     );
-    const values = this.read((client) => endOfTurn.then(() => valuesOf(client, keys)));
-    const batch = { keys, values };
+    const values = this.read((client) => endOfTurn.then(() => valuesOf(client, [...places.keys()])));
+    const batch = { places, values };
     this.batch = batch;
     return batch;
   }
