@@ -20,6 +20,7 @@ import {
 } from './auth.options.js';
 import { BearerGuard } from './bearer.guard.js';
 import { BearerStrategy } from './bearer.strategy.js';
+import { Clock, OwnClock } from './clock.js';
 import { PrincipalResolver, type TokenCaches } from './principal-resolver.js';
 import { ProcessTokenCache } from './process-token-cache.js';
 import { RevocationFeed } from './revocation-feed.js';
@@ -89,6 +90,7 @@ export class AuthModule implements OnApplicationShutdown {
             userToken instanceof UserTokenClient ? userToken : new UserTokenClient(userToken),
         },
         { provide: TokenVerifier, useClass: TcpTokenVerifier },
+        { provide: Clock, useClass: OwnClock },
         {
           provide: RevocationFeed,
           inject: [AUTH_OPTIONS],
@@ -96,18 +98,28 @@ export class AuthModule implements OnApplicationShutdown {
         },
         {
           provide: TOKEN_CACHES,
-          inject: [AUTH_OPTIONS, CACHE_MANAGER, { token: RevocationFeed, optional: true }],
+          inject: [AUTH_OPTIONS, CACHE_MANAGER, Clock, { token: RevocationFeed, optional: true }],
           useFactory: tokenCaches,
         },
         {
           provide: PrincipalResolver,
-          inject: [AUTH_OPTIONS, TokenVerifier, { token: TOKEN_CACHES, optional: true }],
-          useFactory: ({ cache }: ResolvedAuthOptions, verifier: TokenVerifier, caches?: TokenCaches) =>
-            new PrincipalResolver(verifier, caches, { ttlMs: cache.refusalTtlMs, max: cache.maxRefusals }),
+          inject: [AUTH_OPTIONS, TokenVerifier, Clock, { token: TOKEN_CACHES, optional: true }],
+          useFactory: (
+            { cache }: ResolvedAuthOptions,
+            verifier: TokenVerifier,
+            clock: Clock,
+            caches?: TokenCaches,
+          ) =>
+            new PrincipalResolver(
+              verifier,
+              caches,
+              { ttlMs: cache.refusalTtlMs, max: cache.maxRefusals },
+              clock,
+            ),
         },
       ],
       // Nest makes the guard anew in each module that names it in @UseGuards(), from these.
-      exports: [BearerGuard, UserTokenClient, PrincipalResolver, TokenInspection, options],
+      exports: [BearerGuard, UserTokenClient, PrincipalResolver, TokenInspection, Clock, options],
     };
   }
 
@@ -136,6 +148,7 @@ function keyvOver(store: SharedStore): Keyv {
 function tokenCaches(
   { store, cache: options }: ResolvedAuthOptions,
   cache: Cache,
+  clock: Clock,
   feed: RevocationFeed | undefined,
 ): TokenCaches | undefined {
   if (!store || !feed) return undefined;
@@ -143,6 +156,6 @@ function tokenCaches(
   feed.drive(processCache);
   return {
     process: processCache,
-    shared: new SharedTokenCache(store, cache, options.secret, options.ttlSeconds),
+    shared: new SharedTokenCache(store, cache, options, clock),
   };
 }

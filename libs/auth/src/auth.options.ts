@@ -25,7 +25,7 @@ export interface AuthCacheOptions {
    * Required with `store`: who may write to Redis must not be able to make a log-in.
    */
   readonly secret: string;
-  /** Longest life of a cached principal, in seconds. Default 300 (5 minutes). Its token's expiry ends it earlier. */
+  /** Longest life of a cached principal, in seconds from the verdict on. Default 300 (5 minutes). Its token's expiry ends it earlier. */
   readonly ttlSeconds?: number;
   /** Memory for principals in this process, in bytes. Default 52,428,800 (50 MB). */
   readonly maxBytes?: number;

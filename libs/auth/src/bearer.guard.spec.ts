@@ -8,6 +8,7 @@ import { EPOCH_CHANNEL, epochKey, subjectKey } from '@app/user-token-client';
 import fc from 'fast-check';
 import { active, startFakeUserToken, type FakeUserToken } from '../../../test/support/fake-user-token.js';
 import { rawRequest, type RawResponse } from '../../../test/support/raw-http.js';
+import { giveGeneration } from '../../../test/support/store-generation.js';
 import {
   AuthModule,
   BearerGuard,
@@ -99,6 +100,7 @@ describe.each(['fastify', 'express'])('BearerGuard on %s', (platform) => {
   beforeAll(async () => {
     userToken = await startFakeUserToken();
     store = openStore('memory:');
+    await giveGeneration(store);
     ({ app, url } = await start(platform, userToken, store));
   });
 
@@ -356,7 +358,7 @@ describe.each(['fastify', 'express'])('BearerGuard on %s', (platform) => {
     const token = newToken();
     await get('/me', `Bearer ${token}`);
     for await (const { key, value } of store.scan('')) {
-      expect(key).toMatch(/^(tok|epoch):v1:[A-Za-z0-9_-]{43}$/);
+      expect(key).toMatch(/^(tok:v2|epoch:v1):[A-Za-z0-9_-]{43}$|^generation:v1$/);
       expect(value).not.toContain(token);
     }
   });

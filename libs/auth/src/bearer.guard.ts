@@ -21,7 +21,8 @@ import {
 } from './bearer-credentials.js';
 import { BearerRefusal, INVALID_TOKEN_DESCRIPTION, VerdictUnavailable } from './bearer-refusal.js';
 import { STRATEGY_NAME, VerifiedContext } from './bearer.strategy.js';
-import { nowInSeconds, PrincipalResolver } from './principal-resolver.js';
+import { Clock } from './clock.js';
+import { PrincipalResolver } from './principal-resolver.js';
 import { PERMISSIONS, PUBLIC, SCOPES } from './route-access.decorators.js';
 
 interface GuardedRequest extends BearerRequest {
@@ -54,6 +55,7 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
     private readonly resolver: PrincipalResolver,
     private readonly reflector: Reflector,
     private readonly adapterHost: HttpAdapterHost,
+    private readonly clock: Clock,
     @Inject(AUTH_OPTIONS) private readonly settings: ResolvedAuthOptions,
   ) {
     super();
@@ -69,7 +71,7 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
 
     // Not switchToHttp(), which makes three closures.
     const request = context.getArgByIndex<GuardedRequest>(0);
-    const nowSeconds = nowInSeconds();
+    const nowSeconds = this.clock.nowSeconds();
     const plain = plainCredentials(request);
     const known = plain && this.resolver.known(plain, nowSeconds);
     if (known) return this.admit(context, request, known, requirement, nowSeconds);
@@ -124,7 +126,7 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
     const verdict = await this.reachVerdict(context, request, key, token);
     const principal = await this.authenticate(token, verdict);
     if (!principal) throw this.refusal(context, this.tokenInvalid);
-    return this.admit(context, request, principal, requirement, nowInSeconds());
+    return this.admit(context, request, principal, requirement, this.clock.nowSeconds());
   }
 
   /** Once for all requests that have waited for the same verdict. */

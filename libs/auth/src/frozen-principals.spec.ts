@@ -46,6 +46,9 @@ describe('a principal that requests share', () => {
     expect(principals.of({ ...ada, scopes: ['read:venues,write:venues'] }).scopes).toEqual([
       'read:venues,write:venues',
     ]);
+    expect(principals.of({ ...ada, scopes: ['read:venues write:venues'] }).scopes).toEqual([
+      'read:venues write:venues',
+    ]);
     expect(principals.of({ ...ada, scopes: ['read:venues', 'write:venues'] }).scopes).toEqual([
       'read:venues',
       'write:venues',

@@ -28,14 +28,21 @@ export class FrozenPrincipals {
   }
 
   private list(list: readonly string[]): readonly string[] {
-    const name = JSON.stringify(list);
+    const name = list.join(' ');
     const known = this.lists.get(name);
-    if (known) return known;
+    if (known && areEqual(known, list)) return known;
     if (this.lists.size >= MAX_LISTS) this.lists.clear();
     const frozen = Object.freeze([...list]);
     this.lists.set(name, frozen);
     return frozen;
   }
+}
+
+/** What an entry holds may have spaces in it. */
+function areEqual(one: readonly string[], other: readonly string[]): boolean {
+  if (one.length !== other.length) return false;
+  for (let i = 0; i < one.length; i += 1) if (one[i] !== other[i]) return false;
+  return true;
 }
 
 function deepFrozen<T>(value: T): T {

@@ -1,9 +1,10 @@
 import { StoreUnavailable } from '@app/redis';
 import type { Principal, Verdict } from '@app/user-token-client';
+import type { Clock } from './clock.js';
 import { FrozenPrincipals } from './frozen-principals.js';
 import type { ProcessTokenCache } from './process-token-cache.js';
 import { RefusedTokens, type RefusedTokensOptions } from './refused-tokens.js';
-import type { SharedTokenCache } from './shared-token-cache.js';
+import type { SharedLookup, SharedTokenCache } from './shared-token-cache.js';
 import type { TokenVerifier } from './token-verifier.js';
 
 /** The two tiers; absent where verdicts must not be kept because revocations could not be heard of. */
@@ -25,6 +26,7 @@ export class PrincipalResolver {
     private readonly verifier: TokenVerifier,
     private readonly caches: TokenCaches | undefined,
     refusals: RefusedTokensOptions,
+    private readonly clock: Clock,
   ) {
     this.refused = new RefusedTokens(refusals);
   }
@@ -68,13 +70,16 @@ export class PrincipalResolver {
 
   private async lookUp(key: string, token: string, requestId: string | undefined): Promise<Verdict> {
     const checkpoint = this.caches?.process.checkpoint() ?? 0;
-    const cached = await this.readShared(key, token);
-    if (cached) {
-      const { epoch } = cached;
-      const principal = this.principals.of(cached.principal);
-      this.caches?.process.add(token, principal, epoch, checkpoint, nowInSeconds());
+    const { entry, generation } = await this.readShared(key, token);
+    if (entry) {
+      const { epoch, verdictAtSeconds } = entry;
+      const principal = this.principals.of(entry.principal);
+      const known = { principal, epoch, verdictAtSeconds };
+      this.caches?.process.add(token, known, checkpoint, this.clock.nowSeconds());
       return { active: true, principal, epoch };
     }
+    // Before it is asked for, which a verdict cannot be older than.
+    const verdictAtSeconds = this.clock.nowSeconds();
     const verdict = await this.verifier.verify(token, { requestId });
     if (!verdict.active) {
       this.refused.add(key);
@@ -82,28 +87,23 @@ export class PrincipalResolver {
     }
     const { epoch } = verdict;
     const principal = this.principals.of(verdict.principal);
-    if (epoch !== null) this.keep(key, token, principal, epoch, checkpoint);
+    if (epoch !== null) {
+      const entry = { principal, epoch, verdictAtSeconds };
+      this.caches?.process.add(token, entry, checkpoint, this.clock.nowSeconds());
+      // Nobody waits for the write, and its loss costs one more trip; the store reports outages itself.
+      if (generation !== undefined) this.caches?.shared.write(key, entry, generation).catch(() => undefined);
+    }
     return { active: true, principal, epoch };
   }
 
   /** An outage of Redis costs a trip to user-token and nothing else. */
-  private async readShared(key: string, token: string) {
+  private async readShared(key: string, token: string): Promise<SharedLookup> {
+    if (!this.caches) return {};
     try {
-      return await this.caches?.shared.read(key, token);
+      return await this.caches.shared.read(key, token);
     } catch (error) {
-      if (error instanceof StoreUnavailable) return undefined;
+      if (error instanceof StoreUnavailable) return {};
       throw error;
     }
   }
-
-  private keep(key: string, token: string, principal: Principal, epoch: string, checkpoint: number): void {
-    const nowSeconds = nowInSeconds();
-    this.caches?.process.add(token, principal, epoch, checkpoint, nowSeconds);
-    // Nobody waits for the write, and its loss costs one more trip; the store reports outages itself.
-    this.caches?.shared.write(key, { principal, epoch }, nowSeconds).catch(() => undefined);
-  }
-}
-
-export function nowInSeconds(): number {
-  return Date.now() / 1000;
 }

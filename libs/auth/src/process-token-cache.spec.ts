@@ -23,8 +23,8 @@ function principal(overrides: Partial<Principal> = {}): Principal {
 function cacheOf(options: Partial<ProcessTokenCacheOptions> = {}) {
   const feed = { live: true };
   const cache = new ProcessTokenCache({ maxBytes: 1_000_000, ttlSeconds: 60, ...options }, feed);
-  const add = (token: string, who = principal(), epoch = 'e1', nowSeconds = NOW_SECONDS) =>
-    cache.add(token, who, epoch, cache.checkpoint(), nowSeconds);
+  const add = (token: string, who = principal(), epoch = 'e1', verdictAtSeconds = NOW_SECONDS) =>
+    cache.add(token, { principal: who, epoch, verdictAtSeconds }, cache.checkpoint(), NOW_SECONDS);
   const get = (token: string, nowSeconds = NOW_SECONDS) => cache.get(credentialsOf(token), nowSeconds);
   return { feed, cache, add, get };
 }
@@ -75,6 +75,30 @@ describe('the process tier', () => {
     expect(get('a-token')).toBeUndefined();
   });
 
+  it.each([
+    ['was reached a while ago', -20, 40],
+    ['was reached by a clock that is ahead', 20, 60],
+    ['is as old as its time to live', -60, 0],
+  ])(
+    'trusts a token no longer than its time to live when its verdict %s',
+    (_, ageSeconds, trustedSeconds) => {
+      const { add, get } = cacheOf();
+      add('a-token', principal(), 'e1', NOW_SECONDS + ageSeconds);
+      if (trustedSeconds > 0) expect(get('a-token', NOW_SECONDS + trustedSeconds - 1)).toBeDefined();
+      expect(get('a-token', NOW_SECONDS + trustedSeconds)).toBeUndefined();
+    },
+  );
+
+  it('trusts a token no longer for having been brought forward', () => {
+    const { add, get } = cacheOf({ maxBytes: 20_000 });
+    add('used');
+    for (let i = 0; i < 200; i += 1) {
+      add(`token-${String(i).padStart(40, '0')}`);
+      expect(get('used', NOW_SECONDS + 59)).toBeDefined();
+    }
+    expect(get('used', NOW_SECONDS + 60)).toBeUndefined();
+  });
+
   it('forgets every token of a subject whose epoch has changed, and no other', () => {
     const { cache, add, get } = cacheOf();
     add('ada-1');
@@ -106,7 +130,8 @@ describe('the process tier', () => {
     cache.onFeedChange();
     feed.live = true;
     expect(get('a-token')).toBeUndefined();
-    cache.add('a-token', principal(), 'e1', checkpoint, NOW_SECONDS);
+    const entry = { principal: principal(), epoch: 'e1', verdictAtSeconds: NOW_SECONDS };
+    cache.add('a-token', entry, checkpoint, NOW_SECONDS);
     expect(get('a-token')).toBeUndefined();
   });
 

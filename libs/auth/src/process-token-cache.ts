@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { subjectKey, type EpochMessage, type Principal } from '@app/user-token-client';
 import { credentialsOf } from './bearer-credentials.js';
+import { trustedUntilSeconds, type CachedPrincipal } from './cached-principal.js';
 
 /** Whom entries speak for; one object for all entries of a subject, so that a revocation reaches them without a search. */
 interface Subject {
@@ -13,7 +14,8 @@ interface Entry {
   readonly credentials: string;
   readonly principal: Principal;
   readonly subject: Subject;
-  readonly trustedUntilSeconds: number;
+  /** From then on it is not trusted, whichever generation it has got into. */
+  readonly endSeconds: number;
   readonly bytes: number;
 }
 
@@ -28,7 +30,7 @@ interface Generation {
 export interface ProcessTokenCacheOptions {
   /** Upper bound of the memory that entries take, estimated, in bytes. Default 50 MB. */
   readonly maxBytes: number;
-  /** Longest life of an entry; one that is not used is gone before. */
+  /** Longest life of an entry, from its verdict on; one that is not used is gone before. */
   readonly ttlSeconds: number;
 }
 
@@ -69,7 +71,7 @@ export class ProcessTokenCache {
     const tail = tailOf(credentials);
     const entry = this.recent.entries.get(tail) ?? this.bringForward(tail);
     if (entry === undefined || entry.credentials !== credentials) return undefined;
-    if (nowSeconds < entry.trustedUntilSeconds && !entry.subject.revoked) return entry.principal;
+    if (nowSeconds < entry.endSeconds && !entry.subject.revoked) return entry.principal;
     this.recent.entries.delete(tail);
     return undefined;
   }
@@ -83,17 +85,20 @@ export class ProcessTokenCache {
    * Keeps a principal, unless the feed was lost since `checkpoint` or the subject's epoch has moved on from the one
    * the verdict was reached under: a verdict that was under way during a revocation must not outlive it here.
    */
-  add(token: string, principal: Principal, epoch: string, checkpoint: number, nowSeconds: number): void {
+  add(token: string, entry: CachedPrincipal, checkpoint: number, nowSeconds: number): void {
     if (!this.feed.live || checkpoint !== this.generation) return;
+    const { principal } = entry;
     const key = subjectKey(principal.subject);
-    if (this.isOvertakenBy(key, epoch)) return;
-    const trustedUntilSeconds = Math.min(principal.expiresAtSeconds, nowSeconds + this.options.ttlSeconds);
-    if (trustedUntilSeconds <= nowSeconds) return;
+    if (this.isOvertakenBy(key, entry.epoch)) return;
+    const { ttlSeconds } = this.options;
+    // A verdict of a process whose clock is ahead must not count for longer here.
+    const endSeconds = Math.min(trustedUntilSeconds(entry, ttlSeconds), nowSeconds + ttlSeconds);
+    if (endSeconds <= nowSeconds) return;
     const bytes = ENTRY_OVERHEAD_BYTES + token.length + bytesOf(principal);
     if (bytes > this.options.maxBytes / 2) return;
     const credentials = ownCopy(credentialsOf(token));
-    this.keep({ credentials, principal, subject: this.subjectOf(key), trustedUntilSeconds, bytes });
-    this.turning ??= setInterval(() => this.turn(), 500 * this.options.ttlSeconds).unref();
+    this.keep({ credentials, principal, subject: this.subjectOf(key), endSeconds, bytes });
+    this.turning ??= setInterval(() => this.turn(), 500 * ttlSeconds).unref();
   }
 
   /** Whether a verdict of this epoch was overtaken by a revocation. */

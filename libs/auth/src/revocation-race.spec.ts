@@ -7,6 +7,7 @@ import { openStore, type SharedStore } from '@app/redis';
 import { EPOCH_CHANNEL, epochKey, subjectKey } from '@app/user-token-client';
 import { active, startFakeUserToken, type FakeUserToken } from '../../../test/support/fake-user-token.js';
 import { RedisServer } from '../../../test/support/redis-server.js';
+import { giveGeneration } from '../../../test/support/store-generation.js';
 import { AuthModule, BearerGuard } from './index.js';
 
 const ROUNDS = 1_000;
@@ -30,6 +31,7 @@ describe('a verdict that is under way while its subject is revoked', () => {
     redis = await RedisServer.start();
     store = openStore(redis.url);
     await new Promise<void>((resolve) => store.onAvailable(resolve));
+    await giveGeneration(store);
     userToken = await startFakeUserToken();
     const auth = AuthModule.forRoot({
       audience: 'https://api.test/',

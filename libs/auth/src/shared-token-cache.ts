@@ -1,69 +1,101 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Cache } from '@nestjs/cache-manager';
 import type { SharedStore } from '@app/redis';
-import { epochKey, type Principal } from '@app/user-token-client';
-import { claimedEpochKey } from './bearer-credentials.js';
+import { epochKey, GENERATION_KEY, type Principal } from '@app/user-token-client';
+import { claimOf } from './bearer-credentials.js';
+import { trustedUntilSeconds, type CachedPrincipal } from './cached-principal.js';
+import type { Clock } from './clock.js';
+import { EntrySeal } from './sealed-entry.js';
+import { SeenGenerations } from './seen-generations.js';
 
-export interface CachedPrincipal {
-  readonly principal: Principal;
-  readonly epoch: string;
+export interface SharedTokenCacheOptions {
+  /** Key under which entries are sealed. */
+  readonly secret: string;
+  /** Longest life of an entry, from its verdict on. */
+  readonly ttlSeconds: number;
 }
 
-/** Characters of a base64url SHA-256. */
-const MAC_LENGTH = 43;
+/** What Redis knows at a moment. */
+export interface SharedLookup {
+  /** Of the token that was asked about; absent on a miss. */
+  readonly entry?: CachedPrincipal | undefined;
+  /** Of the store; absent while what stands there cannot be trusted, and then nothing may be written. */
+  readonly generation?: string | undefined;
+}
+
+const NOTHING: SharedLookup = {};
 
 /**
  * Second tier: principals in Redis, for all processes of all services.
  *
- * An entry is sealed with an HMAC over its own key: a value that was moved, forged or garbled is a miss. It counts only
- * under the epoch that is current, which is read in the same round trip. Entries are written through Nest's cache
- * (cache-manager-redis-yet) and read from the store below it, since cache-manager can neither read the epoch along nor
- * tell an outage from a miss.
+ * An entry counts only under the epoch that is current, and only in the generation of the store that it was written in; both are
+ * read in the same round trip. It is sealed ({@link EntrySeal}), for names and e-mail addresses stand in it. Entries are written
+ * through Nest's cache (cache-manager-redis-yet) and read from the store below it, since cache-manager can neither read the
+ * epoch along nor tell an outage from a miss.
  */
 export class SharedTokenCache {
+  private readonly seal: EntrySeal;
+  private readonly generations = new SeenGenerations();
+
   constructor(
     private readonly store: SharedStore,
     private readonly cache: Cache,
-    private readonly secret: string,
-    private readonly ttlSeconds: number,
-  ) {}
+    private readonly options: SharedTokenCacheOptions,
+    private readonly clock: Clock,
+  ) {
+    this.seal = new EntrySeal(options.secret);
+  }
 
   /** @throws {StoreUnavailable} when Redis gave no answer in time */
-  async read(key: string, token: string): Promise<CachedPrincipal | undefined> {
-    const claimed = claimedEpochKey(token);
-    const [stored, epoch] = await this.store.getMany(claimed === undefined ? [key] : [key, claimed]);
-    const entry = stored ? this.open(key, stored) : undefined;
-    if (!entry) return undefined;
-    const own = epochKey(entry.principal.subject);
-    const current = claimed === own ? epoch : (await this.store.getMany([own]))[0];
-    return (current ?? '') === entry.epoch ? entry : undefined;
+  async read(key: string, token: string): Promise<SharedLookup> {
+    const claim = claimOf(token);
+    const keys = claim ? [key, GENERATION_KEY, claim.epochKey] : [key, GENERATION_KEY];
+    const [stored, standing, epoch] = await this.store.getMany(keys);
+    const generation = this.generations.trusted(standing, this.store.serverId);
+    if (generation === undefined) return NOTHING;
+    const entry = stored ? this.open(key, generation, stored) : undefined;
+    if (!entry || this.isOver(entry)) return { generation };
+    const { subject } = entry.principal;
+    if (claim && (claim.subject === subject || claim.epochKey === epochKey(subject)))
+      return { generation, entry: entry.epoch === (epoch ?? '') ? entry : undefined };
+    return this.underEpoch(epochKey(subject), entry, generation);
   }
 
-  /** @throws when Redis did not take it */
-  async write(key: string, { principal, epoch }: CachedPrincipal, nowSeconds: number): Promise<void> {
-    const ttlMs = 1000 * Math.min(this.ttlSeconds, principal.expiresAtSeconds - nowSeconds);
+  /**
+   * @param generation of the lookup that came before the question to user-token: what is known under a younger one may be more
+   *   than was known to the verdict
+   * @throws when Redis did not take it
+   */
+  async write(key: string, entry: CachedPrincipal, generation: string): Promise<void> {
+    const untilSeconds = trustedUntilSeconds(entry, this.options.ttlSeconds);
+    const ttlMs = Math.floor(1000 * (untilSeconds - this.clock.nowSeconds()));
     if (ttlMs < 1) return;
-    await this.cache.set(key, this.seal(key, JSON.stringify([epoch, principal])), Math.floor(ttlMs));
+    const text = JSON.stringify([entry.epoch, entry.verdictAtSeconds, entry.principal]);
+    await this.cache.set(key, this.seal.seal(key, generation, text), ttlMs);
   }
 
-  private seal(key: string, content: string): string {
-    return this.mac(key, content) + content;
+  /** For a token that does not tell whose it is. Another trip, in which the store may be another one. */
+  private async underEpoch(
+    epochPlace: string,
+    entry: CachedPrincipal,
+    generation: string,
+  ): Promise<SharedLookup> {
+    const [epoch, standing] = await this.store.getMany([epochPlace, GENERATION_KEY]);
+    if (this.generations.trusted(standing, this.store.serverId) !== generation) return NOTHING;
+    return { generation, entry: entry.epoch === (epoch ?? '') ? entry : undefined };
   }
 
-  private open(key: string, stored: string): CachedPrincipal | undefined {
+  private isOver(entry: CachedPrincipal): boolean {
+    return this.clock.nowSeconds() >= trustedUntilSeconds(entry, this.options.ttlSeconds);
+  }
+
+  private open(key: string, generation: string, stored: string): CachedPrincipal | undefined {
     try {
       const { value } = JSON.parse(stored) as { value: string };
-      const mac = value.slice(0, MAC_LENGTH);
-      const content = value.slice(MAC_LENGTH);
-      if (!timingSafeEqual(Buffer.from(mac), Buffer.from(this.mac(key, content)))) return undefined;
-      const [epoch, principal] = JSON.parse(content) as [string, Principal];
-      return { epoch, principal };
+      const text = this.seal.open(key, generation, value);
+      const [epoch, verdictAtSeconds, principal] = JSON.parse(text) as [string, number, Principal];
+      return { epoch, verdictAtSeconds, principal };
     } catch {
       return undefined;
     }
-  }
-
-  private mac(key: string, content: string): string {
-    return createHmac('sha256', this.secret).update(key).update('\0').update(content).digest('base64url');
   }
 }

@@ -2,12 +2,16 @@ import { Injectable } from '@nestjs/common';
 import { isCanonicalToken, type Principal } from '@app/user-token-client';
 import { decideAccess } from './access-decision.js';
 import { credentialsOf, tokenKey } from './bearer-credentials.js';
-import { nowInSeconds, PrincipalResolver } from './principal-resolver.js';
+import { Clock } from './clock.js';
+import { PrincipalResolver } from './principal-resolver.js';
 
 /** Whom a token speaks for that is not the request's own, as RFC 7662 wants to know; by the same caches as the guard. */
 @Injectable()
 export class TokenInspection {
-  constructor(private readonly resolver: PrincipalResolver) {}
+  constructor(
+    private readonly resolver: PrincipalResolver,
+    private readonly clock: Clock,
+  ) {}
 
   /**
    * @returns undefined unless the token is active and meant for one of `audience`
@@ -20,9 +24,14 @@ export class TokenInspection {
   ): Promise<Principal | undefined> {
     if (!isCanonicalToken(token)) return undefined;
     const principal =
-      this.resolver.known(credentialsOf(token), nowInSeconds()) ?? (await this.ask(token, requestId));
+      this.resolver.known(credentialsOf(token), this.clock.nowSeconds()) ??
+      (await this.ask(token, requestId));
     if (!principal) return undefined;
-    const decision = decideAccess(principal, { audience, scopes: [], permissions: [] }, nowInSeconds());
+    const decision = decideAccess(
+      principal,
+      { audience, scopes: [], permissions: [] },
+      this.clock.nowSeconds(),
+    );
     return decision.allowed ? principal : undefined;
   }
 

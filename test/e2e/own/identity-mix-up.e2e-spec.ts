@@ -8,6 +8,7 @@ import { AuthModule, BearerGuard, CurrentUser, type Principal } from '@app/auth'
 import { openStore, type SharedStore } from '@app/redis';
 import { active, startFakeUserToken, type FakeUserToken } from '../../support/fake-user-token.js';
 import { RedisServer } from '../../support/redis-server.js';
+import { giveGeneration } from '../../support/store-generation.js';
 
 const USERS = 200;
 const REQUESTS_EACH = 50;
@@ -61,6 +62,7 @@ describe('many users at once', () => {
       return active({ subject: subjects.get(token)! });
     });
     await Promise.all([startApp(), startApp()]);
+    await giveGeneration(stores[0]!);
   });
 
   afterAll(async () => {

@@ -3,6 +3,7 @@ import { PassportModule } from '@nestjs/passport';
 import { AUTH_OPTIONS, resolveAuthOptions } from '../auth.options.js';
 import { BearerGuard } from '../bearer.guard.js';
 import { BearerStrategy } from '../bearer.strategy.js';
+import { Clock, OwnClock } from '../clock.js';
 import { PrincipalResolver } from '../principal-resolver.js';
 import { TokenVerifier } from '../token-verifier.js';
 import { TestTokenVerifier } from './test-users.js';
@@ -20,6 +21,7 @@ export class AuthTestingModule {
   static forRoot({ audience = 'https://api.test/', realm = 'api' } = {}): DynamicModule {
     const options = resolveAuthOptions({ audience, realm, userToken: { urls: 'tcp://127.0.0.1:1' } });
     const verifier = new TestTokenVerifier(options.audience);
+    const clock = new OwnClock();
     return {
       module: AuthTestingModule,
       global: true,
@@ -29,12 +31,13 @@ export class AuthTestingModule {
         BearerStrategy,
         { provide: AUTH_OPTIONS, useValue: options },
         { provide: TokenVerifier, useValue: verifier },
+        { provide: Clock, useValue: clock },
         {
           provide: PrincipalResolver,
-          useValue: new PrincipalResolver(verifier, undefined, { ttlMs: 1_000, max: 100 }),
+          useValue: new PrincipalResolver(verifier, undefined, { ttlMs: 1_000, max: 100 }, clock),
         },
       ],
-      exports: [BearerGuard, PrincipalResolver, AUTH_OPTIONS],
+      exports: [BearerGuard, PrincipalResolver, Clock, AUTH_OPTIONS],
     };
   }
 }

@@ -1,0 +1,18 @@
+import type { Principal } from '@app/user-token-client';
+
+/** What both tiers keep. */
+export interface CachedPrincipal {
+  readonly principal: Principal;
+  /** Revocation epoch of the subject under which the verdict was reached. */
+  readonly epoch: string;
+  /** When user-token was asked for it: the time to live counts from here, whichever tiers it has gone through. */
+  readonly verdictAtSeconds: number;
+}
+
+/** Until when it counts: the end of its time to live, or of the token. */
+export function trustedUntilSeconds(
+  { principal, verdictAtSeconds }: CachedPrincipal,
+  ttlSeconds: number,
+): number {
+  return Math.min(principal.expiresAtSeconds, verdictAtSeconds + ttlSeconds);
+}
