@@ -72,6 +72,7 @@ export class StoreSync {
   private closed = false;
   private catchingUp = false;
   private failures = 0;
+  private hasMerged = false;
   private lostAtMs: number | undefined;
   private retry: NodeJS.Timeout | undefined;
   private readonly looking: NodeJS.Timeout;
@@ -208,9 +209,9 @@ export class StoreSync {
     const { knewAll } = this;
     await this.read();
     // What is told from now on is heard: without the store, the copy will do.
-    if ((valid || knewAll) && losses === this.losses) this.gap = undefined;
-    // Who has just started knows nothing that was not read.
-    if (this.generation !== undefined || !valid) await this.writeBack();
+    if (valid || knewAll) this.endGap(losses);
+    // A replica that has just started knows nothing that it has not read here.
+    if (this.hasMerged) await this.writeBack();
     if (serverId !== this.store.serverId) return false;
     knowledge = better ?? knowledge ?? this.founded();
     if ((!valid || better) && serverId !== undefined) {
@@ -224,16 +225,20 @@ export class StoreSync {
     } else this.generation = found ?? undefined;
     this.knowledge = knowledge;
     this.lostAtMs = undefined;
-    if (losses !== this.losses) return false;
-    this.gap = undefined;
+    this.hasMerged = true;
     this.markSettled();
-    return true;
+    return this.endGap(losses);
   }
 
   /** The store is the one that it was; what was not heard meanwhile stands in it. */
   private async hearAgain(losses: number): Promise<boolean> {
     if (!this.gap && !this.copy.incomplete) return true;
     await this.read();
+    return this.endGap(losses);
+  }
+
+  /** @param losses of before the store was read: what was announced in one since may be missing */
+  private endGap(losses: number): boolean {
     if (losses !== this.losses) return false;
     this.gap = undefined;
     return true;
@@ -244,7 +249,7 @@ export class StoreSync {
    * answering others when this process could not hear of it.
    */
   private get knewAll(): boolean {
-    if (this.generation === undefined || this.copy.incomplete) return false;
+    if (!this.hasMerged || this.copy.incomplete) return false;
     const { answeredBy = new Set(), of = undefined } = this.gap ?? {};
     return [...answeredBy].every((server) => server === this.store.serverId && server !== of);
   }
