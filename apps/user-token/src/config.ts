@@ -137,8 +137,18 @@ export const userTokenSettings = defineSettings({
   },
   MAX_CONNECTIONS: {
     schema: wholeNumber(1, 100_000),
-    doc: 'TCP connections accepted at a time',
+    doc: 'TCP connections of services at a time; a new one takes the place of one that is idle, or is refused',
     default: '1000',
+  },
+  MAX_CONNECTIONS_PER_ADDRESS: {
+    schema: wholeNumber(1, 100_000),
+    doc: 'the same from one address (IPv6: one /64)',
+    default: '250',
+  },
+  MAX_PENDING_CONNECTIONS: {
+    schema: wholeNumber(1, 100_000),
+    doc: 'connections at a time that have not shown a certificate (without TLS: not asked anything) yet, for 3 s at most; a new one takes the place of the oldest',
+    default: '500',
   },
   USER_TOKEN_TLS_CA: {
     schema: text().optional(),
@@ -197,6 +207,8 @@ export function readUserTokenConfig(environment: Environment) {
     upstreamTimeoutMs: settings.UPSTREAM_TIMEOUT_MS,
     denialsUnknown: settings.DENIALS_UNKNOWN,
     maxConnections: settings.MAX_CONNECTIONS,
+    maxConnectionsPerAddress: settings.MAX_CONNECTIONS_PER_ADDRESS,
+    maxPendingConnections: settings.MAX_PENDING_CONNECTIONS,
     tls,
     drainDelayMs: settings.DRAIN_DELAY_MS,
   };

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createLogger } from '@app/ops';
@@ -91,50 +92,106 @@ describe('user-token on TCP', () => {
     expect(await reply({ pattern: 'session.steal', data: {}, id: '1' })).toMatchObject({ status: 'error' });
   });
 
-  it('leaves one short line of a flood of events that it has no handler for, and nothing of what they say', async () => {
-    logs.length = 0;
+  /** What comes back before the connection is closed. */
+  async function untilClosed(bytes: string | Buffer): Promise<string> {
     const socket = await open();
-    const event = frame({ pattern: `canary-${'x'.repeat(400)}`, data: { password: 'canary' } });
-    for (let i = 0; i < 100; i += 1) socket.write(event);
-    // An answer to what was sent last says that the rest was read.
-    const answer = new Promise((resolve) => socket.once('data', resolve));
-    socket.write(frame({ pattern: 'ping', data: {}, id: '1' }));
-    await answer;
-    socket.destroy();
-    const lines = logs.filter((line) => line.includes('not of the contract'));
-    expect(lines).toHaveLength(1);
-    expect(logs.join('').length).toBeLessThan(1_000);
-    expect(logs.join('')).not.toContain('canary');
-  });
-
-  it.each([
-    ['a length that is no number', 'abc#{}'],
-    ['a negative length', '-5#{}'],
-    ['a message that is not JSON', '5#{{{{{'],
-    ['an endless length', '1'.repeat(70_000)],
-    ['a message of more than 64 KiB', `${80_000}#${'x'.repeat(80_000)}`],
-  ])('drops a connection with %s and serves the others', async (_title, bytes) => {
-    const socket = await open();
-    socket.on('error', () => undefined);
+    let answer = '';
+    socket.on('error', () => undefined).on('data', (chunk) => (answer += chunk.toString()));
     const closed = new Promise((resolve) => socket.once('close', resolve));
     socket.write(bytes);
-    if (bytes.includes('{{')) socket.end();
     await closed;
-    expect(await answers()).toMatchObject({ active: false });
+    return answer;
+  }
+  const login = { username: 'canary', password: 'canary' };
+
+  it.each<[string, string | Buffer]>([
+    ['a length that is no number', 'abc#{}'],
+    ['a negative length', '-5#{}'],
+    ['an endless length', '1'.repeat(70_000)],
+    ['a message of more than 64 KiB', `${80_000}#${'x'.repeat(80_000)}`],
+    ['a message that is not JSON', '5#{{{{{'],
+    ['a message that is not UTF-8', Buffer.from([0x33, 0x23, 0x22, 0xff, 0x22])],
+    ['a message that is null', frame(null)],
+    ['a message that is a list', frame([{ pattern: 'session.login', data: login, id: '1' }])],
+    ['a message of another shape', frame({ method: 'session.login', params: login, id: '1' })],
+    ['no id', frame({ pattern: 'session.login', data: login })],
+    ['an id that is null', frame({ pattern: 'session.login', data: login, id: null })],
+    ['an id that is an object', frame({ pattern: 'session.login', data: login, id: {} })],
+    ['an id that is a number', frame({ pattern: 'session.login', data: login, id: 1 })],
+    ['an id that is empty', frame({ pattern: 'session.login', data: login, id: '' })],
+    ['an id that is long', frame({ pattern: 'session.login', data: login, id: '1'.repeat(65) })],
+    ['no pattern', frame({ data: login, id: '1' })],
+    ['a pattern that is an object', frame({ pattern: { cmd: 'session.login' }, data: login, id: '1' })],
+    ['a pattern that is a list', frame({ pattern: ['session.login'], data: login, id: '1' })],
+    ['a pattern that is a number', frame({ pattern: 1, data: login, id: '1' })],
+    ['a pattern that is long', frame({ pattern: 'canary'.repeat(100), data: login, id: '1' })],
+    ['an event that nobody handles', frame({ pattern: 'canary', data: login })],
+    [
+      'an envelope in its prototype',
+      `68#{"__proto__":{"pattern":"session.login","data":{},"id":"1"},"a":1111}`,
+    ],
+  ])(
+    'closes a connection at the first message with %s, runs no handler and serves the others',
+    async (_title, bytes) => {
+      logs.length = 0;
+      expect(await untilClosed(bytes)).toBe('');
+      expect(logs.join('')).not.toMatch(/session\.login|canary/);
+      expect(await answers()).toMatchObject({ active: false });
+    },
+  );
+
+  it('closes a connection that uses the id of a call under way for another one', async () => {
+    const call = frame({ pattern: 'ping', data: {}, id: '1' });
+    expect(await untilClosed(call + call)).toBe('');
   });
 
-  it('takes as many connections as it is set to, and no more', async () => {
-    const sockets = await Promise.all(Array.from({ length: 10 }, () => open()));
-    let closed = 0;
-    for (const socket of sockets)
-      socket
-        .on('close', () => (closed += 1))
-        .on('error', () => undefined)
-        .resume();
-    await until(() => closed >= 5);
-    expect(await answers()).toMatchObject({ active: false });
-    for (const socket of sockets) socket.destroy();
-    await until(() => closed === 10);
+  it('knows an id again once its call was answered', async () => {
+    const socket = await open();
+    for (const pattern of ['ping', 'ping', 'session.steal', 'session.logout', 'session.logout', 'ping']) {
+      const answer = once(socket, 'data');
+      socket.write(frame({ pattern, data: {}, id: '1' }));
+      await answer;
+    }
+    socket.destroy();
+  });
+
+  it.each(['"ping"', 'ping ', 'PING', '__proto__', 'constructor', 'toString'])(
+    'has no handler for the pattern %p',
+    async (pattern) => {
+      expect(await reply({ pattern, data: {}, id: '1' })).toMatchObject({ status: 'error' });
+    },
+  );
+
+  it('takes as many connections as it is set to, and keeps those that are in use', async () => {
+    const [proxy, sockets] = [
+      await FaultProxy.start(userToken.port),
+      await Promise.all(Array.from({ length: 10 }, open)),
+    ];
+    const service = new UserTokenClient({ urls: `tcp://127.0.0.1:${proxy.port}` });
+    try {
+      await service.verify({ accessToken: 'short' });
+      let closed = 0;
+      for (const socket of sockets) {
+        socket
+          .on('close', () => (closed += 1))
+          .on('error', () => undefined)
+          .resume()
+          .write(frame({ pattern: 'ping', data: {}, id: '1' }));
+        expect(await service.verify({ accessToken: 'short' })).toMatchObject({ active: false });
+      }
+      await until(() => closed >= 6);
+      expect(proxy.connections).toBe(1);
+    } finally {
+      service.close();
+      for (const socket of sockets) socket.destroy();
+      await proxy.stop();
+    }
+  });
+
+  it('closes a connection that has said nothing yet after 3 s', async () => {
+    const startedAtMs = performance.now();
+    expect(await untilClosed('')).toBe('');
+    expect(performance.now() - startedAtMs).toBeGreaterThan(2_500);
   });
 
   it('closes a connection that is idle for half a minute, and none of a service', async () => {
@@ -143,6 +200,7 @@ describe('user-token on TCP', () => {
     const idle = await open();
     try {
       await service.verify({ accessToken: 'short' });
+      idle.resume().write(frame({ pattern: 'ping', data: {}, id: '1' }));
       const closed = new Promise((resolve) => idle.once('close', resolve));
       const startedAtMs = performance.now();
       await closed;
@@ -191,6 +249,111 @@ describe('user-token on TCP', () => {
     );
     expect(none).toMatchObject({ status: 'rejected', reason: { code: 'upstream_unavailable' } });
     expect(malformed).toEqual({ status: 'fulfilled', value: { active: false, reason: 'malformed' } });
+  });
+});
+
+describe('user-token among strangers', () => {
+  const logs: string[] = [];
+  const sockets = new Set<Socket>();
+  let store: SharedStore;
+  let userToken: RunningUserToken;
+  let flooding = true;
+
+  beforeAll(async () => {
+    store = openStore('memory:');
+    const config = readUserTokenConfig({
+      ENVIRONMENT: 'local',
+      PORT: '0',
+      OPS_PORT: '0',
+      AUTH0_ISSUER_URL: 'http://localhost:1/',
+      MAX_CONNECTIONS: '20',
+      MAX_PENDING_CONNECTIONS: '50',
+    });
+    const destination = { write: (line: string) => void logs.push(line) };
+    const logger = createLogger({ service: 'user-token', environment: 'local', level: 'info', destination });
+    userToken = await startUserToken(config, { store, logger });
+  });
+
+  beforeEach(() => {
+    logs.length = 0;
+    flooding = true;
+  });
+
+  afterEach(() => {
+    flooding = false;
+    for (const socket of sockets) socket.destroy();
+  });
+
+  afterAll(async () => {
+    await userToken.stop();
+    await store.close();
+  });
+
+  /** A stranger who connects again as soon as he is thrown out, and says the same. */
+  function flood(bytes: string): void {
+    if (!flooding) return;
+    const socket = connect(userToken.port, '127.0.0.1', () => bytes && socket.write(bytes));
+    sockets.add(socket);
+    socket
+      .resume()
+      .on('error', () => undefined)
+      .on('close', () => {
+        sockets.delete(socket);
+        setTimeout(() => flood(bytes), 200 + 600 * Math.random());
+      });
+  }
+
+  it.each([
+    ['says nothing', ''],
+    ['never finishes what he says', '100#{'],
+    ['pings once', '37#{"pattern":"ping","data":{},"id":"1"}'],
+    ['says what is no call', '2#{}'],
+  ])('lets in services at his address while one with 150 connections %s', async (_title, bytes) => {
+    for (let i = 0; i < 150; i += 1) flood(bytes);
+    await until(() => sockets.size > 100);
+    for (let i = 0; i < 10; i += 1) {
+      const client = new UserTokenClient({ urls: `tcp://127.0.0.1:${userToken.port}` });
+      const isAnswered = () =>
+        client.verify({ accessToken: 'short' }).then(
+          () => true,
+          () => false,
+        );
+      // All of them are this one process, which may be too slow at times.
+      await until(isAnswered, 10_000).finally(() => client.close());
+    }
+  });
+
+  it('leaves one short line of thousands of messages that are no calls, and counts them', async () => {
+    const [frames, event] = [
+      '9#{canary}#'.repeat(1_000),
+      '47#{"pattern":"session.login","data":{"canary":true}}',
+    ];
+    let closed = 0;
+    for (let i = 0; i < 200; i += 1) {
+      const socket = connect(userToken.port, '127.0.0.1', () => socket.write(i % 2 ? frames : event));
+      sockets.add(socket);
+      socket.on('error', () => undefined).on('close', () => (closed += 1));
+    }
+    await until(() => closed === 200);
+    const lines = logs.filter((line) => line.includes('no call'));
+    expect(lines.length).toBeLessThanOrEqual(1);
+    expect(logs.join('').length).toBeLessThan(1_000);
+    expect(logs.join('')).not.toMatch(/canary|stack|at /);
+  });
+
+  it('leaves few lines of thousands of calls whose payload is not of the contract', async () => {
+    const socket = connect(userToken.port, '127.0.0.1');
+    sockets.add(socket);
+    let answers = '';
+    socket.on('data', (chunk) => (answers += chunk.toString()));
+    const calls = Array.from({ length: 2_000 }, (_, i) => {
+      const json = JSON.stringify({ pattern: 'session.login', data: { canary: 1 }, id: `call-${i}` });
+      return `${json.length}#${json}`;
+    });
+    socket.write(calls.join(''));
+    await until(() => (answers.match(/invalid_payload/g) ?? []).length === 2_000);
+    expect(logs.length).toBeLessThanOrEqual(20);
+    expect(logs.join('')).not.toContain('canary');
   });
 });
 

@@ -1,4 +1,4 @@
-import type { AddressInfo, Server, Socket } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
@@ -22,10 +22,11 @@ export interface RunningUserToken extends RunningService {
   readonly opsPort: number;
 }
 
-const MAX_BUFFER_CHARS = 64 * 1024;
-const MAX_SEND_BUFFER_BYTES = 1024 * 1024;
-const INCOMPLETE_MESSAGE_TIMEOUT_MS = 5_000;
-const HANDSHAKE_TIMEOUT_MS = 5_000;
+const MAX_MESSAGE_CHARS = 64 * 1024;
+const MAX_UNREAD_BYTES = 1024 * 1024;
+const MESSAGE_TIMEOUT_MS = 5_000;
+/** For a TLS handshake, or the first call. */
+const INTRODUCTION_TIMEOUT_MS = 3_000;
 /** Services ping three times as often. */
 const IDLE_TIMEOUT_MS = 30_000;
 const DRAIN_TIMEOUT_MS = 8_000;
@@ -58,17 +59,17 @@ export async function startUserToken(
     {
       host,
       port,
-      maxBufferSize: MAX_BUFFER_CHARS,
-      maxSendBufferSize: MAX_SEND_BUFFER_BYTES,
-      incompleteMessageTimeout: INCOMPLETE_MESSAGE_TIMEOUT_MS,
-      ...(tls && {
-        tlsOptions: {
-          ...tls,
-          requestCert: true,
-          rejectUnauthorized: true,
-          handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-        },
-      }),
+      tls: tls && { ...tls, requestCert: true, rejectUnauthorized: true },
+      connections: {
+        introduced: config.maxConnections,
+        introducedPerAddress: config.maxConnectionsPerAddress,
+        pending: config.maxPendingConnections,
+        pendingMs: INTRODUCTION_TIMEOUT_MS,
+      },
+      idleMs: IDLE_TIMEOUT_MS,
+      maxMessageChars: MAX_MESSAGE_CHARS,
+      messageTimeoutMs: MESSAGE_TIMEOUT_MS,
+      maxUnreadBytes: MAX_UNREAD_BYTES,
     },
     logger,
   );
@@ -79,14 +80,6 @@ export async function startUserToken(
   await prepare(store, app.get(IssuerKeys), app.get<StoreDenials>(Denials));
   await listenOrExplain({ service: 'user-token', port, setting: 'PORT' }, () => app.listen());
   const server = app.unwrap<Server>();
-  server.maxConnections = config.maxConnections;
-  server.on(tls ? 'secureConnection' : 'connection', (socket: Socket) => {
-    // Answers come one after the other: the second must not wait until the first is acknowledged (Nagle).
-    socket.setNoDelay();
-    socket.setTimeout(IDLE_TIMEOUT_MS, () => socket.destroy());
-  });
-  // Node reports a handshake that is overdue, and leaves the connection open.
-  server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy());
   const boundPort = (server.address() as AddressInfo).port;
   const ops = await startOps({
     service: 'user-token',

@@ -1,6 +1,8 @@
 import type { CallHandler, ExecutionContext, NestInterceptor } from '@nestjs/common';
+import { RpcException } from '@nestjs/microservices';
 import { InFlight, runWithRequestId } from '@app/ops';
-import { Observable } from 'rxjs';
+import type { Failure } from '@app/user-token-client';
+import { Observable, tap } from 'rxjs';
 import type { Log } from '../core/log.js';
 
 /** Around every call: counts it while it is in flight, gives its log lines the caller's request id, and leaves one line. */
@@ -18,12 +20,16 @@ export class CallInterceptor implements NestInterceptor {
     return new Observable((caller) =>
       runWithRequestId(requestId, () => {
         this.inFlight.enter();
-        const calling = next.handle().subscribe(caller);
+        let refused = false;
+        const calling = next
+          .handle()
+          .pipe(tap({ error: (error) => (refused = isInvalidPayload(error)) }))
+          .subscribe(caller);
         calling.add(() => {
           this.inFlight.leave();
           const durationMs = Math.round((performance.now() - startedAtMs) * 10) / 10;
-          // Log-ins and log-outs are worth a line each; verifications come by the thousand.
-          const level = /^(?:session|subject|grant)\./.test(pattern) ? 'info' : 'debug';
+          // Log-ins and log-outs are worth a line each; verifications come by the thousand, and nonsense may.
+          const level = /^(?:session|subject|grant)\./.test(pattern) && !refused ? 'info' : 'debug';
           this.log[level]({ pattern, durationMs, requestId }, pattern);
         });
         return calling;
@@ -36,4 +42,8 @@ export class CallInterceptor implements NestInterceptor {
 function requestIdOf(payload: unknown): string | undefined {
   const requestId = (payload as { requestId?: unknown } | null | undefined)?.requestId;
   return typeof requestId === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(requestId) ? requestId : undefined;
+}
+
+function isInvalidPayload(error: unknown): boolean {
+  return error instanceof RpcException && (error.getError() as Partial<Failure>).code === 'invalid_payload';
 }

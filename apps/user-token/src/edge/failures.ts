@@ -36,7 +36,8 @@ export class Failures {
     const told =
       exception instanceof RpcException ? failureSchema.safeParse(exception.getError()).data : undefined;
     if (told) {
-      this.log.warn({ ...caller, code: told.code }, told.message);
+      const more = this.limit.admit(told.message);
+      if (more) this.log.warn({ ...caller, code: told.code, ...more }, told.message);
       return told;
     }
     this.log.error({ ...caller, err: exception }, 'a call failed for a reason that was not foreseen');
