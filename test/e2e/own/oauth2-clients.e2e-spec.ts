@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import * as openid from 'openid-client';
 import { ResourceOwnerPassword } from 'simple-oauth2';
 import { ada, Suite } from '../../support/suite.js';
+import { until } from '../../support/until.js';
 
 const run = promisify(execFile);
 const kioskSecret = 'k:i+o s%k€';
@@ -150,5 +151,42 @@ describe('RFC 6749 section 2.3.1: guessing the secret of a client', () => {
     expect(limited).toMatchObject({ status: 429, body: { error: 'too_many_attempts' } });
     expect(Number(limited.headers.get('retry-after'))).toBeGreaterThan(0);
     expect([elsewhere.status, another.status]).toEqual([200, 200]);
+  });
+});
+
+describe('clients in Redis', () => {
+  it('are known to anonymous callers by their scopes, and nothing that fails may be kept by a cache', async () => {
+    const suite = await Suite.open({ GATEWAY_CLIENTS: 'redis:' });
+    const metadata = () => suite.gateway('/.well-known/oauth-authorization-server');
+    const { redis } = suite.own!;
+    const answers: Record<string, Awaited<ReturnType<typeof metadata>>> = {
+      good: await metadata(),
+      method: await suite.gateway('/.well-known/oauth-authorization-server', { method: 'POST' }),
+      form: await suite.gateway('/oauth2/token'),
+      client: await suite.gateway('/oauth2/token', {
+        method: 'POST',
+        body: new URLSearchParams({ client_id: 'acme', client_secret: 'x', grant_type: 'password' }),
+      }),
+      nowhere: await suite.gateway('/.well-known/nowhere'),
+    };
+    await redis.kill();
+    // What was read a second ago is still good.
+    await until(async () => (await metadata()).status === 503, 10_000);
+    answers['away'] = await metadata();
+    await redis.restart();
+    await suite.close();
+    const seen = Object.entries(answers).map(([name, { status, headers }]) => [
+      name,
+      status,
+      headers.get('cache-control'),
+    ]);
+    expect(seen).toEqual([
+      ['good', 200, 'public, max-age=300'],
+      ['method', 404, 'no-store'],
+      ['form', 405, 'no-store'],
+      ['client', 401, 'no-store'],
+      ['nowhere', 404, 'no-store'],
+      ['away', 503, 'no-store'],
+    ]);
   });
 });

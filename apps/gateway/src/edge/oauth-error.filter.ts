@@ -38,6 +38,8 @@ export class OAuthErrorFilter implements ExceptionFilter {
     this.failures.tell(exception, answer.status, http.getRequest<{ id?: unknown }>().id);
     const response = http.getResponse<object>();
     httpAdapter.setHeader(response, 'Content-Type', JSON_TYPE);
+    // In the place of what a route says of its good answers.
+    httpAdapter.setHeader(response, 'Cache-Control', 'no-store');
     httpAdapter.setHeader(response, 'Pragma', 'no-cache');
     if (answer.challenge) httpAdapter.setHeader(response, 'WWW-Authenticate', answer.challenge);
     if (answer.allow) httpAdapter.setHeader(response, 'Allow', answer.allow);
