@@ -6,7 +6,7 @@ import { formDecoded, invalid, type Form, type FormRequest } from './form.js';
 
 export const BASIC_CHALLENGE = `Basic realm="${REALM}", charset="UTF-8"`;
 
-/** Wrong secrets for one client from one address, after which none of them is looked at for a while. */
+/** Wrong secrets for one client from one address, after which further ones are told to wait. */
 const MAX_FAILURES = 20;
 const FAILURE_WINDOW_MS = 60_000;
 const MAX_WATCHED = 10_000;
@@ -18,7 +18,7 @@ interface Credentials {
 
 /** Authenticates clients by HTTP Basic or by the post body (RFC 6749 section 2.3.1), never by both. */
 export class ClientAuthentication {
-  // In each process: a secret has 256 random bits, so it is the CPU that is protected here.
+  // The right secret passes all the same: with 256 random bits it is not found by guessing, and one address can be that of many.
   private readonly failures = new LRUCache<string, number>({ max: MAX_WATCHED, ttl: FAILURE_WINDOW_MS });
 
   constructor(private readonly registry: ClientRegistry) {}
@@ -39,10 +39,10 @@ export class ClientAuthentication {
           ? [{ clientId: bodyId, clientSecret: bodySecret }]
           : [];
     if (candidates.length === 0) throw refusal;
-    const watched = `${candidates[0]!.clientId.slice(0, 128)}\0${request.ip}`;
-    this.assertNotGuessing(watched);
     const client = await this.firstMatch(candidates);
     if (!client) {
+      const watched = `${candidates[0]!.clientId.slice(0, 128)}\0${request.ip}`;
+      this.assertNotGuessing(watched);
       this.failures.set(watched, (this.failures.get(watched) ?? 0) + 1, { noUpdateTTL: true });
       throw refusal;
     }
