@@ -37,8 +37,14 @@ export {
   type VerifyRequest,
   type VerifyRequests,
 } from './contract.js';
-export { EPOCH_CHANNEL, epochKey, epochKeyOf, parseEpochMessage, subjectKey, type EpochMessage } from './epoch.js';
-export { EPOCH_CHANNEL, epochKey, parseEpochMessage, subjectKey, type EpochMessage } from './epoch.js';
+export {
+  EPOCH_CHANNEL,
+  epochKey,
+  epochKeyOf,
+  parseEpochMessage,
+  subjectKey,
+  type EpochMessage,
+} from './epoch.js';
 export { FrameSocket, type FrameOptions } from './frame-socket.js';
 export {
   issuedTokenEpochKey,
