@@ -3,6 +3,8 @@ import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
 import type { InFlight, Logger } from '@app/ops';
 import { SharedStore } from '@app/redis';
 import { CountedTokenCheck } from './adapters/counted-token-check.js';
+import { DatedGrants } from './adapters/dated-grants.js';
+import { FirstSights } from './adapters/first-sights.js';
 import { FleetTokenCheck } from './adapters/fleet-token-check.js';
 import { IssuerKeys } from './adapters/issuer-keys.js';
 import { JwksTokenCheck } from './adapters/jwks-token-check.js';
@@ -79,8 +81,14 @@ export class UserTokenModule {
       idleSeconds: config.sessionIdleSeconds,
       absoluteSeconds: config.sessionAbsoluteSeconds,
     };
+    const nowSeconds = () => store.nowMs() / 1000;
+    const firstSights = new FirstSights(store, box, {
+      maxTokenLifetimeSeconds: MAX_TOKEN_LIFETIME_SECONDS,
+    });
+    const datedGrants = new DatedGrants(authorizationServer, firstSights, nowSeconds);
     const userinfo = new UserinfoTokenCheck(authorizationServer, {
       issuer,
+      nowSeconds,
       recheckSeconds: config.opaqueRecheckSeconds,
       claims,
     });
@@ -94,9 +102,9 @@ export class UserTokenModule {
         new CountedTokenCheck(userinfo, store, config.opaqueUnknownPerMinute),
         store,
         box,
+        firstSights,
         {
           refusalSeconds: OPAQUE_REFUSAL_SECONDS,
-          maxTokenLifetimeSeconds: MAX_TOKEN_LIFETIME_SECONDS,
           askMs: 2 * config.upstreamTimeoutMs + 1_000,
         },
       ),
@@ -149,7 +157,7 @@ export class UserTokenModule {
           inject: [Denials],
           useFactory: (denials: Denials) =>
             new LogIn(
-              authorizationServer,
+              datedGrants,
               tokenCheck,
               denials,
               sessions,
@@ -163,15 +171,7 @@ export class UserTokenModule {
           provide: RefreshSession,
           inject: [Denials, LogOut],
           useFactory: (denials: Denials, logOut: LogOut) =>
-            new RefreshSession(
-              authorizationServer,
-              tokenCheck,
-              denials,
-              sessions,
-              logOut,
-              refreshing,
-              logger,
-            ),
+            new RefreshSession(datedGrants, tokenCheck, denials, sessions, logOut, refreshing, logger),
         },
         {
           provide: LogOut,

@@ -7,20 +7,23 @@ import { z } from 'zod';
 import { UpstreamUnavailable } from '../core/authorization-server.js';
 import { TokenCheck, type CheckedToken } from '../core/token-check.js';
 import { tokenId } from '../core/token-id.js';
+import type { FirstSights } from './first-sights.js';
 import type { SealedBox } from './sealed-box.js';
 
 export interface FleetTokenCheckOptions {
   /** How long a refusal counts, in seconds. An active token's answer counts until its principal expires; an outage is never kept. */
   readonly refusalSeconds: number;
-  /** Longest life of a token. So long it is remembered when one was first seen, which is all that is known of its age. */
-  readonly maxTokenLifetimeSeconds: number;
   /** How long the one who asks may take, in milliseconds. */
   readonly askMs: number;
 }
 
 const answerSchema = z.object({
   checked: z.discriminatedUnion('active', [
-    z.object({ active: z.literal(true), principal: principalSchema }),
+    z.object({
+      active: z.literal(true),
+      principal: principalSchema,
+      mayBeOlder: z.boolean().optional(),
+    }),
     z.object({ active: z.literal(false), reason: inactiveReasonSchema }),
   ]),
   freshUntilSeconds: z.number(),
@@ -34,9 +37,9 @@ const POLL_MS = 25;
  * Asks about a token once, however many replicas are asked at the same time: the answer is kept in the shared store, sealed
  * to the token, and only the holder of a lock asks. For checks that are expensive and counted, such as `/userinfo`.
  *
- * A principal keeps the `issuedAtSeconds` of when its token was first seen, so that a log-out everywhere that came later is
- * not undone by the next check. While the store is away each process asks for itself, and remembers what it heard; a token
- * whose age it cannot know counts as older than any such log-out, from then on.
+ * A principal has the `issuedAtSeconds` of when its token was first seen ({@link FirstSights}), so that a log-out everywhere that
+ * came later is not undone by the next check, nor by a refusal in between. While the store is away each process asks for itself, and
+ * remembers what it heard; a token whose age it cannot know may be older than any such log-out, from then on.
  */
 export class FleetTokenCheck extends TokenCheck {
   private readonly local = new LRUCache<string, Answer>({ max: MAX_LOCAL });
@@ -47,6 +50,7 @@ export class FleetTokenCheck extends TokenCheck {
     private readonly unknownTokenCheck: TokenCheck,
     private readonly store: SharedStore,
     private readonly box: SealedBox,
+    private readonly firstSights: FirstSights,
     private readonly options: FleetTokenCheckOptions,
   ) {
     super();
@@ -55,25 +59,28 @@ export class FleetTokenCheck extends TokenCheck {
   override async check(accessToken: string): Promise<CheckedToken> {
     const place = `userinfo:v1:${tokenId(accessToken)}`;
     const known = this.local.get(place);
-    if (known && isFresh(known)) return known.checked;
+    if (known && this.isFresh(known)) return known.checked;
+    // A denial that comes from here on is meant for it: it is there already.
+    const seenAtSeconds = this.nowSeconds();
     try {
-      return (await this.answerOfFleet(accessToken, place)).checked;
+      return (await this.answerOfFleet(accessToken, place, seenAtSeconds)).checked;
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error;
-      return (await this.ask(accessToken, place, known, 0)).checked;
+      const isKnown = this.firstSights.known(accessToken) !== undefined;
+      return (await this.ask(accessToken, place, isKnown, seenAtSeconds)).checked;
     }
   }
 
-  private async answerOfFleet(accessToken: string, place: string): Promise<Answer> {
+  private async answerOfFleet(accessToken: string, place: string, seenAtSeconds: number): Promise<Answer> {
     const lock = `${place}:asking`;
     const owner = randomUUID();
     const deadline = performance.now() + this.options.askMs;
     do {
       const answer = await this.read(accessToken, place);
-      if (answer && isFresh(answer)) return this.remember(place, answer);
+      if (answer && this.isFresh(answer)) return this.remember(place, answer);
       if (await this.store.setIfAbsent(lock, owner, { ttlMs: this.options.askMs })) {
         try {
-          return await this.askAndShare(accessToken, place);
+          return await this.askAndShare(accessToken, place, seenAtSeconds);
         } finally {
           await this.store.deleteIfEqual(lock, owner).catch(() => undefined);
         }
@@ -83,13 +90,16 @@ export class FleetTokenCheck extends TokenCheck {
     throw new UpstreamUnavailable('another replica is asking about this token and takes too long', 1);
   }
 
-  private async askAndShare(accessToken: string, place: string): Promise<Answer> {
+  private async askAndShare(accessToken: string, place: string, seenAtSeconds: number): Promise<Answer> {
     // Another one may have answered between the look and the lock.
     const previous = await this.read(accessToken, place);
-    if (previous && isFresh(previous)) return this.remember(place, previous);
-    const answer = await this.ask(accessToken, place, previous ?? this.local.get(place));
-    const { maxTokenLifetimeSeconds, refusalSeconds } = this.options;
-    const ttlMs = 1000 * (answer.checked.active ? maxTokenLifetimeSeconds : refusalSeconds);
+    if (previous && this.isFresh(previous)) return this.remember(place, previous);
+    const formerly = previous?.checked.active ? previous.checked.principal : undefined;
+    const isKnown = (await this.firstSights.has(accessToken)) || formerly !== undefined;
+    // Before there were records of their own, the answer had the time.
+    const firstSeconds = Math.min(seenAtSeconds, formerly?.issuedAtSeconds ?? Infinity);
+    const answer = await this.ask(accessToken, place, isKnown, firstSeconds);
+    const ttlMs = 1000 * (answer.freshUntilSeconds - this.nowSeconds());
     await this.store
       .set(place, this.box.seal(accessToken, place, JSON.stringify(answer)), { ttlMs })
       // This process knows the answer; that the others do not costs another question.
@@ -100,22 +110,22 @@ export class FleetTokenCheck extends TokenCheck {
   private async ask(
     accessToken: string,
     place: string,
-    previous: Answer | undefined,
-    issuedAtSecondsWhenUnseen?: number,
+    isKnown: boolean,
+    seenAtSeconds: number,
   ): Promise<Answer> {
-    const check = previous?.checked.active ? this.tokenCheck : this.unknownTokenCheck;
-    const checked = await check.check(accessToken);
+    const checked = await (isKnown ? this.tokenCheck : this.unknownTokenCheck).check(accessToken);
     if (!checked.active) {
-      return this.remember(place, {
-        checked,
-        freshUntilSeconds: nowInSeconds() + this.options.refusalSeconds,
-      });
+      const freshUntilSeconds = this.nowSeconds() + this.options.refusalSeconds;
+      return this.remember(place, { checked, freshUntilSeconds });
     }
     const { principal } = checked;
-    const issuedAtSeconds =
-      firstSeenSeconds(previous) ?? issuedAtSecondsWhenUnseen ?? principal.issuedAtSeconds;
+    const { atSeconds, mayBeOlder } = await this.firstSights.of(accessToken, seenAtSeconds);
     return this.remember(place, {
-      checked: { active: true, principal: { ...principal, issuedAtSeconds } },
+      checked: {
+        active: true,
+        principal: { ...principal, issuedAtSeconds: Math.floor(atSeconds) },
+        mayBeOlder,
+      },
       freshUntilSeconds: principal.expiresAtSeconds,
     });
   }
@@ -130,17 +140,12 @@ export class FleetTokenCheck extends TokenCheck {
     this.local.set(place, answer);
     return answer;
   }
-}
 
-function isFresh({ freshUntilSeconds }: Answer): boolean {
-  return nowInSeconds() < freshUntilSeconds;
-}
+  private isFresh({ freshUntilSeconds }: Answer): boolean {
+    return this.nowSeconds() < freshUntilSeconds;
+  }
 
-/** 0 for a token whose age could not be known when it was first seen, and that stays so. */
-function firstSeenSeconds(answer: Answer | undefined): number | undefined {
-  return answer?.checked.active ? answer.checked.principal.issuedAtSeconds : undefined;
-}
-
-function nowInSeconds(): number {
-  return Date.now() / 1000;
+  private nowSeconds(): number {
+    return this.store.nowMs() / 1000;
+  }
 }

@@ -1,4 +1,4 @@
-import { isJwt, issuedTokenKind } from '@app/user-token-client';
+import { isCanonicalToken, isJwt, issuedTokenKind } from '@app/user-token-client';
 import { TokenCheck, type CheckedToken } from '../core/token-check.js';
 
 /** JWTs by their signature, our own by what is stored, what may be opaque by asking; for the rest there is nothing to ask. */
@@ -12,11 +12,28 @@ export class TokenCheckByForm extends TokenCheck {
   }
 
   override check(accessToken: string): Promise<CheckedToken> {
-    if (isJwt(accessToken)) return this.jwt.check(accessToken);
-    if (issuedTokenKind(accessToken) === 'access') return this.issued.check(accessToken);
-    if (isOpaqueToken(accessToken)) return this.opaque.check(accessToken);
-    return Promise.resolve({ active: false, reason: 'malformed' });
+    switch (formOf(accessToken)) {
+      case 'jwt':
+        return this.jwt.check(accessToken);
+      case 'issued':
+        return this.issued.check(accessToken);
+      case 'opaque':
+        return this.opaque.check(accessToken);
+      case undefined:
+        return Promise.resolve({ active: false, reason: 'malformed' });
+    }
   }
+}
+
+/**
+ * What a token is by its form: a JWT, one of ours, or possibly one that is opaque to all but its issuer. Undefined for what nobody
+ * would take from its bearer, such as one that is too long.
+ */
+export function formOf(accessToken: string): 'jwt' | 'issued' | 'opaque' | undefined {
+  if (!isCanonicalToken(accessToken)) return undefined;
+  if (isJwt(accessToken)) return 'jwt';
+  if (issuedTokenKind(accessToken) === 'access') return 'issued';
+  return isOpaqueToken(accessToken) ? 'opaque' : undefined;
 }
 
 /** Single-part tokens: 16 or 32 characters at Auth0 in former days, 43 (256 bits) of the bundled server. */

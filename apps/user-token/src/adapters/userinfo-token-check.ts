@@ -10,6 +10,8 @@ export class UserinfoTokenCheck extends TokenCheck {
       readonly issuer: string;
       /** Auth0 does not tell when an opaque token expires, so it is asked again after this time. */
       readonly recheckSeconds: number;
+      /** Unix time by the clock that its askers share. */
+      readonly nowSeconds: () => number;
       readonly claims: readonly string[];
     },
   ) {
@@ -19,7 +21,7 @@ export class UserinfoTokenCheck extends TokenCheck {
   override async check(accessToken: string): Promise<CheckedToken> {
     const userInfo = await this.authorizationServer.userInfo(accessToken);
     if (!userInfo.active) return { active: false, reason: 'invalid' };
-    const nowSeconds = Math.floor(Date.now() / 1000);
+    const nowSeconds = Math.floor(this.options.nowSeconds());
     return {
       active: true,
       principal: {

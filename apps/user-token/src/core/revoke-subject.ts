@@ -1,7 +1,7 @@
 import { isCanonicalToken, type LogoutResult } from '@app/user-token-client';
 import { Denials } from './denials.js';
 import { LogOut } from './log-out.js';
-import { TokenCheck } from './token-check.js';
+import { issuedAtForDenials, TokenCheck } from './token-check.js';
 import { tokenId } from './token-id.js';
 
 /** Ends all access of a user: every token issued to him so far, and with them every session that stands under one. */
@@ -22,7 +22,8 @@ export class RevokeSubject {
     if (!isCanonicalToken(accessToken)) return { ended: false, reason: 'malformed' };
     const checked = await this.tokenCheck.check(accessToken);
     if (!checked.active) return { ended: false, reason: checked.reason };
-    const { subject, issuedAtSeconds } = checked.principal;
+    const { subject } = checked.principal;
+    const issuedAtSeconds = issuedAtForDenials(checked);
     const { denied } = await this.denials.status({ subject, tokenId: tokenId(accessToken), issuedAtSeconds });
     // Only who still has access may end that of the other sessions.
     if (denied) return { ended: false, reason: 'revoked' };

@@ -1,8 +1,18 @@
 import type { InactiveReason, Principal } from '@app/user-token-client';
 
-export type CheckedToken =
-  | { readonly active: true; readonly principal: Principal }
-  | { readonly active: false; readonly reason: InactiveReason };
+export interface ActiveToken {
+  readonly active: true;
+  readonly principal: Principal;
+  /** Its principal's time of issue is when it was first seen, as far as is known; it may have been issued at any time before. */
+  readonly mayBeOlder?: boolean | undefined;
+}
+
+export type CheckedToken = ActiveToken | { readonly active: false; readonly reason: InactiveReason };
+
+/** The time of issue, as denials are to see it: every denial of its subject is meant for a token that may be older. */
+export function issuedAtForDenials({ principal, mayBeOlder }: ActiveToken): number {
+  return mayBeOlder ? 0 : principal.issuedAtSeconds;
+}
 
 /** Whether a token was issued by our authorization server, for us, and is in force; revocation is another question. */
 export abstract class TokenCheck {

@@ -1,6 +1,6 @@
 import { isCanonicalToken, type Verdict } from '@app/user-token-client';
 import { Denials } from './denials.js';
-import { TokenCheck, type CheckedToken } from './token-check.js';
+import { issuedAtForDenials, TokenCheck, type CheckedToken } from './token-check.js';
 import { tokenId } from './token-id.js';
 
 /** Whether a token is active, and for whom. */
@@ -19,7 +19,8 @@ export class VerifyToken {
     const checked = await this.check(accessToken);
     if (!checked.active) return checked;
     // Read by every caller for himself, after the shared check: a denial written in between is seen.
-    const { subject, issuedAtSeconds } = checked.principal;
+    const { subject } = checked.principal;
+    const issuedAtSeconds = issuedAtForDenials(checked);
     const { denied, epoch } = await this.denials.status({ subject, tokenId: id, issuedAtSeconds });
     if (denied) return { active: false, reason: 'revoked' };
     return { active: true, principal: checked.principal, epoch };
