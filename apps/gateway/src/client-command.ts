@@ -1,16 +1,13 @@
 import { parseArgs } from 'node:util';
 import { authSettings } from '@app/auth/settings';
 import { defineSettings, environmentSetting, readSettings, StartError, SettingsError } from '@app/ops';
-import { openStore } from '@app/redis';
-import {
-  bundledClients,
-  ClientDocument,
-  clientSchema,
-  type ClientRecord,
-} from './adapters/client-document.js';
-import { StoreClientRegistry } from './adapters/store-client-registry.js';
+import { bundledClients, clientSchema, type ClientRecord } from './adapters/client-document.js';
+import { ClientFile } from './adapters/client-file.js';
+import type { ClientRecords } from './adapters/client-records.js';
+import { StoreClientRecords } from './adapters/store-client-records.js';
 import { clientsSetting } from './config.js';
 import { hashClientSecret, newClientSecret } from './core/client.js';
+import { awaitInForce } from './gateways-in-force.js';
 
 const USAGE = `Usage:
   npm run client -- list
@@ -19,66 +16,75 @@ const USAGE = `Usage:
   npm run client -- enable <client_id>
   npm run client -- rotate <client_id> [--keep-hours <hours that the former secrets stay good, default 24>]
 
+--wait <URL of a gateway's ops listener, e.g. http://127.0.0.1:9000>, once for each gateway: ends when it is in force there,
+after 15 seconds with an error.
+
 GATEWAY_CLIENTS says which clients: the path of a YAML file, or redis: for those in REDIS_URL.
 Unset: ${bundledClients}`;
-
-/** Where clients are kept, as this command needs it. */
-interface Registry {
-  list(): Promise<readonly ClientRecord[]>;
-  put(record: ClientRecord): Promise<void>;
-  close(): Promise<void>;
-}
 
 const options = {
   grants: { type: 'string' },
   scope: { type: 'string' },
   'expires-in-days': { type: 'string' },
   'keep-hours': { type: 'string' },
+  wait: { type: 'string', multiple: true },
 } as const;
+
+const WAIT_MS = 15_000;
 
 class UsageError extends Error {}
 
 try {
-  const registry = await openRegistry();
+  const { values, positionals } = parseArgs({ args: process.argv.slice(2), options, allowPositionals: true });
+  const gateways = (values.wait ?? []).map(opsListener);
+  const clients = await openClients();
   try {
-    process.stdout.write(`${await run(registry, process.argv.slice(2))}\n`);
+    // Before waiting: a secret is shown once, whatever comes of it.
+    process.stdout.write(`${await run(clients, positionals, values)}\n`);
+    if (gateways.length > 0) await waitFor(gateways, clients);
   } finally {
-    await registry.close();
+    await clients.close();
   }
 } catch (error) {
   process.stderr.write(`${explain(error)}\n`);
   process.exitCode = 1;
 }
 
-async function run(registry: Registry, args: readonly string[]): Promise<string> {
-  const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
+interface Values {
+  readonly grants?: string | undefined;
+  readonly scope?: string | undefined;
+  readonly 'expires-in-days'?: string | undefined;
+  readonly 'keep-hours'?: string | undefined;
+}
+
+async function run(clients: ClientRecords, positionals: readonly string[], values: Values): Promise<string> {
   const [command, clientId, ...rest] = positionals;
   if (rest.length > 0 || command === undefined) throw new UsageError(USAGE);
-  if (command === 'list') return table(await registry.list());
+  if (command === 'list') return table(await clients.list());
   if (clientId === undefined) throw new UsageError(USAGE);
-  const found = (await registry.list()).find((client) => client.client_id === clientId);
-  if (command === 'add') {
-    if (found) throw new UsageError(`There is a client ${clientId} already: rotate gives it a new secret.`);
-    return add(registry, clientId, values);
-  }
-  if (!found) throw new UsageError(`There is no client ${clientId}: list shows all.`);
   switch (command) {
+    case 'add':
+      return add(clients, clientId, values);
     case 'disable':
     case 'enable':
-      await registry.put({ ...found, enabled: command === 'enable' });
-      return `${clientId} is ${command}d.`;
+      await clients.change(clientId, (found) => ({
+        ...known(found, clientId),
+        enabled: command === 'enable',
+      }));
+      return `${clientId} is ${command}d. ${clients.inForceWhen}`;
     case 'rotate':
-      return rotate(registry, found, wholeNumber(values['keep-hours'] ?? '24', '--keep-hours'));
+      return rotate(clients, clientId, wholeNumber(values['keep-hours'] ?? '24', '--keep-hours'));
     default:
       throw new UsageError(USAGE);
   }
 }
 
-async function add(
-  registry: Registry,
-  clientId: string,
-  values: { grants?: string | undefined; scope?: string | undefined; 'expires-in-days'?: string | undefined },
-): Promise<string> {
+function known(found: ClientRecord | undefined, clientId: string): ClientRecord {
+  if (found) return found;
+  throw new UsageError(`There is no client ${clientId}: list shows all.`);
+}
+
+async function add(clients: ClientRecords, clientId: string, values: Values): Promise<string> {
   const days = values['expires-in-days'];
   const secret = newClientSecret();
   const parsed = clientSchema.safeParse({
@@ -94,24 +100,47 @@ async function add(
       },
     ],
   });
-  if (parsed.error) {
-    const problems = parsed.error.issues.map(({ path, message }) => `  ${path.join('.')}: ${message}`);
+  const { data: record, error } = parsed;
+  if (error) {
+    const problems = error.issues.map(({ path, message }) => `  ${path.join('.')}: ${message}`);
     throw new UsageError(`This is no client:\n${problems.join('\n')}`);
   }
-  await registry.put(parsed.data);
-  return shownOnce(clientId, secret);
+  await clients.change(clientId, (found) => {
+    if (!found) return record;
+    throw new UsageError(`There is a client ${clientId} already: rotate gives it a new secret.`);
+  });
+  return `${shownOnce(clientId, secret)}\n${clients.inForceWhen}`;
 }
 
-async function rotate(registry: Registry, client: ClientRecord, keepHours: number): Promise<string> {
+async function rotate(clients: ClientRecords, clientId: string, keepHours: number): Promise<string> {
   const secret = newClientSecret();
   const until = inHours(keepHours);
-  const former = client.secrets
-    .filter(({ expires_at: end }) => end === undefined || Date.parse(end) > Date.now())
-    .map((kept) => ({ ...kept, expires_at: earlier(kept.expires_at, until) }));
   const created = { hash: hashClientSecret(secret), created_at: new Date().toISOString() };
-  await registry.put({ ...client, secrets: keepHours === 0 ? [created] : [...former, created] });
-  const end = keepHours === 0 ? 'are refused from now on' : `are good until ${until}`;
-  return `${shownOnce(client.client_id, secret)}\nIts former secrets ${end}.`;
+  await clients.change(clientId, (found) => {
+    const client = known(found, clientId);
+    const former = client.secrets
+      .filter(({ expires_at: end }) => end === undefined || Date.parse(end) > Date.now())
+      .map((kept) => ({ ...kept, expires_at: earlier(kept.expires_at, until) }));
+    return { ...client, secrets: keepHours === 0 ? [created] : [...former, created] };
+  });
+  const end = keepHours === 0 ? 'are refused from then on' : `are good until ${until}`;
+  return `${shownOnce(clientId, secret)}\n${clients.inForceWhen}\nIts former secrets ${end}.`;
+}
+
+/** @throws {UsageError} naming those that do not use what is registered now */
+async function waitFor(gateways: readonly URL[], clients: ClientRecords): Promise<void> {
+  const others = await awaitInForce(gateways, () => clients.inForceAs(), WAIT_MS);
+  if (others.length === 0) {
+    process.stdout.write('It is in force.\n');
+    return;
+  }
+  const wanted = await clients.inForceAs();
+  throw new UsageError(`It is not in force yet, which would be ${wanted}:\n${others.join('\n')}`);
+}
+
+function opsListener(text: string): URL {
+  if (/^https?:/.test(text) && URL.canParse(text)) return new URL(text);
+  throw new UsageError("--wait must be the URL of a gateway's ops listener, such as http://127.0.0.1:9000.");
 }
 
 function shownOnce(clientId: string, secret: string): string {
@@ -130,32 +159,18 @@ function table(clients: readonly ClientRecord[]): string {
     .join('\n');
 }
 
-async function openRegistry(): Promise<Registry> {
+async function openClients(): Promise<ClientRecords> {
   const { REDIS_URL, TOKEN_CACHE_SECRET } = authSettings;
   const location = readSettings(
     defineSettings({ GATEWAY_CLIENTS: clientsSetting }),
     process.env,
   ).GATEWAY_CLIENTS;
-  if (location !== 'redis:') {
-    const document = await ClientDocument.read(location ?? bundledClients);
-    return {
-      list: async () => document.clients,
-      put: (record) => document.put(record),
-      close: async () => {},
-    };
-  }
+  if (location !== 'redis:') return new ClientFile(location ?? bundledClients);
   const settings = readSettings(
     defineSettings({ ENVIRONMENT: environmentSetting, REDIS_URL, TOKEN_CACHE_SECRET }),
     process.env,
   );
-  const store = openStore(settings.REDIS_URL);
-  if (!store.shared) throw new StartError('GATEWAY_CLIENTS is redis:, so REDIS_URL must name a Redis.');
-  await new Promise<void>((resolve) => {
-    const forget = store.onAvailable(() => (forget(), resolve()));
-    setTimeout(resolve, 2_000).unref();
-  });
-  const clients = new StoreClientRegistry(store, settings.TOKEN_CACHE_SECRET);
-  return { list: () => clients.list(), put: (record) => clients.put(record), close: () => store.close() };
+  return StoreClientRecords.open(settings.REDIS_URL, settings.TOKEN_CACHE_SECRET);
 }
 
 function wholeNumber(value: string, option: string): number {

@@ -44,7 +44,9 @@ export async function startGateway(
     });
     // Bytes, as they came: a parser would hide what was doubled, nested or not UTF-8.
     app.useBodyParser('application/x-www-form-urlencoded', {}, (_request, body, done) => done(null, body));
-    const running = await startHttpService('gateway', app, config, { logger, checks: {} });
+    // Always up: who asks for no client can be served. `npm run client` reads there what is in force.
+    const checks = { clients: () => ({ up: true, detail: clients.inForce() }) };
+    const running = await startHttpService('gateway', app, config, { logger, checks });
     return { ...running, stop: () => running.stop().finally(() => clients.close()) };
   } catch (error) {
     await clients.close();

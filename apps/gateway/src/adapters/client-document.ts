@@ -1,7 +1,9 @@
-import { readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { hash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
 import { StartError } from '@app/ops';
-import { isMap, isSeq, parseDocument, type YAMLMap } from 'yaml';
+import { isMap, isScalar, isSeq, parseDocument, type Document, type YAMLMap, type YAMLSeq } from 'yaml';
 import { z } from 'zod';
 import { GRANT_TYPES, type Client } from '../core/client.js';
 
@@ -45,35 +47,40 @@ export function asClient(record: ClientRecord): Client {
     enabled: record.enabled,
     grantTypes: record.grant_types,
     scopes: record.scope.split(' '),
-    secrets: record.secrets.map(({ hash, expires_at: expiresAt }) => ({
-      hash,
+    secrets: record.secrets.map(({ hash: stored, expires_at: expiresAt }) => ({
+      hash: stored,
       expiresAtSeconds: expiresAt === undefined ? undefined : Date.parse(expiresAt) / 1000,
     })),
   };
+}
+
+/** Names what is in force: gateways tell it, and `npm run client` waits for it. */
+export function revisionOf(content: string): string {
+  return hash('sha256', content, 'base64url').slice(0, 16);
 }
 
 /** A YAML file of clients, with the comments that people wrote into it. */
 export class ClientDocument {
   private constructor(
     private readonly path: string,
-    private readonly document: ReturnType<typeof parseDocument>,
+    private readonly document: Document,
     readonly clients: readonly ClientRecord[],
+    readonly revision: string,
   ) {}
 
   /** @throws {StartError} naming the file and every field that is wrong, never what it holds */
   static async read(path: string): Promise<ClientDocument> {
-    const source = await readFile(path, 'utf8').catch((error: unknown) => {
-      const { code = 'error' } = error as NodeJS.ErrnoException;
-      throw new StartError(
-        `The clients in ${path} cannot be read (${code}): set GATEWAY_CLIENTS to a readable YAML file.`,
-      );
-    });
+    return ClientDocument.parse(path, await readClientFile(path));
+  }
+
+  /** @throws {StartError} as {@link ClientDocument.read} does */
+  static parse(path: string, source: string): ClientDocument {
     // Pretty errors would quote the source.
     const document = parseDocument(source, { prettyErrors: false });
     const [broken] = document.errors;
     if (broken) throw new StartError(`The clients in ${path} are not YAML: ${broken.message}`);
     const { data, error } = documentSchema.safeParse(document.toJS());
-    if (!error) return new ClientDocument(path, document, data.clients);
+    if (!error) return new ClientDocument(path, document, data.clients, revisionOf(source));
     const problems = error.issues.map((issue) => {
       const where = issue.code === 'unrecognized_keys' ? [...issue.path, ...issue.keys] : issue.path;
       return `  ${where.map(String).join('.') || 'the whole file'}: ${issue.message}`;
@@ -81,30 +88,60 @@ export class ClientDocument {
     throw new StartError(`The clients in ${path} are not valid:\n${problems.join('\n')}`);
   }
 
-  /** Puts a client in the place of the one with its `client_id`, or at the end, and writes the file at once. */
-  async put(record: ClientRecord): Promise<void> {
-    const clients: unknown = this.document.get('clients');
-    if (!isSeq(clients)) throw new StartError(`${this.path} has no list of clients`);
-    const at = clients.items.findIndex((item) => isMap(item) && item.get('client_id') === record.client_id);
-    if (at === -1) clients.add(this.document.createNode(record));
-    else {
-      const node = clients.items[at] as YAMLMap;
-      const before = node.toJSON() as Record<string, unknown>;
-      // Field by field: the comments of those that stay the same are kept.
-      for (const [name, value] of Object.entries(record)) {
-        if (JSON.stringify(before[name]) !== JSON.stringify(value)) {
-          node.set(name, this.document.createNode(value));
-        }
-      }
-    }
-    await this.write(this.document.toString({ lineWidth: 0 }));
+  /**
+   * The file with a client in the place of the one with its `client_id`, or at the end.
+   *
+   * @throws {StartError} when that would be no valid file, or change other clients
+   */
+  with(record: ClientRecord): string {
+    const list: unknown = this.document.get('clients');
+    if (!isSeq(list)) throw new StartError(`${this.path} has no list of clients`);
+    const node = itemWith(list, 'client_id', record.client_id);
+    if (node) this.update(node, record);
+    else list.add(this.document.createNode(record));
+    const source = this.document.toString({ lineWidth: 0, flowCollectionPadding: false });
+    const others = (clients: readonly ClientRecord[]) =>
+      clients.filter(({ client_id: id }) => id !== record.client_id);
+    const after = ClientDocument.parse(this.path, source).clients;
+    if (isDeepStrictEqual(others(after), others(this.clients))) return source;
+    throw new StartError(
+      `${this.path} says of several clients at once what is to be changed of one: write out what stands there as *alias.`,
+    );
   }
 
-  /** Whoever reads meanwhile finds the old file or the new one, never half of it. */
-  private async write(content: string): Promise<void> {
-    const { mode } = await stat(this.path);
-    const temporary = `${this.path}.${process.pid}.tmp`;
-    await writeFile(temporary, content, { mode });
-    await rename(temporary, this.path);
+  /** Field by field, and secret by secret: comments stay beside what they speak of. */
+  private update(node: YAMLMap, fields: object): void {
+    const before = node.toJS(this.document) as Record<string, unknown>;
+    for (const [name, value] of Object.entries(fields)) {
+      const current: unknown = node.get(name, true);
+      if (JSON.stringify(before[name]) === JSON.stringify(value)) continue;
+      if (name === 'secrets' && isSeq(current)) this.updateSecrets(current, value as ClientRecord['secrets']);
+      else if (isScalar(current)) current.value = value;
+      else node.set(name, this.document.createNode(value));
+    }
   }
+
+  private updateSecrets(list: YAMLSeq, secrets: ClientRecord['secrets']): void {
+    if (list.items.length === 0) list.flow = false;
+    list.items = secrets.map((secret) => {
+      const node = itemWith(list, 'hash', secret.hash);
+      if (!node) return this.document.createNode(secret);
+      this.update(node, secret);
+      return node;
+    });
+  }
+}
+
+/** @throws {StartError} when it cannot be read */
+export async function readClientFile(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((error: unknown) => {
+    const { code = 'error' } = error as NodeJS.ErrnoException;
+    throw new StartError(
+      `The clients in ${path} cannot be read (${code}): set GATEWAY_CLIENTS to a readable YAML file.`,
+    );
+  });
+}
+
+function itemWith(list: YAMLSeq, key: string, value: string): YAMLMap | undefined {
+  return list.items.find((item): item is YAMLMap => isMap(item) && item.get(key) === value);
 }

@@ -1,57 +1,105 @@
-import { unwatchFile, watchFile } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@app/ops';
-import { ClientRegistry, type Client } from '../core/client.js';
-import { asClient, ClientDocument } from './client-document.js';
+import { ClientRegistry, scopesOf, type Client } from '../core/client.js';
+import { asClient, ClientDocument, readClientFile } from './client-document.js';
 
-const POLL_MS = 500;
+/** A change is in force after this time, and that to settle, at the latest. */
+const READ_EVERY_MS = 500;
+const SETTLE_MS = 50;
+const SILENT_AFTER_MS = 5_000;
 
-/** Clients of a YAML file, which is read again when it changes. A file that became invalid changes nothing. */
+interface InForce {
+  readonly source: string;
+  readonly revision: string;
+  readonly readAt: string;
+  readonly clients: ReadonlyMap<string, Client>;
+}
+
+/** Clients of a YAML file, which is read again all the time. A file that cannot be used changes nothing. */
 export class FileClientRegistry extends ClientRegistry {
-  private readonly onChange = () => void this.reload();
+  /** Read, not watched: nobody tells of a file that is replaced, or that may not be read any more. */
+  private readonly timer = setInterval(() => void this.readAgain(), READ_EVERY_MS).unref();
+  /** Since when it is being read (performance.now()). */
+  private readingSinceMs: number | undefined;
+  private trouble: string | undefined;
+  private closed = false;
 
   private constructor(
     private readonly path: string,
-    private clients: ReadonlyMap<string, Client>,
+    private current: InForce,
     private readonly log: Logger,
   ) {
     super();
-    // Polled: a file that is replaced, as editors and Kubernetes do it, is not seen otherwise.
-    watchFile(path, { interval: POLL_MS, persistent: false }, this.onChange);
   }
 
   /** @throws {StartError} when the file cannot be read or is not valid */
   static async open(path: string, log: Logger): Promise<FileClientRegistry> {
-    return new FileClientRegistry(path, await readClients(path), log);
+    return new FileClientRegistry(path, parsed(path, await readClientFile(path)), log);
   }
 
   override async find(clientId: string): Promise<Client | undefined> {
-    return this.clients.get(clientId);
+    return this.current.clients.get(clientId);
   }
 
   override async scopes(): Promise<readonly string[]> {
-    return scopesOf([...this.clients.values()]);
+    return scopesOf([...this.current.clients.values()]);
+  }
+
+  override inForce(): string {
+    const { revision } = this.current;
+    return `revision ${revision}${this.trouble === undefined ? '' : ', for the file cannot be used: see the log'}`;
   }
 
   override async close(): Promise<void> {
-    unwatchFile(this.path, this.onChange);
+    this.closed = true;
+    clearInterval(this.timer);
   }
 
-  private async reload(): Promise<void> {
+  private async readAgain(): Promise<void> {
+    if (this.readingSinceMs !== undefined) {
+      const silent = performance.now() - this.readingSinceMs > SILENT_AFTER_MS;
+      return silent ? this.tell('Reading the file does not come to an end.') : undefined;
+    }
+    this.readingSinceMs = performance.now();
     try {
-      this.clients = await readClients(this.path);
-      this.log.info({ path: this.path, clients: this.clients.size }, 'the clients have been read again');
+      await this.useWhatIsThere();
     } catch (error) {
-      this.log.error({ err: error }, 'the changed clients are not used; those read before are kept');
+      this.tell((error as Error).message);
+    } finally {
+      this.readingSinceMs = undefined;
     }
   }
+
+  private async useWhatIsThere(): Promise<void> {
+    const source = await readClientFile(this.path);
+    const { path } = this;
+    if (source === this.current.source) {
+      if (this.trouble !== undefined) this.log.info({ path }, 'the file of clients is again as it was');
+    } else {
+      // The half that somebody has written so far can be a valid file with fewer clients.
+      await delay(SETTLE_MS);
+      if (this.closed || (await readClientFile(path)) !== source) return;
+      this.current = parsed(path, source);
+      const { clients, revision } = this.current;
+      this.log.info({ path, clients: clients.size, revision }, 'the clients have been read again');
+    }
+    this.trouble = undefined;
+  }
+
+  private tell(trouble: string): void {
+    if (this.closed || trouble === this.trouble) return;
+    this.trouble = trouble;
+    const { revision, readAt, clients } = this.current;
+    const enabled = [...clients.values()].filter((client) => client.enabled).map(({ clientId }) => clientId);
+    this.log.error(
+      { path: this.path, reason: trouble, inForce: { revision, readAt, enabled } },
+      'the file of clients cannot be used; the clients read before are kept',
+    );
+  }
 }
 
-/** Every scope that some enabled client may have, each once. */
-export function scopesOf(clients: readonly Client[]): readonly string[] {
-  return [...new Set(clients.filter(({ enabled }) => enabled).flatMap(({ scopes }) => scopes))].sort();
-}
-
-async function readClients(path: string): Promise<ReadonlyMap<string, Client>> {
-  const { clients } = await ClientDocument.read(path);
-  return new Map(clients.map((record) => [record.client_id, asClient(record)]));
+function parsed(path: string, source: string): InForce {
+  const { clients, revision } = ClientDocument.parse(path, source);
+  const byId = new Map(clients.map((record) => [record.client_id, asClient(record)]));
+  return { source, revision, readAt: new Date().toISOString(), clients: byId };
 }

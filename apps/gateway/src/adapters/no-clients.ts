@@ -10,5 +10,9 @@ export class NoClients extends ClientRegistry {
     return [];
   }
 
+  override inForce(): string {
+    return 'no clients';
+  }
+
   override async close(): Promise<void> {}
 }

@@ -28,5 +28,5 @@ export async function openClientRegistry(options: ClientRegistryOptions): Promis
   if (!store?.shared) {
     throw new StartError('GATEWAY_CLIENTS is redis:, so REDIS_URL must name a Redis, not memory:.');
   }
-  return new StoreClientRegistry(store, secret);
+  return new StoreClientRegistry(store, secret, log);
 }

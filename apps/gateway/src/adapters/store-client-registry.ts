@@ -1,82 +1,120 @@
-import { createHmac, hash, timingSafeEqual } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
-import type { SharedStore } from '@app/redis';
-import { ClientRegistry, type Client } from '../core/client.js';
-import { asClient, clientSchema, type ClientRecord } from './client-document.js';
-import { scopesOf } from './file-client-registry.js';
+import { isDeepStrictEqual } from 'node:util';
+import type { Logger } from '@app/ops';
+import { StoreUnavailable, type SharedStore } from '@app/redis';
+import { ClientRegistry, scopesOf, type Client } from '../core/client.js';
+import { asClient, revisionOf } from './client-document.js';
+import { CLIENTS_KEY, ClientSeal, type VersionedRecord } from './sealed-clients.js';
 
-const PREFIX = 'client:v1:';
-const TEN_YEARS_MS = 10 * 365 * 24 * 3600 * 1000;
-/** A client that was disabled is refused after this time at the latest. */
+/** A change is in force after this time at the latest. */
 const FRESH_MS = 1_000;
-const MAX_KEPT = 1_000;
-const MAC_LENGTH = 43;
+
+interface InForce {
+  /** As it stands in the store. */
+  readonly sealed: string | null;
+  /** Undefined: they cannot be opened. */
+  readonly clients: ReadonlyMap<string, Client> | undefined;
+  readonly scopes: readonly string[];
+  readonly revision: string;
+  /** performance.now() */
+  readonly askedAtMs: number;
+}
 
 /**
- * Clients in the store that many gateways share. Each is sealed with an HMAC over its own key: who may write to Redis must not be
- * able to make himself a client.
+ * Clients in the store that many gateways share; read once a second at the most, however many ask, and never used for longer.
+ * A client that is older than the same one was before, put back by somebody who can write to Redis, is not used.
  */
 export class StoreClientRegistry extends ClientRegistry {
-  private readonly kept = new LRUCache<string, { readonly client: Client | undefined }>({
-    max: MAX_KEPT,
-    ttl: FRESH_MS,
-  });
+  private readonly seal: ClientSeal;
+  private last: InForce | undefined;
+  private reading: Promise<InForce> | undefined;
+  /** The newest that was ever seen of each client. */
+  private readonly newest = new Map<string, VersionedRecord>();
+  private trouble: string | undefined;
 
   constructor(
     private readonly store: SharedStore,
-    private readonly secret: string,
+    secret: string,
+    private readonly log: Logger,
   ) {
     super();
+    this.seal = new ClientSeal(secret);
   }
 
   override async find(clientId: string): Promise<Client | undefined> {
-    const kept = this.kept.get(clientId);
-    if (kept) return kept.client;
-    const key = keyOf(clientId);
-    const [sealed] = await this.store.getMany([key], { timeoutMs: FRESH_MS });
-    const record = sealed ? this.open(key, sealed) : undefined;
-    const client = record && asClient(record);
-    this.kept.set(clientId, { client });
-    return client;
+    return opened(await this.current()).get(clientId);
   }
 
   override async scopes(): Promise<readonly string[]> {
-    return scopesOf((await this.list()).map(asClient));
+    const current = await this.current();
+    opened(current);
+    return current.scopes;
   }
 
-  async list(): Promise<readonly ClientRecord[]> {
-    const records: ClientRecord[] = [];
-    for await (const { key, value } of this.store.scan(PREFIX)) {
-      const record = this.open(key, value);
-      if (record) records.push(record);
-    }
-    return records.sort((a, b) => a.client_id.localeCompare(b.client_id));
-  }
-
-  /** @throws {StoreUnavailable} and then nothing has changed */
-  async put(record: ClientRecord): Promise<void> {
-    const key = keyOf(record.client_id);
-    const content = JSON.stringify(record);
-    await this.store.set(key, this.mac(key, content) + content, { ttlMs: TEN_YEARS_MS });
+  /** Of the last read: a probe must not wait for Redis. Has it read again for the next one. */
+  override inForce(): string {
+    void this.current().catch(() => undefined);
+    if (!this.last) return 'nothing read yet';
+    return `revision ${this.last.revision}${this.trouble === undefined ? '' : `, but ${this.trouble}`}`;
   }
 
   override async close(): Promise<void> {
-    this.kept.clear();
+    this.last = undefined;
   }
 
-  private open(key: string, sealed: string): ClientRecord | undefined {
-    const mac = Buffer.from(sealed.slice(0, MAC_LENGTH));
-    const content = sealed.slice(MAC_LENGTH);
-    const expected = Buffer.from(this.mac(key, content));
-    if (mac.length !== expected.length || !timingSafeEqual(mac, expected)) return undefined;
-    return clientSchema.safeParse(JSON.parse(content)).data;
+  private async current(): Promise<InForce> {
+    if (this.last && performance.now() - this.last.askedAtMs < FRESH_MS) return this.last;
+    this.reading ??= this.read().finally(() => (this.reading = undefined));
+    return this.reading;
   }
 
-  private mac(key: string, content: string): string {
-    return createHmac('sha256', this.secret).update(key).update('\0').update(content).digest('base64url');
+  private async read(): Promise<InForce> {
+    const askedAtMs = performance.now();
+    const [sealed = null] = await this.store.getMany([CLIENTS_KEY], { timeoutMs: FRESH_MS });
+    this.last = { ...(this.last?.sealed === sealed ? this.last : this.accept(sealed)), askedAtMs };
+    return this.last;
+  }
+
+  private accept(sealed: string | null): Omit<InForce, 'askedAtMs'> {
+    const revision = revisionOf(sealed ?? '');
+    const records = sealed === null ? [] : this.seal.open(sealed);
+    if (!records) {
+      this.tell('the clients in Redis were not sealed with this TOKEN_CACHE_SECRET: no client can be told');
+      return { sealed, clients: undefined, scopes: [], revision };
+    }
+    const older = records.filter((record) => !this.isNewest(record)).map(({ client_id: id }) => id);
+    if (older.length > 0) {
+      this.tell(
+        'somebody put clients back into Redis as they were before: the newer ones are kept; `npm run client -- disable` or `enable` writes them anew',
+        older,
+      );
+    } else if (sealed === null) {
+      this.tell(
+        'there are no clients in Redis: `npm run client -- list` takes over those of earlier versions',
+      );
+    } else {
+      if (this.trouble !== undefined) this.log.info({ revision }, 'the clients in Redis are well again');
+      this.trouble = undefined;
+    }
+    const clients = new Map(records.map(({ client_id: id }) => [id, asClient(this.newest.get(id)!)]));
+    return { sealed, clients, scopes: scopesOf([...clients.values()]), revision };
+  }
+
+  private isNewest(record: VersionedRecord): boolean {
+    const known = this.newest.get(record.client_id);
+    if (known && known.version >= record.version) return isDeepStrictEqual(known, record);
+    this.newest.set(record.client_id, record);
+    return true;
+  }
+
+  private tell(trouble: string, clients: readonly string[] = []): void {
+    const told = [trouble, ...clients].join(' ');
+    if (told !== this.trouble) this.log.error({ clients }, trouble);
+    this.trouble = told;
   }
 }
 
-function keyOf(clientId: string): string {
-  return `${PREFIX}${hash('sha256', clientId, 'base64url')}`;
+/** @throws {StoreUnavailable} when they could not be opened */
+function opened({ clients }: InForce): ReadonlyMap<string, Client> {
+  if (clients) return clients;
+  throw new StoreUnavailable('the clients in Redis cannot be opened');
 }

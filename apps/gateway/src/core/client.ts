@@ -27,7 +27,14 @@ export abstract class ClientRegistry {
   abstract find(clientId: string): Promise<Client | undefined>;
   /** Every scope that some enabled client may have. */
   abstract scopes(): Promise<readonly string[]>;
+  /** For operators: `revision <...>` of the clients that were read last, and what of them is not in force. */
+  abstract inForce(): string;
   abstract close(): Promise<void>;
+}
+
+/** Every scope that some enabled client may have, each once. */
+export function scopesOf(clients: readonly Client[]): readonly string[] {
+  return [...new Set(clients.filter(({ enabled }) => enabled).flatMap(({ scopes }) => scopes))].sort();
 }
 
 const SECRET_BYTES = 32;

@@ -1,0 +1,254 @@
+import { createHmac } from 'node:crypto';
+import { jest } from '@jest/globals';
+import { openStore, StoreUnavailable, type SharedStore } from '@app/redis';
+import fc from 'fast-check';
+import { clientRecord, heardLog, silentLog } from '../../../../test/support/oauth-clients.js';
+import { RedisServer } from '../../../../test/support/redis-server.js';
+import { until } from '../../../../test/support/until.js';
+import { openClientRegistry } from './open-client-registry.js';
+import { CLIENTS_KEY, formerKeyOf } from './sealed-clients.js';
+import { StoreClientRecords } from './store-client-records.js';
+import { StoreClientRegistry } from './store-client-registry.js';
+
+const SECRET = 'a-token-cache-secret-of-32-characters';
+const DAY_MS = 24 * 3600 * 1000;
+
+/** Adds a client, or changes whether it is enabled. */
+async function put(store: SharedStore, clientId: string, enabled = true): Promise<void> {
+  const records = new StoreClientRecords(store, SECRET);
+  await records.change(clientId, (found) => ({ ...(found ?? clientRecord(clientId)), enabled }));
+}
+
+describe('clients in Redis', () => {
+  let redis: RedisServer;
+  let store: SharedStore;
+
+  beforeAll(async () => {
+    redis = await RedisServer.start();
+    store = openStore(redis.url);
+    await new Promise<void>((resolve) => store.onAvailable(resolve));
+  });
+
+  beforeEach(() => redis.cli('FLUSHALL'));
+
+  afterAll(async () => {
+    await store.close();
+    await redis.stop();
+  });
+
+  const open = (secret = SECRET, log = silentLog) => new StoreClientRegistry(store, secret, log);
+
+  it('are found by every gateway, and refused within a second or so of being disabled', async () => {
+    await put(store, 'shared');
+    const [one, other] = [open(), open()];
+    for (const registry of [one, other]) {
+      expect(await registry.find('shared')).toMatchObject({ clientId: 'shared', enabled: true });
+      expect(await registry.scopes()).toEqual(['read:venues']);
+    }
+    await put(store, 'shared', false);
+    await until(async () => (await one.find('shared'))?.enabled === false, 10_000);
+    await until(async () => (await other.scopes()).length === 0, 10_000);
+    expect(await other.find('shared')).toMatchObject({ enabled: false });
+  });
+
+  it('are read once a second at the most, however many ask and for whom, and never searched for', async () => {
+    for (let i = 0; i < 5; i += 1) await put(store, `client-${i}`);
+    await redis.cli('CONFIG', 'RESETSTAT');
+    const sinceMs = performance.now();
+    const registry = open();
+    const ids = [
+      '',
+      'a'.repeat(20_000),
+      '*',
+      '__proto__',
+      'ü\0\n',
+      ...Array.from({ length: 200 }, (_, i) => `made-up-${i}`),
+    ];
+    const asked = ids.flatMap((id) => [registry.find(id), registry.scopes(), registry.find('client-3')]);
+    const answers = await Promise.all<unknown>(asked);
+    expect(answers.filter((_, index) => index % 3 === 0)).toEqual(ids.map(() => undefined));
+    expect(answers[2]).toMatchObject({ clientId: 'client-3' });
+    const seconds = Math.ceil((performance.now() - sinceMs) / 1_000);
+    const stats = await redis.cli('INFO', 'commandstats');
+    expect(Number(/cmdstat_mget:calls=(\d+)/.exec(stats)?.[1])).toBeLessThanOrEqual(seconds);
+    expect(stats).not.toMatch(/cmdstat_(scan|keys|get):/);
+  });
+
+  it('of 50 changes at once none is lost', async () => {
+    const ids = Array.from({ length: 25 }, (_, i) => `client-${i}`);
+    await Promise.all(ids.map((id) => put(store, id)));
+    await Promise.all([
+      ...ids.map((id) => put(store, id, false)),
+      ...ids.map((id) => put(store, `${id}-more`)),
+    ]);
+    const listed = await new StoreClientRecords(store, SECRET).list();
+    expect(listed.filter(({ enabled }) => !enabled).map(({ client_id: id }) => id)).toEqual(ids.toSorted());
+    expect(listed).toHaveLength(50);
+  });
+
+  it('that somebody else sealed are none: nobody is let in, and nothing is changed', async () => {
+    await new StoreClientRecords(store, 'another-secret-of-at-least-32-characters').change('forged', () =>
+      clientRecord('forged'),
+    );
+    const forged = await redis.cli('GET', CLIENTS_KEY);
+    const { log, errors } = heardLog();
+    const registry = open(SECRET, log);
+    await expect(registry.find('forged')).rejects.toThrow(StoreUnavailable);
+    await expect(registry.scopes()).rejects.toThrow(StoreUnavailable);
+    await expect(put(store, 'real')).rejects.toThrow('TOKEN_CACHE_SECRET');
+    await expect(new StoreClientRecords(store, SECRET).list()).rejects.toThrow('TOKEN_CACHE_SECRET');
+    expect(await redis.cli('GET', CLIENTS_KEY)).toBe(forged);
+    expect(errors()).toHaveLength(1);
+  });
+
+  it.each([
+    ['garbage', () => 'garbage'],
+    ['nothing at all', () => ''],
+    ['another byte', (sealed: string) => sealed.replace('"enabled":false', '"enabled":true')],
+    ['more at its end', (sealed: string) => `${sealed} `],
+  ])('that were tampered with are none: %s', async (_title, tamper) => {
+    await put(store, 'acme', false);
+    await store.set(CLIENTS_KEY, tamper(await redis.cli('GET', CLIENTS_KEY)), { ttlMs: DAY_MS });
+    await expect(open().find('acme')).rejects.toThrow(StoreUnavailable);
+  });
+
+  it('that are put back as they were before are not used, and that is told', async () => {
+    await put(store, 'acme');
+    await put(store, 'shop');
+    const before = await redis.cli('GET', CLIENTS_KEY);
+    await put(store, 'acme', false);
+    const { log, lines, errors } = heardLog();
+    const registry = open(SECRET, log);
+    expect(await registry.find('acme')).toMatchObject({ enabled: false });
+    await store.set(CLIENTS_KEY, before, { ttlMs: DAY_MS });
+    await until(async () => (await registry.find('acme'), errors().length > 0), 10_000);
+    expect(errors()).toMatchObject([{ clients: ['acme'] }]);
+    expect(registry.inForce()).toContain('put clients back');
+    for (const id of ['shop', 'bank']) {
+      // A command goes by what it finds, and must not make what was put back any newer.
+      await put(store, id, false);
+      await until(async () => (await registry.find(id))?.enabled === false, 10_000);
+      expect(await registry.find('acme')).toMatchObject({ enabled: false });
+    }
+    await put(store, 'acme');
+    await until(async () => (await registry.find('acme'))?.enabled === true, 10_000);
+    expect(lines.at(-1)).toMatchObject({ msg: 'the clients in Redis are well again' });
+    expect(registry.inForce()).toMatch(/^revision [\w-]{16}$/);
+  });
+
+  it('that are deleted are unknown, and that is told', async () => {
+    await put(store, 'acme');
+    const { log, errors } = heardLog();
+    const registry = open(SECRET, log);
+    expect(await registry.find('acme')).toBeDefined();
+    await redis.cli('DEL', CLIENTS_KEY);
+    await until(async () => (await registry.find('acme')) === undefined, 10_000);
+    expect(await registry.scopes()).toEqual([]);
+    expect(errors()).toHaveLength(1);
+  });
+
+  it('of earlier versions of the suite are taken over by the first command', async () => {
+    const former = async (id: string, secret = SECRET) => {
+      const record = clientRecord(id);
+      const [key, content] = [formerKeyOf(record), JSON.stringify(record)];
+      const mac = createHmac('sha256', secret).update(`${key}\0${content}`).digest('base64url');
+      await store.set(key, mac + content, { ttlMs: DAY_MS });
+    };
+    await former('old');
+    await former('older');
+    await former('forged', 'another-secret-of-at-least-32-characters');
+    const ids = async () =>
+      (await new StoreClientRecords(store, SECRET).list()).map(
+        ({ client_id: id, enabled }) => `${id} ${enabled}`,
+      );
+    expect(await open().find('old')).toBeUndefined();
+    expect(await ids()).toEqual(['old true', 'older true']);
+    expect(await open().find('old')).toMatchObject({ enabled: true });
+    await put(store, 'old', false);
+    expect(await ids()).toEqual(['old false', 'older true']);
+    // A gateway of before does not find it any more, and refuses it.
+    expect(await store.getMany([formerKeyOf(clientRecord('old'))])).toEqual([null]);
+    expect(await store.getMany([formerKeyOf(clientRecord('older'))])).not.toEqual([null]);
+  });
+
+  it('cannot be told while Redis is silent', async () => {
+    redis.freeze();
+    try {
+      const registry = open();
+      const asked = [registry.find('real'), registry.find('other'), registry.scopes()];
+      for (const answer of await Promise.allSettled(asked)) {
+        expect(answer).toMatchObject({ status: 'rejected', reason: expect.any(StoreUnavailable) });
+      }
+      expect(registry.inForce()).toBe('nothing read yet');
+    } finally {
+      redis.thaw();
+    }
+  });
+
+  it('need a Redis', async () => {
+    const options = {
+      location: 'redis:',
+      environment: 'dev',
+      store: undefined,
+      secret: SECRET,
+      log: silentLog,
+    };
+    await expect(openClientRegistry(options)).rejects.toThrow('REDIS_URL must name a Redis');
+  });
+});
+
+type Step =
+  | { readonly kind: 'change'; readonly clientId: string; readonly enabled: boolean }
+  | { readonly kind: 'put back'; readonly index: number }
+  | { readonly kind: 'delete' };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({
+    kind: fc.constant('change' as const),
+    clientId: fc.constantFrom('acme', 'bank', 'shop'),
+    enabled: fc.boolean(),
+  }),
+  fc.record({ kind: fc.constant('put back' as const), index: fc.nat(20) }),
+  fc.constant({ kind: 'delete' as const }),
+);
+
+describe('whatever somebody puts back into Redis, in whatever order', () => {
+  it('no client is as it was before its last change', async () => {
+    let nowMs = Date.now();
+    const clocks = [jest.spyOn(performance, 'now'), jest.spyOn(Date, 'now')];
+    for (const clock of clocks) clock.mockImplementation(() => nowMs);
+    try {
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
+          const store = openStore('memory:');
+          const registry = new StoreClientRegistry(store, SECRET, silentLog);
+          const kept: string[] = [];
+          const last = new Map<string, boolean>();
+          for (const now of steps) {
+            if (now.kind === 'change') {
+              await put(store, now.clientId, now.enabled);
+              last.set(now.clientId, now.enabled);
+            } else if (now.kind === 'delete') {
+              await store.delete(CLIENTS_KEY);
+            } else if (kept.length > 0) {
+              await store.set(CLIENTS_KEY, kept[now.index % kept.length]!, { ttlMs: DAY_MS });
+            }
+            const [sealed] = await store.getMany([CLIENTS_KEY]);
+            if (sealed) kept.push(sealed);
+            nowMs += 1_000;
+            for (const [id, enabled] of last) {
+              const found = await registry.find(id);
+              if (found && found.enabled !== enabled) throw new Error(`${id} is as it was before`);
+              if (!sealed && found) throw new Error(`${id} is nowhere, and found`);
+              if (now.kind === 'change' && now.clientId === id && !found) throw new Error(`${id} is missing`);
+            }
+          }
+          await store.close();
+        }),
+        { numRuns: 200 },
+      );
+    } finally {
+      for (const clock of clocks) clock.mockRestore();
+    }
+  });
+});
