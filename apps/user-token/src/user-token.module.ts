@@ -2,6 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
 import type { InFlight, Logger } from '@app/ops';
 import { SharedStore } from '@app/redis';
+import { parseGeneration } from '@app/user-token-client';
 import { CountedTokenCheck } from './adapters/counted-token-check.js';
 import { DatedGrants } from './adapters/dated-grants.js';
 import { FirstSights } from './adapters/first-sights.js';
@@ -45,6 +46,7 @@ const OPAQUE_REFUSAL_SECONDS = 60;
 
 const JWKS_REFRESH_SECONDS = 600;
 const JWKS_FETCH_LIMIT = { fetches: 2, seconds: 30 };
+const JWKS_GRANTED_FETCH_LIMIT = { fetches: 10, seconds: 30 };
 
 export interface UserTokenDependencies {
   readonly store: SharedStore;
@@ -73,6 +75,7 @@ export class UserTokenModule {
       refreshAfterSeconds: JWKS_REFRESH_SECONDS,
       maxStaleSeconds: config.jwksMaxStaleSeconds,
       fetchLimit: JWKS_FETCH_LIMIT,
+      grantedFetchLimit: JWKS_GRANTED_FETCH_LIMIT,
       log: logger,
     });
     const box = new SealedBox(config.sessionSecrets);
@@ -84,6 +87,8 @@ export class UserTokenModule {
     const nowSeconds = () => store.nowMs() / 1000;
     const firstSights = new FirstSights(store, box, {
       maxTokenLifetimeSeconds: MAX_TOKEN_LIFETIME_SECONDS,
+      firstSightsSinceSeconds: (generation) =>
+        parseGeneration(generation)?.firstSightsSinceSeconds ?? nowSeconds(),
     });
     const datedGrants = new DatedGrants(authorizationServer, firstSights, nowSeconds);
     const userinfo = new UserinfoTokenCheck(authorizationServer, {
@@ -92,23 +97,28 @@ export class UserTokenModule {
       recheckSeconds: config.opaqueRecheckSeconds,
       claims,
     });
+    const jwtOptions = {
+      issuer,
+      audience: config.audience,
+      clockToleranceSeconds: config.clockToleranceSeconds,
+      claims,
+    };
+    const fleetOptions = {
+      refusalSeconds: OPAQUE_REFUSAL_SECONDS,
+      askMs: 2 * config.upstreamTimeoutMs + 1_000,
+    };
+    const counted = new CountedTokenCheck(userinfo, store, config.opaqueUnknownPerMinute);
+    const issued = new IssuedTokenCheck(issuedAccessTokens);
     const tokenCheck = new TokenCheckByForm(
-      new JwksTokenCheck(
-        { issuer, audience: config.audience, clockToleranceSeconds: config.clockToleranceSeconds, claims },
-        keys.find,
-      ),
-      new FleetTokenCheck(
-        userinfo,
-        new CountedTokenCheck(userinfo, store, config.opaqueUnknownPerMinute),
-        store,
-        box,
-        firstSights,
-        {
-          refusalSeconds: OPAQUE_REFUSAL_SECONDS,
-          askMs: 2 * config.upstreamTimeoutMs + 1_000,
-        },
-      ),
-      new IssuedTokenCheck(issuedAccessTokens),
+      new JwksTokenCheck(jwtOptions, keys.find),
+      new FleetTokenCheck(userinfo, counted, store, box, firstSights, fleetOptions),
+      issued,
+    );
+    // What strangers send uses nothing up that the tokens of log-ins and refreshes need.
+    const grantedTokenCheck = new TokenCheckByForm(
+      new JwksTokenCheck(jwtOptions, keys.findForGranted),
+      new FleetTokenCheck(userinfo, userinfo, store, box, firstSights, fleetOptions),
+      issued,
     );
     const sessions = new StoreSessions(store, box, {
       idleSeconds: config.sessionIdleSeconds,
@@ -158,7 +168,7 @@ export class UserTokenModule {
           useFactory: (denials: Denials) =>
             new LogIn(
               datedGrants,
-              tokenCheck,
+              grantedTokenCheck,
               denials,
               sessions,
               new StoreAttempts(store, config.attemptLimits),
@@ -171,7 +181,7 @@ export class UserTokenModule {
           provide: RefreshSession,
           inject: [Denials, LogOut],
           useFactory: (denials: Denials, logOut: LogOut) =>
-            new RefreshSession(datedGrants, tokenCheck, denials, sessions, logOut, refreshing, logger),
+            new RefreshSession(datedGrants, grantedTokenCheck, denials, sessions, logOut, refreshing, logger),
         },
         {
           provide: LogOut,

@@ -67,12 +67,13 @@ describe('IssuerKeys', () => {
       refreshAfterSeconds: 600,
       maxStaleSeconds: 3600,
       fetchLimit: { fetches: 2, seconds: 30 },
+      grantedFetchLimit: { fetches: 2, seconds: 30 },
       log: silent,
       ...options,
     });
-  const checkOf = (keys: IssuerKeys) => {
+  const checkOf = (keys: IssuerKeys, find = keys.find) => {
     const claims = { issuer: TEST_ISSUER, audience: [TEST_AUDIENCE], clockToleranceSeconds: 5, claims: [] };
-    return new JwksTokenCheck(claims, keys.find);
+    return new JwksTokenCheck(claims, find);
   };
   const checkWith = (options: Partial<IssuerKeysOptions> = {}) => checkOf(keysWith(options));
 
@@ -175,6 +176,51 @@ describe('IssuerKeys', () => {
     }
     expect(fetches).toBeGreaterThan(2);
     expect(fetches).toBeLessThanOrEqual(2 * Math.ceil((performance.now() - startedAtMs) / 400));
+  });
+
+  describe('for a token that was just granted', () => {
+    const bothOf = (keys: IssuerKeys) => ({
+      check: checkOf(keys),
+      granted: checkOf(keys, keys.findForGranted),
+    });
+    const flood = async (check: JwksTokenCheck) => {
+      for (let i = 0; i < 20; i += 1) {
+        const made = await mintToken(k1, { header: { kid: `made-up-${i}` } });
+        await check.check(made).catch((error: unknown) => expect(error).toBeInstanceOf(UpstreamUnavailable));
+      }
+    };
+
+    it('are fetched though made-up kids have used up the limit of all others', async () => {
+      const { check, granted } = bothOf(keysWith());
+      await check.check(await mintToken(k1));
+      await flood(check);
+      expect(fetches).toBe(2);
+      publish(k1.jwk, k2.jwk);
+      const token = await mintToken(k2);
+      await expect(check.check(token)).rejects.toThrow(UpstreamUnavailable);
+      expect(await granted.check(token)).toMatchObject({ active: true });
+      expect(await check.check(token)).toMatchObject({ active: true });
+      expect(fetches).toBe(3);
+    });
+
+    it('are fetched at once after failures that others have brought about', async () => {
+      const keys = keysWith({ fetchLimit: UNLIMITED });
+      const { check, granted } = bothOf(keys);
+      answer = { status: 503, body: '{}' };
+      await flood(check);
+      publish(k2.jwk);
+      const token = await mintToken(k2);
+      await expect(check.check(token)).rejects.toThrow(UpstreamUnavailable);
+      expect(await granted.check(token)).toMatchObject({ active: true });
+    });
+
+    it('are not there yet, rather than not at all, and are asked for within a limit', async () => {
+      const { check, granted } = bothOf(keysWith({ fetchLimit: { fetches: 1, seconds: 30 } }));
+      await check.check(await mintToken(k1));
+      const token = await mintToken(k2);
+      for (let i = 0; i < 20; i += 1) await expect(granted.check(token)).rejects.toThrow(UpstreamUnavailable);
+      expect(fetches).toBe(3);
+    });
   });
 
   it('forgets a key that is no longer published, once it fetches anew', async () => {
