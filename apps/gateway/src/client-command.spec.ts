@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { jest } from '@jest/globals';
 import type { RunningHttpService } from '@app/ops';
 import {
   asNobody,
@@ -34,6 +35,9 @@ import { StoreClientRecords } from './adapters/store-client-records.js';
 import { isClientSecret } from './core/client.js';
 import { awaitInForce } from './gateways-in-force.js';
 import { readGatewayConfig, startGateway } from './index.js';
+
+// Each command is a process that takes a second of CPU to start.
+jest.setTimeout(120_000);
 
 const run = promisify(execFile);
 const nowSeconds = () => Date.now() / 1000;
@@ -176,7 +180,7 @@ describe('npm run client', () => {
       const old = listed.find(({ client_id: id }) => id === 'old');
       expect(old).toMatchObject({ enabled: false, secrets: [expect.anything(), expect.anything()] });
       expect(await readdir(folder)).toEqual(['clients.yaml']);
-    }, 120_000);
+    });
   });
 
   it('keeps the mode of the file, and a symbolic link to it', async () => {
