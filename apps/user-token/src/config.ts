@@ -100,7 +100,7 @@ export const userTokenSettings = defineSettings({
   },
   CLOCK_TOLERANCE_SECONDS: {
     schema: wholeNumber(0, 60),
-    doc: 'how far the clock of Auth0 may be ahead, for nbf and iat, in seconds; so long, and a second, a log-in right after a log-out everywhere waits (above 5: it is answered 503)',
+    doc: 'how far the clock of Auth0 may be ahead, for nbf and iat, in seconds',
     default: '5',
     // The bundled server has our clock.
     localDefault: '1',
@@ -120,6 +120,13 @@ export const userTokenSettings = defineSettings({
     doc: 'opaque tokens a minute that the fleet asks /userinfo about in vain; then unknown ones get 503',
     default: '100',
   },
+  OPAQUE_UNKNOWN_AGE: {
+    schema: z.enum(['refuse', 'accept'], { message: 'must be refuse or accept' }),
+    doc: 'opaque tokens that were not got by a log-in here, for 30 days after the first start on an empty Redis: refuse (503), for they may have been revoked before, or accept',
+    default: 'refuse',
+    // Nothing was ever revoked on a machine that was set up a minute ago.
+    localDefault: 'accept',
+  },
   PRINCIPAL_CLAIMS: {
     schema: list(),
     doc: 'further claims that services get to see, comma-separated',
@@ -132,7 +139,7 @@ export const userTokenSettings = defineSettings({
   },
   DENIALS_UNKNOWN: {
     schema: z.enum(['refuse', 'accept'], { message: 'must be refuse or accept' }),
-    doc: 'when Redis is away since the start and revocations are not known: refuse (503) or accept tokens',
+    doc: 'where it is not known what was revoked, since Redis is away from the start on or has lost it while no user-token ran: refuse (503) tokens of before, or accept them',
     default: 'refuse',
   },
   MAX_CONNECTIONS: {
@@ -203,6 +210,7 @@ export function readUserTokenConfig(environment: Environment) {
     jwksMaxStaleSeconds: settings.JWKS_MAX_STALE_SECONDS,
     opaqueRecheckSeconds: settings.OPAQUE_RECHECK_SECONDS,
     opaqueUnknownPerMinute: settings.OPAQUE_UNKNOWN_PER_MINUTE,
+    opaqueUnknownAge: settings.OPAQUE_UNKNOWN_AGE,
     principalClaims: settings.PRINCIPAL_CLAIMS,
     upstreamTimeoutMs: settings.UPSTREAM_TIMEOUT_MS,
     denialsUnknown: settings.DENIALS_UNKNOWN,

@@ -150,6 +150,7 @@ export class UserTokenModule {
               store,
               {
                 whenUnknown: config.denialsUnknown,
+                whenAgeUnknown: config.opaqueUnknownAge,
                 maxLocal: MAX_LOCAL_DENIALS,
                 clockToleranceSeconds: config.clockToleranceSeconds,
                 subjectDenialSeconds: Math.max(MAX_TOKEN_LIFETIME_SECONDS, config.sessionIdleSeconds),

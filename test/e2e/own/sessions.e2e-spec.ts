@@ -121,7 +121,7 @@ describe('an opaque token', () => {
     expect(await suite.gateway('/auth/me', { token })).toMatchObject({ status: 200 });
     expect(await suite.logout(token)).toMatchObject({ status: 204 });
     expect(await suite.gateway('/auth/me', { token })).toMatchObject({ status: 401 });
-    const denials = (await suite.own!.redis.cli('--scan', '--pattern', 'deny:v1:token:*')).split('\n');
+    const denials = (await suite.own!.redis.cli('--scan', '--pattern', 'deny:v2:token:*')).split('\n');
     const ttls = await Promise.all(denials.map((key) => suite.own!.redis.cli('TTL', key)));
     await suite.close();
     expect(ttls.map(Number)).toEqual([expect.closeTo(30 * 24 * 3600, -2)]);

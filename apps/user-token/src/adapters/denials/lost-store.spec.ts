@@ -31,6 +31,7 @@ describe('a Redis that is not the one that it was', () => {
       store,
       {
         whenUnknown: 'refuse',
+        whenAgeUnknown: 'refuse',
         subjectDenialSeconds: 3_600,
         clockToleranceSeconds: 0,
         maxLocal: 100_000,
@@ -58,8 +59,18 @@ describe('a Redis that is not the one that it was', () => {
     // After this Redis was found empty.
     issuedAtSeconds: Date.now() / 1000 + 2,
   });
+  /** As its caller would: again, when a busy machine has lost a connection. */
+  const persistently = (write: () => Promise<void>) =>
+    until(
+      () =>
+        write().then(
+          () => true,
+          () => false,
+        ),
+      PATIENCE_MS,
+    );
   const deny = (by: StoreDenials, { subject, tokenId }: TokenFacts) =>
-    by.deny(subject, [{ tokenId, expiresAtSeconds: soon() }]);
+    persistently(() => by.deny(subject, [{ tokenId, expiresAtSeconds: soon() }]));
   const deniedAt = async (by: StoreDenials, facts: TokenFacts) => (await by.status(facts)).denied;
   const generation = async () => (await redis.cli('GET', GENERATION_KEY)).trim();
   const cacheable = async (by: StoreDenials, facts: TokenFacts) => (await by.status(facts)).epoch !== null;
@@ -201,6 +212,21 @@ describe('a Redis that is not the one that it was', () => {
       expect(await deniedAt(fresh, ofBefore('any'))).toBe(false);
     });
 
+    it.each([
+      ['no verdict', 'refuse', DenialsUnknown],
+      ['a good one where that is preferred', 'accept', undefined],
+    ] as const)(
+      'an opaque token, whose age nothing tells, has %s',
+      async (_title, whenAgeUnknown, expected) => {
+        const fresh = await replica({ whenAgeUnknown });
+        const asking = fresh.status({ ...token('opaque'), issuedAtSeconds: 0 });
+        if (expected) await expect(asking).rejects.toThrow(expected);
+        else expect(await asking).toMatchObject({ denied: false });
+        await fresh.denySubject('auth0|opaque');
+        expect(await deniedAt(fresh, { ...token('opaque'), issuedAtSeconds: 0 })).toBe(true);
+      },
+    );
+
     it('a token that is granted now is taken although its issuer is behind, and once it is admitted, by others too', async () => {
       const fresh = await replica();
       const facts = ofBefore('granted');
@@ -270,6 +296,7 @@ describe('a denial of a whole subject', () => {
           store,
           {
             whenUnknown: 'accept',
+            whenAgeUnknown: 'refuse',
             subjectDenialSeconds: 3_600,
             clockToleranceSeconds: 2,
             maxLocal: 1_000,

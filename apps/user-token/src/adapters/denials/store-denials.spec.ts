@@ -37,6 +37,7 @@ describe('denials of two replicas', () => {
     const store = openStore(redis.url, PATIENT);
     const options = {
       whenUnknown: 'refuse',
+      whenAgeUnknown: 'refuse',
       subjectDenialSeconds: 3_600,
       clockToleranceSeconds: 0,
       maxLocal: 100_000,

@@ -28,6 +28,8 @@ import { StoreSync } from './store-sync.js';
 export interface StoreDenialsOptions {
   /** What to do where nobody knows whether a token was revoked: answer 503, or let it pass. */
   readonly whenUnknown: 'refuse' | 'accept';
+  /** The same for an opaque token that may have been revoked before Redis lost what it held: nothing tells how old it is. */
+  readonly whenAgeUnknown: 'refuse' | 'accept';
   /** How long a subject's denial is kept: as long as any token or session of before could last. */
   readonly subjectDenialSeconds: number;
   /** How far ahead of ours the issuer's clock may be: a token of before a subject's denial may carry a time so much later. */
@@ -96,7 +98,9 @@ export class StoreDenials extends Denials {
     const ofBefore = admittedAfterMs < 0 && Math.floor(facts.issuedAtSeconds) < this.sync.knownSinceSeconds;
     if (this.options.whenUnknown === 'refuse') {
       if (!stored?.trusted && !this.sync.complete) throw new DenialsUnknown();
-      if (ofBefore && !facts.grantedNow) throw new DenialsUnknown();
+      const isAgeKnown = facts.issuedAtSeconds > 0;
+      const passes = facts.grantedNow || (!isAgeKnown && this.options.whenAgeUnknown === 'accept');
+      if (ofBefore && !passes) throw new DenialsUnknown();
     }
     return {
       denied: false,

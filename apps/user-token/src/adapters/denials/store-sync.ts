@@ -200,8 +200,8 @@ export class StoreSync {
     if (valid) knowledge = told;
     else if (this.knewAll) knowledge = this.knowledge && this.lost(this.knowledge);
     else if (serverId !== undefined && this.store.shared) {
-      this.lostAtMs ??= performance.now();
-      if (performance.now() - this.lostAtMs < this.siblingsMs) return false;
+      this.lostAtMs ??= this.store.nowMs();
+      if (this.store.nowMs() - this.lostAtMs < this.siblingsMs) return false;
       const kept = told !== undefined && (await this.store.keepsWrites());
       knowledge = kept ? told : undefined;
     } else knowledge = { knownSinceSeconds: 0, firstSightsSinceSeconds: 0 };
@@ -213,7 +213,7 @@ export class StoreSync {
     // A replica that has just started knows nothing that it has not read here.
     if (this.hasMerged) await this.writeBack();
     if (serverId !== this.store.serverId) return false;
-    knowledge = better ?? knowledge ?? this.founded();
+    knowledge = better ?? knowledge ?? this.founded(this.lostAtMs ?? this.store.nowMs());
     if ((!valid || better) && serverId !== undefined) {
       const generation = formatGeneration({
         ...knowledge,
@@ -267,20 +267,17 @@ export class StoreSync {
         {},
         'Redis is not the one that it was: what was revoked is written back before it is trusted',
       );
-    return { ...knowledge, firstSightsSinceSeconds: this.nextSecond() };
+    return { ...knowledge, firstSightsSinceSeconds: Math.ceil(this.store.nowMs() / 1000) };
   }
 
-  private founded(): Knowledge {
-    const nextSecond = this.nextSecond();
+  /** @param lostAtMs since when this process has heard of all that is revoked; with nothing lost, it has heard of all there was */
+  private founded(lostAtMs: number): Knowledge {
     this.log.warn(
       {},
       'Redis is empty or may be older than it was, and no user-token is left that knows what was revoked: tokens of before follow DENIALS_UNKNOWN',
     );
-    return { knownSinceSeconds: nextSecond, firstSightsSinceSeconds: nextSecond };
-  }
-
-  private nextSecond(): number {
-    return Math.floor(this.store.nowMs() / 1000) + 1;
+    const sinceSeconds = Math.floor(lostAtMs / 1000);
+    return { knownSinceSeconds: sinceSeconds, firstSightsSinceSeconds: sinceSeconds };
   }
 
   private set(found: string | null, generation: string): Promise<boolean> {
