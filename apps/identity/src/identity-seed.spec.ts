@@ -281,6 +281,23 @@ describe('identity with a seed of its own', () => {
     });
   });
 
+  it.each([
+    ['a path', '/canary?canary', 'GET'],
+    ['a method', '/oauth/token?canary', 'DELETE'],
+    ['a verb of WebDAV', '/canary', 'PROPFIND'],
+  ])('repeats nothing of %s that it does not know', async (_, path, method) => {
+    const raw = `${method} ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`;
+    const [answer] = answersIn(await rawExchange(identity.port, raw));
+    expect(answer).toMatchObject({
+      status: 404,
+      headers: { 'content-type': 'application/json; charset=utf-8' },
+    });
+    expect(JSON.parse(answer!.body)).toEqual({
+      error: expect.any(String),
+      error_description: 'There is nothing here.',
+    });
+  });
+
   it('gives every answer the request id it was asked with', async () => {
     for (const path of ['.well-known/jwks.json', 'oauth/token', 'userinfo']) {
       const method = path === 'oauth/token' ? 'POST' : 'GET';

@@ -66,7 +66,7 @@ function expectRefusal(answer: SocketAnswer | undefined, status: number): void {
   expect(answer).toMatchObject({
     status,
     headers: {
-      'content-type': 'application/problem+json',
+      'content-type': 'application/problem+json; charset=utf-8',
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
       'x-request-id': expect.any(String),

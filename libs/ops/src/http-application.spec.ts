@@ -117,6 +117,18 @@ describe('an HTTP service', () => {
     expect(answer.body + logs.join()).not.toContain('canary');
   });
 
+  it('repeats nothing of a URL that it does not know', async () => {
+    logs.length = 0;
+    for (const method of ['GET', 'POST', 'PROPFIND', 'M-SEARCH', 'OPTIONS']) {
+      const answer = await rawRequest(`${service.url}/canary?access_token=canary`, { method });
+      expect(answer.status).toBe(404);
+      expect(answer.headers['content-type']).toBe('application/problem+json; charset=utf-8');
+      expect(JSON.parse(answer.body)).toMatchObject({ status: 404, detail: 'There is nothing here' });
+      expect(answer.body).not.toContain('canary');
+    }
+    expect(logs.join()).not.toContain('canary');
+  });
+
   it('answers a fault with 500 and nothing else, and logs it without what hangs on the error', async () => {
     logs.length = 0;
     const answer = await rawRequest(`${service.url}/fault`);

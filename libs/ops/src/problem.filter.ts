@@ -6,7 +6,10 @@ import { STATUS_CODES } from 'node:http';
 import type { WordedError } from './early-refusals.js';
 import { RequestFailures } from './request-failures.js';
 
-const PROBLEM_JSON = 'application/problem+json';
+const PROBLEM_JSON = 'application/problem+json; charset=utf-8';
+
+/** What Nest says where there is no route. It repeats the URL. */
+const NO_ROUTE = /^Cannot [A-Z-]+ /;
 
 /** Body of an error response, `application/problem+json`. */
 export interface ProblemDetails {
@@ -64,7 +67,8 @@ function problemOf(exception: unknown): ProblemDetails {
   const body = exception.getResponse();
   if (typeof body === 'string') return { ...base, detail: body };
   const { error, error_description: description, message, errors } = body as Record<string, unknown>;
-  const detail = description ?? message;
+  const said = description ?? message;
+  const detail = status === 404 && NO_ROUTE.test(String(said)) ? 'There is nothing here' : said;
   return {
     ...base,
     ...(typeof detail === 'string' && { detail }),

@@ -178,9 +178,13 @@ function speakAuth0(provider: Provider, { onFault, onOverload }: ProviderOptions
   });
   const app: EventEmitter = provider;
   app.on('error', onFault);
-  provider.use((ctx, next) => {
+  provider.use(async (ctx, next) => {
     if (ctx.method === 'POST') ctx.set({ 'cache-control': 'no-store', pragma: 'no-cache' });
-    return next();
+    await next();
+    // oidc-provider's own words repeat the path.
+    if (ctx.status !== 404) return;
+    ctx.status = 404;
+    ctx.body = { error: 'invalid_request', error_description: 'There is nothing here.' };
   });
 }
 
