@@ -1,5 +1,14 @@
-# One build, one image per service (targets gateway, venue, identity, user-token), and one that tests them (e2e).
-FROM node:24-bookworm-slim AS dependencies
+# One build, one image per service (targets gateway, venue, identity, user-token), one that tests them (e2e), and Redis.
+# What they are built on; docker-compose.yml says how to name it by digest.
+ARG NODE_IMAGE=node:24-bookworm-slim
+ARG REDIS_IMAGE=redis:7-bookworm
+
+FROM ${REDIS_IMAGE} AS redis
+# A new volume belongs to whom the folder belongs to. So Redis need not start as root, with the capability to give it away.
+RUN mkdir -p /data && chown redis:redis /data
+USER redis
+
+FROM ${NODE_IMAGE} AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 COPY apps/gateway/package.json apps/gateway/

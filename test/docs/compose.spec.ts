@@ -6,6 +6,30 @@ import { userTokenSettings } from '@app/user-token';
 import { venueSettings } from '@app/venue';
 import { parse } from 'yaml';
 
+const read = (name: string) => readFileSync(join(import.meta.dirname, '../..', name), 'utf8');
+
+interface Service {
+  readonly build: { readonly target: string; readonly args: Readonly<Record<string, string>> };
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly [key: string]: unknown;
+}
+
+const services: Readonly<Record<string, Service>> = parse(read('docker-compose.yml'), {
+  merge: true,
+}).services;
+
+/** Names of an image's own stages, and of what it is built on in the end. */
+function stages(): Map<string, { from: string; lines: string[] }> {
+  const found = new Map<string, { from: string; lines: string[] }>();
+  let current: string[] = [];
+  for (const line of read('Dockerfile').split('\n')) {
+    const [, from, name] = /^FROM (\S+) AS (\S+)$/.exec(line) ?? [];
+    if (from !== undefined && name !== undefined) found.set(name, { from, lines: (current = []) });
+    else current.push(line);
+  }
+  return found;
+}
+
 /** The images expose these, and others reach them there. */
 const FIXED = ['PORT', 'OPS_PORT'];
 
@@ -16,12 +40,88 @@ describe('docker-compose.yml', () => {
     ['user-token', userTokenSettings],
     ['identity', identitySettings],
   ])('hands every setting on to %s', (service, settings) => {
-    const file = readFileSync(join(import.meta.dirname, '../../docker-compose.yml'), 'utf8');
-    const { services } = parse(file, { merge: true });
     const given = {
-      ...services[service].environment,
+      ...services[service]!.environment,
       ...Object.fromEntries(FIXED.map((name) => [name, ''])),
     };
     expect(Object.keys(settings).filter((name) => !(name in given))).toEqual([]);
+  });
+
+  describe.each(Object.entries(services))('contains %s', (name, service) => {
+    it('without capabilities, new privileges, or anything of the host', () => {
+      expect(service).toMatchObject({ cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'] });
+      const opening = [
+        'privileged',
+        'cap_add',
+        'devices',
+        'network_mode',
+        'pid',
+        'ipc',
+        'userns_mode',
+        'user',
+      ];
+      expect(opening.filter((key) => key in service)).toEqual([]);
+    });
+
+    it('with nothing to write to but temporary files and a volume of its own', () => {
+      expect(service).toMatchObject({ read_only: true, tmpfs: [name === 'e2e' ? '/tmp:exec' : '/tmp'] });
+      for (const volume of (service['volumes'] ?? []) as string[]) expect(volume).toMatch(/^[a-z-]+:\/data$/);
+    });
+
+    it('within limits of memory and of processes', () => {
+      expect(service).toMatchObject({
+        mem_limit: expect.stringMatching(/^\d+[mg]$/),
+        pids_limit: expect.any(Number),
+      });
+    });
+
+    it('on an image that can be named by digest, as a user of its own', () => {
+      const { target, args } = service.build;
+      expect('image' in service).toBe(false);
+      const all = stages();
+      let user: string | undefined;
+      let from = target;
+      for (let stage = all.get(from); stage; stage = all.get(from)) {
+        user ??= stage.lines.findLast((line) => line.startsWith('USER '))?.slice('USER '.length);
+        from = stage.from;
+      }
+      const [, argument] = /^\$\{(\w+)\}$/.exec(from) ?? [];
+      const [, tag] = new RegExp(`^ARG ${argument}=(.+)$`, 'm').exec(read('Dockerfile')) ?? [];
+      expect(args[argument!]).toBe(`\${${argument}:-${tag}}`);
+      expect(['node', 'redis']).toContain(user);
+    });
+  });
+
+  it('publishes on 127.0.0.1 unless it is told otherwise, and neither Redis nor user-token', () => {
+    const published = Object.entries(services).filter(([, service]) => 'ports' in service);
+    expect(published.map(([name]) => name)).toEqual(['identity', 'gateway', 'venue']);
+    for (const [, { ports }] of published) {
+      expect(ports).toEqual([expect.stringMatching(/^\$\{BIND_ADDRESS:-127\.0\.0\.1\}:\$\{\w+:-\d+\}:\d+$/)]);
+    }
+  });
+
+  it('lets Redis be full before it is killed for its memory', () => {
+    const { command, mem_limit: limit } = services['redis']!;
+    const [, maxMemory] = / --maxmemory (\d+)mb /.exec(String(command)) ?? [];
+    expect(limit).toBe('1g');
+    expect(Number(maxMemory)).toBeLessThanOrEqual(512);
+    expect(command).toContain('--maxmemory-policy noeviction');
+  });
+});
+
+describe('.dockerignore', () => {
+  it.each([
+    '.git',
+    '**/.env*',
+    '**/*.pem',
+    '**/*.key',
+    '**/secrets',
+    '**/coverage',
+    '**/node_modules',
+    '**/dist',
+  ])('keeps %s out of the images', (pattern) => {
+    const lines = read('.dockerignore').split('\n');
+    expect(lines).toContain(pattern);
+    expect(lines.filter((line) => line.startsWith('!'))).toEqual(['!.env.example']);
   });
 });
