@@ -1,20 +1,24 @@
+import type { Socket } from 'node:net';
 import { isNativeError } from 'node:util/types';
 import { ClientTCP } from '@nestjs/microservices';
 import {
   catchError,
+  defer,
   EMPTY,
   exhaustMap,
   finalize,
   firstValueFrom,
-  from,
+  fromEvent,
   ignoreElements,
   interval,
   lastValueFrom,
+  map,
+  merge,
   mergeMap,
   Observable,
   race,
   share,
-  skip,
+  take,
   tap,
   throwError,
   TimeoutError,
@@ -23,6 +27,8 @@ import {
 import type { ReplicaAddress } from './address.js';
 import { CallFailed } from './call-failed.js';
 import { failureSchema, patterns, type VerifyRequest } from './contract.js';
+import { FrameSocket, type FrameOptions } from './frame-socket.js';
+import { SendWindow } from './send-window.js';
 import { UserTokenUnavailable } from './user-token-unavailable.js';
 import { VerifyBatches } from './verify-batches.js';
 
@@ -33,10 +39,13 @@ export interface TlsMaterial {
   readonly key: string;
 }
 
-/**
- * Characters that may be under way on one connection. user-token drops a connection whose unread bytes pass
- * 64 KiB, however many well-formed messages they are, so a burst waits here.
- */
+/** What a replica tells its client besides answers. */
+export interface ReplicaEvents {
+  /** Calls have been waiting long enough for a ping. */
+  suspected(): void;
+}
+
+/** Characters on one connection that user-token may not have read yet, so that no connection keeps it busy with a backlog. */
 const WINDOW_CHARS = 48 * 1024;
 const MAX_REPLY_CHARS = 1024 * 1024;
 const ENVELOPE_CHARS = 128;
@@ -47,16 +56,18 @@ const KEEP_ALIVE_MS = 10_000;
 /** Silence is counted in ticks and not by the clock: a pause of this process, in which answers pile up unread, is one tick. */
 const PING_TICK_MS = 50;
 const PING_TICKS = 3;
+/** A connection that is new may have to wait until it is accepted, behind those of a flood; given to a replica that has no substitute. */
+const FIRST_PING_TICKS = 20;
 
 /** One connection to one user-token process. Connects at the first call and again at the next call after a loss. */
 export class Replica {
   private readonly proxy: QuietClientTcp;
-  private charsUnderWay = 0;
-  private readonly waiting: (() => void)[] = [];
-  private readonly verifications = new VerifyBatches(
-    (requests, chars, timeoutMs) => this.replies(patterns.verify, { requests }, chars, timeoutMs),
-    WINDOW_CHARS - ENVELOPE_CHARS,
-  );
+  private readonly window = new SendWindow(WINDOW_CHARS, () => this.askForReceipt());
+  private receiptAsked = false;
+  private heard = 0;
+  private heardOnConnection = false;
+  private wasSilent = false;
+  private readonly verifications: VerifyBatches;
   private pinging: Observable<never> | undefined;
   private readonly keepingAlive = setInterval(() => {
     if (this.proxy.connected) void this.isFrozen();
@@ -65,16 +76,27 @@ export class Replica {
   constructor(
     readonly address: ReplicaAddress,
     tls: TlsMaterial | undefined,
-    /** Called when calls have been waiting long enough for a ping. */
-    private readonly onSuspicion: () => void = () => undefined,
+    private readonly events: ReplicaEvents,
+    /** Whether nobody else could be asked. */
+    private readonly isAlone: boolean,
   ) {
-    this.proxy = new QuietClientTcp({
-      host: address.host,
-      port: address.port,
-      maxBufferSize: MAX_REPLY_CHARS,
-      incompleteMessageTimeout: 5_000,
-      ...(tls && { tlsOptions: { ...tls, servername: address.host } }),
+    this.proxy = new QuietClientTcp(address, tls, {
+      heard: () => {
+        this.heard += 1;
+        this.heardOnConnection = true;
+        this.wasSilent = false;
+      },
+      // user-token makes room for connections that have said something, so it says something.
+      connected: () => void this.isFrozen(),
+      lost: () => {
+        this.heardOnConnection = false;
+        this.window.reset();
+      },
     });
+    this.verifications = new VerifyBatches(
+      (requests, chars, timeoutMs) => this.replies(patterns.verify, { requests }, chars, timeoutMs),
+      WINDOW_CHARS - ENVELOPE_CHARS,
+    );
   }
 
   /**
@@ -105,23 +127,45 @@ export class Replica {
 
   close(): void {
     clearInterval(this.keepingAlive);
+    this.window.close(
+      new CallFailed(new UserTokenUnavailable('unreachable', 'this client is closed'), false),
+    );
     this.proxy.close();
   }
 
-  /** Ends when there was a sign of life, or something that is none of silence; fails after silence. */
+  /** Ends when there was an answer, or a failure that is none of silence; fails after silence. */
   private ping(): Observable<never> {
-    return race(this.proxy.send<unknown>(patterns.ping, {}), silence()).pipe(
+    return race(this.send(patterns.ping, {}), this.silence()).pipe(
       // Only silence is proof; what else can go wrong with a ping shows in the call itself.
-      catchError((error: unknown) => (error instanceof TimeoutError ? throwError(() => error) : EMPTY)),
+      catchError((error: unknown) => (error instanceof Silence ? throwError(() => error) : EMPTY)),
       ignoreElements(),
     );
+  }
+
+  /** Fails once nothing at all has come for so many ticks, be it what was asked for or the answer to another call. */
+  private silence(): Observable<never> {
+    return defer(() => {
+      let { heard } = this;
+      let ticks = 0;
+      return interval(PING_TICK_MS).pipe(
+        mergeMap(() => {
+          ticks = heard === this.heard ? ticks + 1 : 0;
+          heard = this.heard;
+          const patience =
+            this.isAlone && !this.heardOnConnection && !this.wasSilent ? FIRST_PING_TICKS : PING_TICKS;
+          if (ticks < patience) return EMPTY;
+          this.wasSilent = true;
+          return throwError(() => new Silence());
+        }),
+      );
+    });
   }
 
   /** Fails once the process behind the connection does not even answer a ping; shared by all calls that wait. */
   private frozen(): Observable<never> {
     this.pinging ??= timer(PING_EVERY_MS, PING_EVERY_MS).pipe(
       exhaustMap(() => {
-        this.onSuspicion();
+        this.events.suspected();
         return this.ping();
       }),
 
@@ -131,6 +175,19 @@ export class Replica {
     return this.pinging;
   }
 
+  /** The answer to a ping says that all before it was read, however long the calls themselves take. */
+  private askForReceipt(): void {
+    if (this.receiptAsked) return;
+    this.receiptAsked = true;
+    const markRead = this.window.mark();
+    const done = () => {
+      this.receiptAsked = false;
+      markRead();
+    };
+    // An error is an answer as well, or the end of the connection.
+    this.send(patterns.ping, {}).subscribe({ error: done, complete: done });
+  }
+
   /** Everything that a message is answered with, until that is complete or the time is over. */
   private replies(
     pattern: string,
@@ -138,70 +195,80 @@ export class Replica {
     payloadChars: number,
     timeoutMs: number,
   ): Observable<unknown> {
-    const deadlineMs = performance.now() + timeoutMs;
-    const chars = payloadChars + ENVELOPE_CHARS;
-    return from(this.admit(chars, timeoutMs)).pipe(
-      mergeMap((release) =>
-        this.untilSilent(this.proxy.send<unknown>(pattern, payload), deadlineMs - performance.now()).pipe(
-          // user-token has read a message that it answers, if only in part.
-          tap(release),
-          finalize(release),
-        ),
-      ),
-      catchError((error: unknown) => throwError(() => asCallFailed(error, this.address))),
+    return defer(() => {
+      let sent = false;
+      const asking = this.window
+        .room(payloadChars + ENVELOPE_CHARS)
+        .pipe(mergeMap((markRead) => this.send(pattern, payload, () => (sent = true)).pipe(tap(markRead))));
+      return this.untilSilent(asking, timeoutMs).pipe(
+        catchError((error: unknown) => throwError(() => asCallFailed(error, this.address, sent))),
+      );
+    });
+  }
+
+  /** All messages take this way, so that they are written in the order in which it is taken. */
+  private send(pattern: string, payload: object, onSent?: () => void): Observable<unknown> {
+    return defer(() => this.proxy.connect()).pipe(
+      mergeMap(() => {
+        onSent?.();
+        return this.proxy.send<unknown>(pattern, payload);
+      }),
     );
   }
 
   private untilSilent(replies: Observable<unknown>, timeoutMs: number): Observable<unknown> {
     return new Observable((caller) => {
       const fail = (error: unknown) => caller.error(error);
-      const late = setTimeout(() => fail(new TimeoutError()), Math.max(1, timeoutMs));
-      caller.add(() => clearTimeout(late));
+      let reading: NodeJS.Immediate | undefined;
+      const late = setTimeout(
+        // If this process stood still, the answer may be there, and is read after the timers.
+        () => (reading = setImmediate(() => fail(new TimeoutError()))),
+        Math.max(1, timeoutMs),
+      );
+      caller.add(() => {
+        clearTimeout(late);
+        clearImmediate(reading);
+      });
       caller.add(this.frozen().subscribe({ error: fail }));
       caller.add(replies.subscribe(caller));
     });
   }
+}
 
-  /** @returns how to say that they are no longer under way; can be said twice */
-  private async admit(chars: number, timeoutMs: number): Promise<() => void> {
-    const deadline = performance.now() + timeoutMs;
-    while (this.charsUnderWay > 0 && this.charsUnderWay + chars > WINDOW_CHARS) {
-      const freed = await this.nextFreed(deadline - performance.now());
-      if (!freed) {
-        const unavailable = new UserTokenUnavailable('timeout', 'too many calls to user-token are waiting');
-        throw new CallFailed(unavailable, false);
-      }
-    }
-    this.charsUnderWay += chars;
-    if (this.charsUnderWay < WINDOW_CHARS) this.waiting.shift()?.();
-    let underWay = chars;
-    return () => {
-      if (underWay === 0) return;
-      this.charsUnderWay -= underWay;
-      underWay = 0;
-      this.waiting.shift()?.();
-    };
-  }
+/** Not even a ping was answered. */
+class Silence extends Error {}
 
-  private nextFreed(timeoutMs: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const wake = () => {
-        clearTimeout(timer);
-        resolve(true);
-      };
-      const timer = setTimeout(
-        () => {
-          this.waiting.splice(this.waiting.indexOf(wake), 1);
-          resolve(false);
-        },
-        Math.max(0, timeoutMs),
-      );
-      this.waiting.push(wake);
-    });
-  }
+interface ConnectionEvents {
+  heard(): void;
+  connected(): void;
+  lost(): void;
 }
 
 class QuietClientTcp extends ClientTCP {
+  private closed = false;
+
+  constructor(
+    { host, port }: ReplicaAddress,
+    tls: TlsMaterial | undefined,
+    private readonly events: ConnectionEvents,
+  ) {
+    const options: FrameOptions = {
+      maxChars: MAX_REPLY_CHARS,
+      accepts: isReply,
+      onBytes: () => events.heard(),
+    };
+    super({
+      host,
+      port,
+      socketClass: class extends FrameSocket {
+        constructor(socket: Socket) {
+          super(socket, options);
+        }
+      },
+      ...(tls && { tlsOptions: { ...tls, servername: host } }),
+    });
+  }
+
   get connected(): boolean {
     return this.socket !== null;
   }
@@ -210,39 +277,67 @@ class QuietClientTcp extends ClientTCP {
     this.socket?.netSocket.destroy();
   }
 
+  override close(): void {
+    this.closed = true;
+    super.close();
+  }
+
   /** A connection that failed is made anew by the next call; Nest would keep handing out the failure until the socket is closed. */
-  override connect(): Promise<unknown> {
+  override async connect(): Promise<unknown> {
+    if (this.closed) throw connectionError('this client is closed');
+    if (this.connectionPromise) return this.connectionPromise;
     const connecting = super.connect();
     // What is asked next must not wait until what was asked before is acknowledged (Nagle).
     this.socket?.netSocket.setNoDelay();
-    connecting.catch(() => {
-      if (this.connectionPromise !== connecting) return;
-      this.connectionPromise = null;
-      this.socket = null;
-    });
+    connecting.then(
+      () => this.events.connected(),
+      () => {
+        if (this.connectionPromise !== connecting) return;
+        this.connectionPromise = null;
+        this.socket = null;
+        this.events.lost();
+      },
+    );
     return connecting;
+  }
+
+  override handleClose(): void {
+    super.handleClose();
+    this.events.lost();
   }
 
   /** Nest would log whatever bytes a broken peer sent; the failed call reports all that is needed. */
   override handleError(): void {}
+
+  /** Nest would take TCP's word for it where TLS has yet to agree, and wait for ever for a socket that is closed without an error. */
+  protected override connect$(socket: object): Observable<unknown> {
+    const connected = super.connect$(socket, 'error', this.tlsOptions ? 'secureConnect' : 'connect');
+    const closed = fromEvent(socket as Socket, 'close').pipe(
+      map(() => {
+        throw connectionError('closed while connecting');
+      }),
+    );
+    return merge(connected, closed).pipe(take(1));
+  }
 }
 
-/** Fails after so many ticks. */
-function silence(): Observable<never> {
-  return interval(PING_TICK_MS).pipe(
-    skip(PING_TICKS - 1),
-    mergeMap(() => throwError(() => new TimeoutError())),
-  );
+/** As far as Nest relies on it. */
+function isReply(message: unknown): boolean {
+  return typeof message === 'object' && message !== null && 'id' in message && typeof message.id === 'string';
 }
 
-function asCallFailed(error: unknown, { host, port }: ReplicaAddress): CallFailed {
+function connectionError(message: string): Error {
+  return Object.assign(new Error(message), { code: 'ECONNABORTED' });
+}
+
+function asCallFailed(error: unknown, { host, port }: ReplicaAddress, sent: boolean): CallFailed {
   if (error instanceof CallFailed) return error;
   const where = `user-token at ${host}:${port}`;
-  if (error instanceof TimeoutError) {
-    return new CallFailed(
-      new UserTokenUnavailable('timeout', `${where} did not answer in time`, { cause: error }),
-      true,
-    );
+  if (error instanceof TimeoutError || error instanceof Silence) {
+    const unavailable = new UserTokenUnavailable('timeout', `${where} did not answer in time`, {
+      cause: error,
+    });
+    return new CallFailed(unavailable, sent, error instanceof Silence);
   }
   const failure = failureSchema.safeParse(error);
   if (failure.success) {
@@ -250,8 +345,6 @@ function asCallFailed(error: unknown, { host, port }: ReplicaAddress): CallFaile
     return new CallFailed(new UserTokenUnavailable(code, message, { retryAfterSeconds }), true);
   }
   if (isNativeError(error)) {
-    // Nest rejects with a plain "Connection closed" once a socket that had been open is lost; errors with a code come from connecting.
-    const sent = !('code' in error);
     return new CallFailed(
       new UserTokenUnavailable('unreachable', `${where} cannot be reached`, { cause: error }),
       sent,

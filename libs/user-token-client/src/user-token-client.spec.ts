@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { createServer, type AddressInfo, type Server } from 'node:net';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { active, startFakeUserToken, type FakeUserToken } from '../../../test/support/fake-user-token.js';
 import { FaultProxy } from '../../../test/support/fault-proxy.js';
 import { MachinePauses } from '../../../test/support/machine-pauses.js';
 import { freePort } from '../../../test/support/redis-server.js';
 import { until } from '../../../test/support/until.js';
-import { parseReplicaAddresses, UserTokenClient, UserTokenUnavailable } from './index.js';
+import { FrameSocket, parseReplicaAddresses, UserTokenClient, UserTokenUnavailable } from './index.js';
 
 const TOKEN = { accessToken: 'opaque-token-00000001' };
 
@@ -36,6 +36,37 @@ describe('UserTokenClient', () => {
     servers.push(fake);
     return fake;
   };
+
+  interface RawCall {
+    readonly socket: Socket;
+    readonly pattern: string;
+    readonly data: unknown;
+    readonly id: string;
+    readonly reply: (answer: object) => void;
+  }
+
+  /** A replica that says what it is told to, well-formed or not; pings are answered as a version before did. */
+  async function rawReplica(answer: (call: RawCall) => void): Promise<string> {
+    const sockets = new Set<Socket>();
+    const server = createServer((socket) => {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+      const frames = new FrameSocket(socket, { maxChars: 1_000_000, accepts: () => true });
+      frames.on('message', ({ pattern, data, id }: RawCall) => {
+        const reply = (message: object) => frames.sendMessage({ id, ...message });
+        if (pattern === 'ping') reply({ response: true, isDisposed: true });
+        else answer({ socket, pattern, data, id, reply });
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    servers.push({
+      stop: () => {
+        for (const socket of sockets) socket.destroy();
+        return new Promise((resolve) => server.close(() => resolve()));
+      },
+    });
+    return `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
 
   it('returns a verdict, refusals included, as a value', async () => {
     const fake = await replica();
@@ -325,6 +356,128 @@ describe('UserTokenClient', () => {
     const pausedUntil = Date.now() + 400;
     while (Date.now() < pausedUntil);
     expect(await verifying).toMatchObject({ active: true });
+  });
+
+  describe('when one is slow', () => {
+    const frozenOf = async () => {
+      const frozen = await replica();
+      frozen.freeze();
+      return frozen;
+    };
+
+    it.each<[string, () => Promise<string>]>([
+      ['frozen', async () => (await frozenOf()).url],
+      ['gone', async () => `tcp://127.0.0.1:${await freePort()}`],
+    ])('waits for 100 of 100 verdicts that take 2.5 s while the other one is %s', async (_title, other) => {
+      const slow = await replica();
+      slow.behave((accessToken) => delay(2_500, active({ subject: accessToken })));
+      const client = new UserTokenClient({ urls: [slow.url, await other()].join(',') });
+      clients.push(client);
+      const subjects = Array.from({ length: 100 }, (_, i) => `opaque-${i}`);
+      const verdicts = await Promise.all(subjects.map((accessToken) => client.verify({ accessToken })));
+      expect(verdicts).toMatchObject(subjects.map((subject) => ({ active: true, principal: { subject } })));
+    });
+
+    it.each<[string, () => Promise<string>]>([
+      ['frozen', async () => (await frozenOf()).url],
+      ['gone', async () => `tcp://127.0.0.1:${await freePort()}`],
+    ])('keeps to it for what it answers in time while the other one is %s', async (_title, other) => {
+      const slow = await replica();
+      slow.behave((accessToken) => (accessToken === 'slow' ? 'silence' : active()));
+      const client = new UserTokenClient({
+        urls: [slow.url, await other()].join(','),
+        verifyTimeoutMs: 1_500,
+      });
+      clients.push(client);
+      // Until it is known that the other one is of no use.
+      for (let i = 0; i < 2; i += 1) await client.verify(TOKEN);
+      const late: Promise<unknown>[] = [];
+      for (let i = 0; i < 100; i += 1) {
+        if (i % 10 === 0)
+          late.push(client.verify({ accessToken: 'slow' }).catch(({ code }) => code as string));
+        expect(await client.verify(TOKEN)).toMatchObject({ active: true });
+        await delay(20);
+      }
+      expect(new Set(await Promise.all(late))).toEqual(new Set(['timeout']));
+      for (let i = 0; i < 20; i += 1) expect(await client.verify(TOKEN)).toMatchObject({ active: true });
+    });
+
+    it('does not ask another one when its own time is up', async () => {
+      const [slow, other] = [await replica(), await replica()];
+      for (const fake of [slow, other]) fake.behave(() => 'silence');
+      await expect(clientOf(slow.url, other.url).verify(TOKEN)).rejects.toMatchObject({ code: 'timeout' });
+      expect(slow.asked.length + other.asked.length).toBe(1);
+    });
+
+    it('does not ask another one with too little time left', async () => {
+      const [slow, other] = [
+        await rawReplica(({ socket }) => setTimeout(() => socket.destroy(), 350)),
+        await replica(),
+      ];
+      const client = clientOf(slow, other.url);
+      const [first, second] = await Promise.allSettled([client.verify(TOKEN), client.verify(TOKEN)]);
+      expect([first.status, second.status].sort()).toEqual(['fulfilled', 'rejected']);
+      expect(other.asked).toHaveLength(1);
+    });
+
+    it('does not call it silent while it answers others, if no ping', async () => {
+      const busy = await replica();
+      const client = new UserTokenClient({ urls: busy.url, verifyTimeoutMs: 60_000 });
+      clients.push(client);
+      await client.verify(TOKEN);
+      busy.freeze();
+      busy.behave((accessToken) => delay(accessToken === 'slow' ? 1_500 : 20, active()));
+      let slow: unknown;
+      void client.verify({ accessToken: 'slow' }).then(
+        (verdict) => (slow = verdict),
+        (error: unknown) => (slow = error),
+      );
+      while (slow === undefined) await client.verify(TOKEN);
+      expect(slow).toMatchObject({ active: true });
+    });
+
+    it('asks about JWTs while many and large opaque tokens wait for their verdicts', async () => {
+      const fake = await replica();
+      fake.behave((accessToken) => (accessToken.startsWith('slow') ? 'silence' : active()));
+      const client = new UserTokenClient({ urls: fake.url, verifyTimeoutMs: 60_000 });
+      clients.push(client);
+      const waiting = Array.from({ length: 100 }, (_, i) =>
+        client.verify({ accessToken: `slow-${i}`.padEnd(8_000, 'a') }).catch(({ code }) => code as string),
+      );
+      expect(await client.verify(TOKEN)).toMatchObject({ active: true });
+      await until(() => fake.asked.length === 101);
+      client.close();
+      expect(new Set(await Promise.all(waiting))).toEqual(new Set(['unreachable']));
+    });
+  });
+
+  it('leaves nobody waiting for the connection when it is closed, or lost, or never comes about', async () => {
+    const large = (i: number) => ({ accessToken: `${i}`.padEnd(8_000, 'a') });
+    const silent = await rawReplica(() => undefined);
+    for (const end of ['close', 'lose'] as const) {
+      const proxy = await FaultProxy.start(Number(new URL(silent).port));
+      servers.push(proxy);
+      const client = new UserTokenClient({ urls: `tcp://127.0.0.1:${proxy.port}`, verifyTimeoutMs: 60_000 });
+      clients.push(client);
+      const verifying = Array.from({ length: 50 }, (_, i) => client.verify(large(i)).catch(() => 'failed'));
+      await until(() => proxy.connections > 0);
+      if (end === 'close') client.close();
+      // What was lost is tried once more.
+      const losing = setInterval(() => proxy.reset(), 20);
+      expect(new Set(await Promise.all(verifying))).toEqual(new Set(['failed']));
+      clearInterval(losing);
+    }
+    const nobody = clientOf(`tcp://127.0.0.1:${await freePort()}`);
+    const verifying = Array.from({ length: 50 }, (_, i) => nobody.verify(large(i)).catch(() => 'failed'));
+    expect(new Set(await Promise.all(verifying))).toEqual(new Set(['failed']));
+  });
+
+  it('takes no calls once it is closed', async () => {
+    const fake = await replica();
+    const client = clientOf(fake.url);
+    client.close();
+    await expect(client.verify(TOKEN)).rejects.toMatchObject({ code: 'unreachable' });
+    expect(fake.asked).toEqual([]);
   });
 
   it('does not send a log-in twice', async () => {

@@ -29,7 +29,7 @@ import {
   type VerifyRequest,
 } from './contract.js';
 import { CallFailed } from './call-failed.js';
-import { Replica, type TlsMaterial } from './replica.js';
+import { Replica, type ReplicaEvents, type TlsMaterial } from './replica.js';
 import { UserTokenUnavailable } from './user-token-unavailable.js';
 
 export interface UserTokenClientOptions {
@@ -37,7 +37,10 @@ export interface UserTokenClientOptions {
   readonly urls: string;
   /** Required for `tls+tcp:` addresses. */
   readonly tls?: TlsMaterial | undefined;
-  /** Deadline of a verification, retry included. Default 2,000 (2 s): a cold one may include a JWKS fetch. */
+  /**
+   * Deadline of a verification, retry included. Default 6,500 (6.5 s): a cold one may wait for the authorization server, which
+   * user-token does for 5 s by default. A process that is silent is given up long before.
+   */
   readonly verifyTimeoutMs?: number | undefined;
   /** Deadline of log-in, refresh and log-out, which wait for Auth0. Default 10,000 (10 s). */
   readonly sessionTimeoutMs?: number | undefined;
@@ -45,6 +48,8 @@ export interface UserTokenClientOptions {
 
 /** How long a replica that failed is passed over, while another one is left, until it is asked for a sign of life. */
 const COOL_DOWN_MS = 1_000;
+/** With less time left a call is not repeated: it could only fail again, at a replica that is not at fault. */
+const WORTH_A_REPEAT_MS = 100;
 
 /**
  * The one client of user-token. Each call has a deadline, goes to the replicas in turn, and either resolves with a
@@ -68,12 +73,14 @@ export class UserTokenClient {
       throw new TypeError('tls+tcp:// needs the certificate authority, certificate and key of this service');
     }
     this.replicas = addresses.map((address): Replica => {
-      const replica = new Replica(address, address.tls ? options.tls : undefined, () =>
-        this.lookBehind(replica),
-      );
+      const events: ReplicaEvents = {
+        suspected: () => this.lookBehind(replica),
+      };
+      const tls = address.tls ? options.tls : undefined;
+      const replica = new Replica(address, tls, events, addresses.length === 1);
       return replica;
     });
-    this.verifyTimeoutMs = options.verifyTimeoutMs ?? 2_000;
+    this.verifyTimeoutMs = options.verifyTimeoutMs ?? 6_500;
     this.sessionTimeoutMs = options.sessionTimeoutMs ?? 10_000;
   }
 
@@ -190,26 +197,30 @@ export class UserTokenClient {
     schema: z.ZodType<T>,
     { timeoutMs, repeatable }: { timeoutMs: number; repeatable: boolean },
   ): Promise<T> {
-    const deadline = performance.now() + timeoutMs;
+    const deadlineMs = performance.now() + timeoutMs;
     const first = this.nextReplica();
     try {
       return accept(schema, await question(first, timeoutMs));
     } catch (error) {
-      const failed = asFailure(error);
-      if (lostReplica(failed)) void this.passOver(first, isSilence(failed));
-      const mayRepeat = lostReplica(failed) && (repeatable || !failed.sent);
-      // A process that did not answer in time has had its time; only another one is worth a second try.
-      const worthIt = !isSilence(failed) || this.hasOther(first);
+      const failed = this.failureOf(first, error);
+      const mayRepeat = isLost(failed) && (repeatable || !failed.sent);
+      // A process that keeps silent will not answer the second time; only another one is worth it.
+      const worthIt =
+        deadlineMs - performance.now() >= WORTH_A_REPEAT_MS && (!failed.silent || this.hasOther(first));
       if (!mayRepeat || !worthIt || this.closed.signal.aborted) throw failed.unavailable;
     }
     const second = this.nextReplica();
     try {
-      return accept(schema, await question(second, Math.max(1, deadline - performance.now())));
+      return accept(schema, await question(second, deadlineMs - performance.now()));
     } catch (error) {
-      const failed = asFailure(error);
-      if (lostReplica(failed)) void this.passOver(second, isSilence(failed));
-      throw failed.unavailable;
+      throw this.failureOf(second, error).unavailable;
     }
+  }
+
+  private failureOf(replica: Replica, error: unknown): CallFailed {
+    const failed = asFailure(error);
+    if (isLost(failed)) void this.passOver(replica, failed.silent);
+    return failed;
   }
 
   /** Until a ping no longer meets silence: callers must not be how it is found out that it is still frozen. */
@@ -263,15 +274,9 @@ export class UserTokenClient {
   }
 }
 
-function isSilence({ unavailable }: CallFailed): boolean {
-  return unavailable.code === 'timeout';
-}
-
-/** The connection or the process is at fault, not what was asked. */
-function lostReplica({ unavailable }: CallFailed): boolean {
-  return (
-    unavailable.code === 'unreachable' || unavailable.code === 'timeout' || unavailable.code === 'draining'
-  );
+/** The connection or the process is at fault, not what was asked; one that is only slow is not. */
+function isLost({ unavailable, silent }: CallFailed): boolean {
+  return silent || unavailable.code === 'unreachable' || unavailable.code === 'draining';
 }
 
 function asFailure(error: unknown): CallFailed {
