@@ -4,10 +4,12 @@ import { NestFactory } from '@nestjs/core';
 import { MessagePattern, Payload, Transport, type MicroserviceOptions } from '@nestjs/microservices';
 import {
   patterns,
+  tokenHash,
   type Failure,
+  type Pong,
   type Principal,
   type Verdict,
-  type VerifyAnswer,
+  type VerifyReply,
   type VerifyRequests,
 } from '@app/user-token-client';
 import { from, mergeMap, type Observable } from 'rxjs';
@@ -24,6 +26,8 @@ export interface FakeUserToken {
   /** Messages that they came in. */
   readonly messages: number;
   behave(behaviour: Behaviour): void;
+  /** Sets its clock so far ahead of the machine's. */
+  setClock(aheadMs: number): void;
   /** Answers nothing any more, pings included, as a stopped process would. */
   freeze(): void;
   /** Answers again. */
@@ -35,27 +39,33 @@ export async function startFakeUserToken(port = 0): Promise<FakeUserToken> {
   const asked: string[] = [];
   let messages = 0;
   let frozen = false;
+  let aheadMs = 0;
+  const nowMs = () => Date.now() + aheadMs;
   let behaviour: Behaviour = () => ({ active: false, reason: 'invalid' });
 
-  async function answer(accessToken: string, index: number): Promise<VerifyAnswer[]> {
+  async function answer(accessToken: string, index: number): Promise<VerifyReply> {
     asked.push(accessToken);
     const verdict = await behaviour(accessToken);
     if (verdict === 'silence') return new Promise(() => undefined);
-    if (verdict === 'nothing') return [];
-    return [{ index, ...('code' in verdict ? { failure: verdict } : { verdict }) }];
+    if (verdict === 'nothing') return { nowMs: nowMs(), answers: [] };
+    const answer = { index, tokenHash: tokenHash(accessToken) };
+    return {
+      nowMs: nowMs(),
+      answers: [{ ...answer, ...('code' in verdict ? { failure: verdict } : { verdict }) }],
+    };
   }
 
   @Controller()
   class VerifyController {
     @MessagePattern(patterns.verify)
-    verify(@Payload() { requests }: VerifyRequests): Observable<VerifyAnswer[]> {
+    verify(@Payload() { requests }: VerifyRequests): Observable<VerifyReply> {
       messages += 1;
       return from(requests).pipe(mergeMap(({ accessToken }, index) => from(answer(accessToken, index))));
     }
 
     @MessagePattern(patterns.ping)
-    ping(): true | Promise<true> {
-      return frozen ? new Promise(() => undefined) : true;
+    ping(): Pong | Promise<Pong> {
+      return frozen ? new Promise(() => undefined) : { nowMs: nowMs() };
     }
   }
 
@@ -78,6 +88,9 @@ export async function startFakeUserToken(port = 0): Promise<FakeUserToken> {
     },
     behave: (next) => {
       behaviour = next;
+    },
+    setClock: (next) => {
+      aheadMs = next;
     },
     freeze: () => {
       frozen = true;

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -69,16 +69,16 @@ describe('user-token on TCP', () => {
   });
 
   it.each<[string, string, unknown]>([
-    ['no payload', 'token.verify', undefined],
-    ['null', 'token.verify', null],
-    ['a number', 'token.verify', 42],
-    ['a list', 'token.verify', []],
-    ['no tokens', 'token.verify', { requests: [] }],
-    ['too many tokens', 'token.verify', { requests: Array(129).fill({ accessToken: 'a' }) }],
-    ['a token that is an object', 'token.verify', { requests: [{ accessToken: { $ne: null } }] }],
-    ['a token that is a list', 'token.verify', { requests: [{ accessToken: ['canary'] }] }],
-    ['a token of more than 8 KiB', 'token.verify', { requests: [{ accessToken: 'a'.repeat(8193) }] }],
-    ['an unknown field', 'token.verify', { requests: [{ accessToken: 'a', audience: 'canary' }] }],
+    ['no payload', 'token.verdicts', undefined],
+    ['null', 'token.verdicts', null],
+    ['a number', 'token.verdicts', 42],
+    ['a list', 'token.verdicts', []],
+    ['no tokens', 'token.verdicts', { requests: [] }],
+    ['too many tokens', 'token.verdicts', { requests: Array(129).fill({ accessToken: 'a' }) }],
+    ['a token that is an object', 'token.verdicts', { requests: [{ accessToken: { $ne: null } }] }],
+    ['a token that is a list', 'token.verdicts', { requests: [{ accessToken: ['canary'] }] }],
+    ['a token of more than 8 KiB', 'token.verdicts', { requests: [{ accessToken: 'a'.repeat(8193) }] }],
+    ['an unknown field', 'token.verdicts', { requests: [{ accessToken: 'a', audience: 'canary' }] }],
     ['an address that is none', 'session.login', { username: 'u', password: 'p', clientAddress: 'canary' }],
     ['no password', 'session.login', { username: 'u' }],
     ['a polluted prototype', 'session.logout', JSON.parse('{"__proto__":{"accessToken":"canary"}}')],
@@ -161,6 +161,33 @@ describe('user-token on TCP', () => {
       expect(await reply({ pattern, data: {}, id: '1' })).toMatchObject({ status: 'error' });
     },
   );
+
+  it('tells the time and names the token in its answers', async () => {
+    const before = Date.now();
+    const { response: pong } = await reply({ pattern: 'ping', data: {}, id: '1' });
+    const { response: verdicts } = await reply({
+      pattern: 'token.verdicts',
+      data: { requests: [{ accessToken: 'short' }] },
+      id: '1',
+    });
+    for (const { nowMs } of [pong, verdicts]) {
+      expect(nowMs).toBeGreaterThanOrEqual(before);
+      expect(nowMs).toBeLessThanOrEqual(Date.now());
+    }
+    const tokenHash = createHash('sha256').update('short').digest('base64url');
+    expect(verdicts.answers).toEqual([
+      { index: 0, tokenHash, verdict: { active: false, reason: 'malformed' } },
+    ]);
+  });
+
+  it('answers services of the version before as they know it', async () => {
+    const data = { requests: [{ accessToken: 'short' }] };
+    expect(await reply({ pattern: 'token.verify', data, id: '1' })).toMatchObject({
+      response: [{ index: 0, verdict: { active: false, reason: 'malformed' } }],
+    });
+    const { response } = await reply({ pattern: 'token.verify', data, id: '1' });
+    expect(Object.keys(response[0])).toEqual(['index', 'verdict']);
+  });
 
   it('takes as many connections as it is set to, and keeps those that are in use', async () => {
     const [proxy, sockets] = [

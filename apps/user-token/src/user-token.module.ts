@@ -36,6 +36,7 @@ import { FailureFilter } from './edge/failure.filter.js';
 import { Failures } from './edge/failures.js';
 import { GrantController } from './edge/grant.controller.js';
 import { PayloadPipe } from './edge/payload.pipe.js';
+import { ReplyClock } from './edge/reply-clock.js';
 import { SessionController } from './edge/session.controller.js';
 import { TokenController } from './edge/token.controller.js';
 
@@ -207,6 +208,7 @@ export class UserTokenModule {
           useFactory: (denials: Denials, logOut: LogOut) =>
             new IssuedTokens(issuedAccessTokens, sessions, denials, logOut, lifetimes),
         },
+        { provide: ReplyClock, useValue: { nowMs: () => Date.now() } satisfies ReplyClock },
         { provide: APP_PIPE, useValue: new PayloadPipe() },
         { provide: Failures, useValue: failures },
         { provide: APP_FILTER, useValue: new FailureFilter(failures) },

@@ -1,12 +1,15 @@
+import { hash } from 'node:crypto';
 import { z } from 'zod';
 import { MAX_TOKEN_LENGTH } from './canonical-token.js';
 import { principalSchema } from './principal.js';
 
 /** Message patterns of user-token's TCP interface. */
 export const patterns = {
-  /** Answers at once, with true, as long as the process runs. */
+  /** Answers at once as long as the process runs: {@link pongSchema}. */
   ping: 'ping',
-  verify: 'token.verify',
+  verify: 'token.verdicts',
+  /** The same for services of the version before, which know no answers that name their token. To go with the next version. */
+  verifyUnnamed: 'token.verify',
   login: 'session.login',
   refresh: 'session.refresh',
   logout: 'session.logout',
@@ -223,17 +226,31 @@ export const failureSchema = z.object({
   retryAfterSeconds: z.number().optional(),
 });
 
+/** What {@link patterns.ping} is answered with, and {@link patterns.verify} among other things. */
+export interface Pong {
+  /** Time of user-token's clock, in ms since the epoch. */
+  readonly nowMs: number;
+}
+
 /** Of the request at `index`: either a verdict ({@link verdictSchema}), or why none was reached. */
-const verifyAnswerSchema = z.strictObject({
+const verifyAnswerSchema = z.object({
   index: z.int().min(0),
+  /** Of the token that this is about ({@link tokenHash}): an answer to another question is no answer. */
+  tokenHash: z.string(),
   verdict: z.unknown().optional(),
   failure: failureSchema.optional(),
 });
 
-/** {@link verifyRequestsSchema} is answered with several of these, each as soon as there is a verdict for it. */
-export const verifyAnswersSchema = z.array(verifyAnswerSchema);
+/** {@link verifyRequestsSchema} is answered with several of these, each as soon as there is a verdict. Fields of later versions are let be. */
+export const verifyReplySchema = z.object({ nowMs: z.number(), answers: z.array(verifyAnswerSchema) });
+
+/** SHA-256, base64url. */
+export function tokenHash(accessToken: string): string {
+  return hash('sha256', accessToken, 'base64url');
+}
 
 export type VerifyAnswer = z.infer<typeof verifyAnswerSchema>;
+export type VerifyReply = z.infer<typeof verifyReplySchema>;
 export type VerifyRequests = z.infer<typeof verifyRequestsSchema>;
 export type VerifyRequest = z.infer<typeof verifyRequestSchema>;
 export type LoginRequest = z.infer<typeof loginRequestSchema>;

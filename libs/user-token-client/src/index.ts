@@ -13,6 +13,7 @@ export {
   refreshRequestSchema,
   revokeSubjectRequestSchema,
   sessionRequestSchema,
+  tokenHash,
   verifyRequestsSchema,
   type EndSessionRequest,
   type EndSessionResult,
@@ -26,6 +27,7 @@ export {
   type ListSessionsResult,
   type LoginRequest,
   type LogoutResult,
+  type Pong,
   type RefreshGrantRequest,
   type RefreshRequest,
   type RefreshTokenInspection,
@@ -34,6 +36,7 @@ export {
   type SessionRequest,
   type Verdict,
   type VerifyAnswer,
+  type VerifyReply,
   type VerifyRequest,
   type VerifyRequests,
 } from './contract.js';
@@ -52,6 +55,7 @@ export {
   newIssuedToken,
   type IssuedTokenKind,
 } from './issued-token.js';
+export { MeasuredClock, type ClockReading, type OwnClocks } from './measured-clock.js';
 export { principalSchema, type Principal } from './principal.js';
 export { type TlsMaterial } from './replica.js';
 export { UserTokenClient, type UserTokenClientOptions } from './user-token-client.js';

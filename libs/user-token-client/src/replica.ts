@@ -26,8 +26,9 @@ import {
 } from 'rxjs';
 import type { ReplicaAddress } from './address.js';
 import { CallFailed } from './call-failed.js';
-import { failureSchema, patterns, type VerifyRequest } from './contract.js';
+import { failureSchema, patterns, type Pong, type VerifyRequest } from './contract.js';
 import { FrameSocket, type FrameOptions } from './frame-socket.js';
+import type { ClockReading } from './measured-clock.js';
 import { SendWindow } from './send-window.js';
 import { UserTokenUnavailable } from './user-token-unavailable.js';
 import { VerifyBatches } from './verify-batches.js';
@@ -43,6 +44,10 @@ export interface TlsMaterial {
 export interface ReplicaEvents {
   /** Calls have been waiting long enough for a ping. */
   suspected(): void;
+  clockRead(reading: ClockReading): void;
+  connectionLost(): void;
+  /** A verdict was about another token. */
+  mixedUp(): void;
 }
 
 /** Characters on one connection that user-token may not have read yet, so that no connection keeps it busy with a backlog. */
@@ -86,16 +91,18 @@ export class Replica {
         this.heardOnConnection = true;
         this.wasSilent = false;
       },
-      // user-token makes room for connections that have said something, so it says something.
+      // user-token makes room for connections that have said something, and its clock is read at once.
       connected: () => void this.isFrozen(),
       lost: () => {
         this.heardOnConnection = false;
         this.window.reset();
+        events.connectionLost();
       },
     });
     this.verifications = new VerifyBatches(
       (requests, chars, timeoutMs) => this.replies(patterns.verify, { requests }, chars, timeoutMs),
       WINDOW_CHARS - ENVELOPE_CHARS,
+      () => events.mixedUp(),
     );
   }
 
@@ -211,9 +218,18 @@ export class Replica {
     return defer(() => this.proxy.connect()).pipe(
       mergeMap(() => {
         onSent?.();
-        return this.proxy.send<unknown>(pattern, payload);
+        const sentAtMs = performance.now();
+        return this.proxy
+          .send<unknown>(pattern, payload)
+          .pipe(tap((reply) => this.readClock(reply, sentAtMs)));
       }),
     );
+  }
+
+  private readClock(reply: unknown, sentAtMs: number): void {
+    const theirsMs = (reply as Partial<Pong> | null | undefined)?.nowMs;
+    if (typeof theirsMs !== 'number') return;
+    this.events.clockRead({ sentAtMs, receivedAtMs: performance.now(), theirsMs });
   }
 
   private untilSilent(replies: Observable<unknown>, timeoutMs: number): Observable<unknown> {

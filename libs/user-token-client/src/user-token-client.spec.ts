@@ -1,11 +1,19 @@
+import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { Logger } from '@nestjs/common';
 import { active, startFakeUserToken, type FakeUserToken } from '../../../test/support/fake-user-token.js';
 import { FaultProxy } from '../../../test/support/fault-proxy.js';
 import { MachinePauses } from '../../../test/support/machine-pauses.js';
 import { freePort } from '../../../test/support/redis-server.js';
 import { until } from '../../../test/support/until.js';
-import { FrameSocket, parseReplicaAddresses, UserTokenClient, UserTokenUnavailable } from './index.js';
+import {
+  FrameSocket,
+  parseReplicaAddresses,
+  UserTokenClient,
+  UserTokenUnavailable,
+  type VerifyRequests,
+} from './index.js';
 
 const TOKEN = { accessToken: 'opaque-token-00000001' };
 
@@ -478,6 +486,135 @@ describe('UserTokenClient', () => {
     client.close();
     await expect(client.verify(TOKEN)).rejects.toMatchObject({ code: 'unreachable' });
     expect(fake.asked).toEqual([]);
+  });
+
+  describe('asking a replica that mixes up its answers', () => {
+    const lines: string[] = [];
+
+    beforeEach(() => {
+      lines.length = 0;
+      Logger.overrideLogger({
+        log: () => undefined,
+        warn: () => undefined,
+        error: (line: string) => lines.push(line),
+      });
+    });
+
+    afterEach(() => Logger.overrideLogger(false));
+
+    const named = (accessToken: string, index: number) => ({
+      index,
+      tokenHash: createHash('sha256').update(accessToken).digest('base64url'),
+      verdict: active({ subject: `auth0|${accessToken}` }),
+    });
+    const verifyBoth = (url: string) => {
+      const client = clientOf(url);
+      return Promise.allSettled(['ada', 'bob'].map((accessToken) => client.verify({ accessToken })));
+    };
+    const mixingUp = (answers: (tokens: string[]) => object[]) =>
+      rawReplica(({ data, reply }) => {
+        const tokens = (data as VerifyRequests).requests.map(({ accessToken }) => accessToken);
+        reply({ response: { nowMs: Date.now(), answers: answers(tokens) }, isDisposed: true });
+      });
+
+    it('takes no verdict of one token for another, and says so once', async () => {
+      const url = await mixingUp((tokens) => tokens.map((token, i) => named(token, tokens.length - 1 - i)));
+      for (let i = 0; i < 3; i += 1) {
+        for (const outcome of await verifyBoth(url)) {
+          expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'protocol' } });
+        }
+      }
+      expect(lines).toEqual(expect.arrayContaining([expect.stringContaining('about another token')]));
+      // One client for each.
+      expect(lines).toHaveLength(3);
+      expect(lines.join('')).not.toMatch(/ada|bob/);
+    });
+
+    it.each<[string, (tokens: string[]) => object[]]>([
+      ['a verdict given twice', ([ada]) => [named(ada!, 0), named(ada!, 1)]],
+      [
+        'a verdict that names no token',
+        ([ada, bob]) => [named(ada!, 0), { ...named(bob!, 1), tokenHash: undefined }],
+      ],
+      [
+        'a verdict that names nonsense',
+        ([ada, bob]) => [named(ada!, 0), { ...named(bob!, 1), tokenHash: '' }],
+      ],
+      [
+        'a failure of another token',
+        ([ada]) => [
+          named(ada!, 0),
+          { ...named(ada!, 1), verdict: undefined, failure: { code: 'store_unavailable', message: 'm' } },
+        ],
+      ],
+    ])('takes %s for an outage', async (_title, answers) => {
+      const [, bob] = await verifyBoth(await mixingUp(answers));
+      expect(bob).toMatchObject({ status: 'rejected', reason: { code: 'protocol' } });
+    });
+
+    it('takes the answer of a version before, which names no token, for an outage', async () => {
+      const url = await rawReplica(({ reply }) =>
+        reply({ response: [{ index: 0, verdict: active() }], isDisposed: true }),
+      );
+      await expect(clientOf(url).verify(TOKEN)).rejects.toMatchObject({ code: 'protocol' });
+    });
+
+    it('gives each call the answer to its own id, whenever and how often that comes', async () => {
+      const calls: { id: string; data: unknown; reply: (answer: object) => void }[] = [];
+      const url = await rawReplica((call) => {
+        calls.push(call);
+        if (calls.length < 3) return;
+        const [first, second, third] = calls as [(typeof calls)[0], (typeof calls)[0], (typeof calls)[0]];
+        const refusal = (reason: string) => ({ response: { ended: false, reason }, isDisposed: true });
+        third.reply({ ...refusal('expired'), id: 'no-such-id' });
+        third.reply(refusal('revoked'));
+        third.reply(refusal('expired'));
+        second.reply(refusal('malformed'));
+        third.reply({ ...refusal('expired'), id: third.id });
+        first.reply({ response: { ended: true }, isDisposed: true });
+      });
+      const client = new UserTokenClient({ urls: url });
+      clients.push(client);
+      const outcomes = await Promise.all(
+        ['a', 'b', 'c'].map((accessToken) => client.logout({ accessToken })),
+      );
+      expect(calls.map(({ data }) => data)).toEqual(['a', 'b', 'c'].map((accessToken) => ({ accessToken })));
+      expect(outcomes).toEqual([
+        { ended: true },
+        { ended: false, reason: 'malformed' },
+        { ended: false, reason: 'revoked' },
+      ]);
+    });
+  });
+
+  describe('clock', () => {
+    it.each([30_000, -30_000])('is that of user-token, %i ms from ours', async (aheadMs) => {
+      const fake = await replica();
+      fake.setClock(aheadMs);
+      const client = clientOf(fake.url);
+      expect(client.clock.skewMs).toBeUndefined();
+      await client.verify(TOKEN);
+      await until(() => client.clock.skewMs !== undefined);
+      expect(Math.abs(client.clock.skewMs! - aheadMs)).toBeLessThan(1_000);
+      expect(Math.abs(client.clock.nowMs() - Date.now() - aheadMs)).toBeLessThan(1_000);
+      expect(Math.abs(client.clock.nowSeconds() - (Date.now() + aheadMs) / 1_000)).toBeLessThan(2);
+    });
+
+    it('is noticed to be set', async () => {
+      const fake = await replica();
+      const client = clientOf(fake.url);
+      for (let i = 0; i < 10; i += 1) await client.verify(TOKEN);
+      fake.setClock(60_000);
+      await client.verify(TOKEN);
+      await until(() => client.clock.skewMs! > 59_000);
+    });
+
+    it('is our own where user-token is of a version before, which does not tell its time', async () => {
+      const url = await rawReplica(({ reply }) => reply({ response: { ended: true }, isDisposed: true }));
+      const client = clientOf(url);
+      expect(await client.logout(TOKEN)).toEqual({ ended: true });
+      expect(client.clock.skewMs).toBeUndefined();
+    });
   });
 
   it('does not send a log-in twice', async () => {

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { Logger } from '@nestjs/common';
 import type { z } from 'zod';
 import { parseReplicaAddresses } from './address.js';
 import {
@@ -29,6 +30,7 @@ import {
   type VerifyRequest,
 } from './contract.js';
 import { CallFailed } from './call-failed.js';
+import { MeasuredClock } from './measured-clock.js';
 import { Replica, type ReplicaEvents, type TlsMaterial } from './replica.js';
 import { UserTokenUnavailable } from './user-token-unavailable.js';
 
@@ -50,6 +52,7 @@ export interface UserTokenClientOptions {
 const COOL_DOWN_MS = 1_000;
 /** With less time left a call is not repeated: it could only fail again, at a replica that is not at fault. */
 const WORTH_A_REPEAT_MS = 100;
+const MIX_UP_LOG_EVERY_MS = 60_000;
 
 /**
  * The one client of user-token. Each call has a deadline, goes to the replicas in turn, and either resolves with a
@@ -59,6 +62,10 @@ const WORTH_A_REPEAT_MS = 100;
  * window, log out), is tried once more, on another replica where there is one.
  */
 export class UserTokenClient {
+  /** The time of user-token's clock, measured with each of its replies. */
+  readonly clock = new MeasuredClock();
+  private readonly logger = new Logger(UserTokenClient.name);
+  private mixUpToldAtMs = -Infinity;
   private readonly replicas: readonly Replica[];
   private readonly passedOver = new Map<Replica, { silent: boolean }>();
   private readonly closed = new AbortController();
@@ -75,6 +82,9 @@ export class UserTokenClient {
     this.replicas = addresses.map((address): Replica => {
       const events: ReplicaEvents = {
         suspected: () => this.lookBehind(replica),
+        clockRead: (reading) => this.clock.read(replica, reading),
+        connectionLost: () => this.clock.forget(replica),
+        mixedUp: () => this.tellOfMixUp(replica),
       };
       const tls = address.tls ? options.tls : undefined;
       const replica = new Replica(address, tls, events, addresses.length === 1);
@@ -221,6 +231,13 @@ export class UserTokenClient {
     const failed = asFailure(error);
     if (isLost(failed)) void this.passOver(replica, failed.silent);
     return failed;
+  }
+
+  private tellOfMixUp({ address: { host, port } }: Replica): void {
+    const nowMs = performance.now();
+    if (nowMs - this.mixUpToldAtMs < MIX_UP_LOG_EVERY_MS) return;
+    this.mixUpToldAtMs = nowMs;
+    this.logger.error(`user-token at ${host}:${port} answered about another token than it was asked about`);
   }
 
   /** Until a ping no longer meets silence: callers must not be how it is found out that it is still frozen. */

@@ -1,9 +1,16 @@
 import type { Observable } from 'rxjs';
-import { MAX_VERIFICATIONS, verifyAnswersSchema, type VerifyAnswer, type VerifyRequest } from './contract.js';
+import {
+  MAX_VERIFICATIONS,
+  tokenHash,
+  verifyReplySchema,
+  type VerifyAnswer,
+  type VerifyRequest,
+} from './contract.js';
 import { CallFailed } from './call-failed.js';
 import { UserTokenUnavailable } from './user-token-unavailable.js';
 
 interface Caller {
+  readonly accessToken: string;
   resolve(verdict: unknown): void;
   reject(failure: CallFailed): void;
 }
@@ -19,7 +26,7 @@ interface Batch {
 /**
  * Sends the requests of one message, of so many characters as JSON.
  *
- * @returns lists of {@link VerifyAnswer}, each as soon as there is one; fails with {@link CallFailed}
+ * @returns replies ({@link verifyReplySchema}), each as soon as there is one; fails with {@link CallFailed}
  */
 export type SendBatch = (
   requests: readonly VerifyRequest[],
@@ -42,6 +49,8 @@ export class VerifyBatches {
     private readonly send: SendBatch,
     /** What a message may hold, in characters of JSON. */
     private readonly maxChars: number,
+    /** Called when an answer names another token than the one that was asked about. */
+    private readonly onMixUp: () => void,
   ) {}
 
   /**
@@ -52,7 +61,7 @@ export class VerifyBatches {
     return new Promise((resolve, reject) => {
       const chars = JSON.stringify(request).length + SEPARATOR_CHARS;
       const batch = this.batchFor(chars, performance.now() + timeoutMs);
-      batch.callers.set(batch.requests.length, { resolve, reject });
+      batch.callers.set(batch.requests.length, { accessToken: request.accessToken, resolve, reject });
       batch.requests.push(request);
       batch.chars += chars;
     });
@@ -78,25 +87,29 @@ export class VerifyBatches {
     this.send(requests, chars, Math.max(1, batch.deadlineMs - performance.now())).subscribe({
       next: (message) => this.take(message, callers),
       error: (failure: CallFailed) => rejectAll(callers, failure),
-      complete: () => rejectAll(callers, notOfContract()),
+      complete: () => rejectAll(callers, notOfContract('a verdict is missing')),
     });
   }
 
   private take(message: unknown, callers: Map<number, Caller>): void {
-    const answers = verifyAnswersSchema.safeParse(message);
-    if (!answers.success) return rejectAll(callers, notOfContract());
-    for (const answer of answers.data) {
+    const reply = verifyReplySchema.safeParse(message);
+    if (!reply.success) return rejectAll(callers, notOfContract('a verdict is missing'));
+    for (const answer of reply.data.answers) {
       const caller = callers.get(answer.index);
       callers.delete(answer.index);
-      if (caller) settle(caller, answer);
+      if (caller) this.settle(caller, answer);
     }
   }
-}
 
-function settle(caller: Caller, answer: VerifyAnswer): void {
-  if (!answer.failure) return caller.resolve(answer.verdict);
-  const { code, message, retryAfterSeconds } = answer.failure;
-  caller.reject(new CallFailed(new UserTokenUnavailable(code, message, { retryAfterSeconds }), true));
+  private settle(caller: Caller, answer: VerifyAnswer): void {
+    if (answer.tokenHash !== tokenHash(caller.accessToken)) {
+      this.onMixUp();
+      return caller.reject(notOfContract('a verdict is about another token'));
+    }
+    if (!answer.failure) return caller.resolve(answer.verdict);
+    const { code, message, retryAfterSeconds } = answer.failure;
+    caller.reject(new CallFailed(new UserTokenUnavailable(code, message, { retryAfterSeconds }), true));
+  }
 }
 
 function rejectAll(callers: Map<number, Caller>, failure: CallFailed): void {
@@ -104,9 +117,9 @@ function rejectAll(callers: Map<number, Caller>, failure: CallFailed): void {
   callers.clear();
 }
 
-function notOfContract(): CallFailed {
+function notOfContract(what: string): CallFailed {
   return new CallFailed(
-    new UserTokenUnavailable('protocol', "user-token's reply is not of the contract: a verdict is missing"),
+    new UserTokenUnavailable('protocol', `user-token's reply is not of the contract: ${what}`),
     true,
   );
 }

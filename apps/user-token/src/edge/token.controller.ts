@@ -2,42 +2,59 @@ import { Controller } from '@nestjs/common';
 import { MessagePattern, Payload } from '@nestjs/microservices';
 import {
   patterns,
+  tokenHash,
   verifyRequestsSchema,
+  type Pong,
   type VerifyAnswer,
+  type VerifyReply,
   type VerifyRequest,
   type VerifyRequests,
 } from '@app/user-token-client';
-import type { Observable } from 'rxjs';
+import { map, type Observable } from 'rxjs';
 import { VerifyToken } from '../core/verify-token.js';
 import { asTheySettle } from './as-they-settle.js';
 import { Failures } from './failures.js';
+import { ReplyClock } from './reply-clock.js';
 
 @Controller()
 export class TokenController {
   constructor(
     private readonly verifyToken: VerifyToken,
     private readonly failures: Failures,
+    private readonly clock: ReplyClock,
   ) {}
 
   /** Many at once, each answered as soon as it can be. */
   @MessagePattern(patterns.verify)
-  verify(
+  verify(@Payload({ schema: verifyRequestsSchema }) { requests }: VerifyRequests): Observable<VerifyReply> {
+    return this.answers(requests).pipe(map((answers) => ({ nowMs: this.clock.nowMs(), answers })));
+  }
+
+  @MessagePattern(patterns.verifyUnnamed)
+  verifyUnnamed(
     @Payload({ schema: verifyRequestsSchema }) { requests }: VerifyRequests,
-  ): Observable<VerifyAnswer[]> {
+  ): Observable<Omit<VerifyAnswer, 'tokenHash'>[]> {
+    return this.answers(requests).pipe(
+      map((answers) => answers.map(({ tokenHash: _unknown, ...answer }) => answer)),
+    );
+  }
+
+  /** Tells a client that this process runs, however long its other calls take, and what time it is. */
+  @MessagePattern(patterns.ping)
+  ping(): Pong {
+    return { nowMs: this.clock.nowMs() };
+  }
+
+  private answers(requests: readonly VerifyRequest[]): Observable<VerifyAnswer[]> {
     return asTheySettle(requests.map((request, index) => this.answer(request, index)));
   }
 
-  /** Tells a client that this process runs, however long its other calls take. */
-  @MessagePattern(patterns.ping)
-  ping(): true {
-    return true;
-  }
-
   private async answer({ accessToken, requestId }: VerifyRequest, index: number): Promise<VerifyAnswer> {
+    const named = { index, tokenHash: tokenHash(accessToken) };
     try {
-      return { index, verdict: await this.verifyToken.execute(accessToken) };
+      return { ...named, verdict: await this.verifyToken.execute(accessToken) };
     } catch (error) {
-      return { index, failure: this.failures.of(error, requestId) };
+      return { ...named, failure: this.failures.of(error, requestId) };
     }
   }
 }

@@ -1,0 +1,102 @@
+/** What time another process said it was, and when: on the monotonic clock of this one. */
+export interface ClockReading {
+  readonly sentAtMs: number;
+  readonly receivedAtMs: number;
+  readonly theirsMs: number;
+}
+
+export interface OwnClocks {
+  /** Wall clock, in ms since the epoch; may jump. Default `Date.now`. */
+  readonly wallMs: () => number;
+  /** Never jumps. Default `performance.now`. */
+  readonly monotonicMs: () => number;
+}
+
+/** Bounds on how far their clock is ahead of our monotonic one. */
+interface Offset {
+  readonly leastMs: number;
+  readonly mostMs: number;
+}
+
+const READINGS = 8;
+/** Clocks drift apart between two readings, and wall clocks are slewed. */
+const DRIFT_MS = 10;
+const WHOLE_MS = 1;
+
+/**
+ * The time of user-token's clock, as far as it is known here. Each reply tells it between the moment of its question and its own
+ * arrival; of the last readings of a process the one with the shortest round trip counts, so that a slow reply changes nothing. A
+ * reading that contradicts it says that a clock was set, and counts alone.
+ *
+ * Jumps of our own wall clock change nothing once there was a reading. While this machine is suspended the monotonic clock may
+ * stand still: until the next reply the time lags behind by as much.
+ */
+export class MeasuredClock {
+  private readonly readings = new Map<unknown, Offset[]>();
+  private agreed: Offset | undefined;
+
+  constructor(
+    private readonly own: OwnClocks = { wallMs: () => Date.now(), monotonicMs: () => performance.now() },
+  ) {}
+
+  /** Milliseconds since the epoch: our own clock's, unless it is further off than the measurement is uncertain. */
+  nowMs(): number {
+    return this.own.wallMs() + (this.skewMs ?? 0);
+  }
+
+  /** Whole seconds since the epoch, as `exp` and `nbf` count. */
+  nowSeconds(): number {
+    return Math.floor(this.nowMs() / 1_000);
+  }
+
+  /**
+   * How far user-token's clock is ahead of ours (negative: behind): 0 as long as that cannot be told from none, and undefined
+   * before it was measured. Where replicas disagree, the one in the middle counts; of two, the one ahead, by which tokens expire sooner.
+   */
+  get skewMs(): number | undefined {
+    if (!this.agreed) return undefined;
+    const skewMs = middle(this.agreed) + this.own.monotonicMs() - this.own.wallMs();
+    return Math.abs(skewMs) > uncertaintyMs(this.agreed) ? skewMs : 0;
+  }
+
+  /** What {@link skewMs} may be wrong by: half of the round trip. */
+  get uncertaintyMs(): number | undefined {
+    return this.agreed && uncertaintyMs(this.agreed);
+  }
+
+  /** @param source whose clock it is; what is no time is left out */
+  read(source: unknown, { sentAtMs, receivedAtMs, theirsMs }: ClockReading): void {
+    if (!Number.isFinite(theirsMs) || !(receivedAtMs >= sentAtMs)) return;
+    const offset = { leastMs: theirsMs - receivedAtMs, mostMs: theirsMs + WHOLE_MS - sentAtMs };
+    const former = this.readings.get(source) ?? [];
+    const best = former.length > 0 ? narrowest(former) : offset;
+    const contradicts = offset.leastMs > best.mostMs + DRIFT_MS || offset.mostMs < best.leastMs - DRIFT_MS;
+    this.readings.set(source, contradicts ? [offset] : [...former.slice(1 - READINGS), offset]);
+    this.agree();
+  }
+
+  /** Its connection is lost: what it said counts only as long as nobody else says anything. */
+  forget(source: unknown): void {
+    if (this.readings.size === 1) return;
+    this.readings.delete(source);
+    this.agree();
+  }
+
+  private agree(): void {
+    const offsets = Array.from(this.readings.values(), narrowest);
+    if (offsets.length > 1) offsets.sort((one, other) => middle(one) - middle(other));
+    this.agreed = offsets[offsets.length >> 1];
+  }
+}
+
+function narrowest(offsets: readonly Offset[]): Offset {
+  return offsets.reduce((best, next) => (uncertaintyMs(next) <= uncertaintyMs(best) ? next : best));
+}
+
+function middle({ leastMs, mostMs }: Offset): number {
+  return (leastMs + mostMs) / 2;
+}
+
+function uncertaintyMs({ leastMs, mostMs }: Offset): number {
+  return (mostMs - leastMs) / 2;
+}
