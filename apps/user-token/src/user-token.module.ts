@@ -10,6 +10,7 @@ import { FleetTokenCheck } from './adapters/fleet-token-check.js';
 import { IssuerKeys } from './adapters/issuer-keys.js';
 import { JwksTokenCheck } from './adapters/jwks-token-check.js';
 import { OpenidAuthorizationServer } from './adapters/openid-authorization-server.js';
+import { PrincipalClaims } from './adapters/principal-claims.js';
 import { SealedBox } from './adapters/sealed-box.js';
 import { StoreDenials } from './adapters/denials/store-denials.js';
 import { IssuedTokenCheck } from './adapters/issued-token-check.js';
@@ -59,7 +60,8 @@ export interface UserTokenDependencies {
 @Module({})
 export class UserTokenModule {
   static forRoot(config: UserTokenConfig, { store, logger, inFlight }: UserTokenDependencies): DynamicModule {
-    const { issuer, principalClaims: claims } = config;
+    const { issuer } = config;
+    const claims = new PrincipalClaims(config.principalClaims, logger);
     const upstream = {
       issuer,
       clientId: config.clientId,
@@ -92,32 +94,36 @@ export class UserTokenModule {
         parseGeneration(generation)?.firstSightsSinceSeconds ?? nowSeconds(),
     });
     const datedGrants = new DatedGrants(authorizationServer, firstSights, nowSeconds);
-    const userinfo = new UserinfoTokenCheck(authorizationServer, {
-      issuer,
-      nowSeconds,
-      recheckSeconds: config.opaqueRecheckSeconds,
+    const userinfo = new UserinfoTokenCheck(
+      authorizationServer,
+      {
+        issuer,
+        nowSeconds,
+        recheckSeconds: config.opaqueRecheckSeconds,
+      },
       claims,
-    });
+    );
     const jwtOptions = {
       issuer,
       audience: config.audience,
       clockToleranceSeconds: config.clockToleranceSeconds,
-      claims,
+      maxLifetimeSeconds: MAX_TOKEN_LIFETIME_SECONDS,
+      nowSeconds,
     };
     const fleetOptions = {
       refusalSeconds: OPAQUE_REFUSAL_SECONDS,
       askMs: 2 * config.upstreamTimeoutMs + 1_000,
     };
     const counted = new CountedTokenCheck(userinfo, store, config.opaqueUnknownPerMinute);
-    const issued = new IssuedTokenCheck(issuedAccessTokens);
+    const issued = new IssuedTokenCheck(issuedAccessTokens, nowSeconds);
     const tokenCheck = new TokenCheckByForm(
-      new JwksTokenCheck(jwtOptions, keys.find),
+      new JwksTokenCheck(jwtOptions, keys.find, claims),
       new FleetTokenCheck(userinfo, counted, store, box, firstSights, fleetOptions),
       issued,
     );
     // What strangers send uses nothing up that the tokens of log-ins and refreshes need.
     const grantedTokenCheck = new TokenCheckByForm(
-      new JwksTokenCheck(jwtOptions, keys.findForGranted),
+      new JwksTokenCheck(jwtOptions, keys.findForGranted, claims),
       new FleetTokenCheck(userinfo, userinfo, store, box, firstSights, fleetOptions),
       issued,
     );

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { z } from 'zod';
 import { MAX_TOKEN_LENGTH } from './canonical-token.js';
-import { principalSchema } from './principal.js';
+import { principalSchema, subjectSchema } from './principal.js';
 
 /** Message patterns of user-token's TCP interface. */
 export const patterns = {
@@ -89,12 +89,13 @@ export const issuedTokenRequestSchema = z.strictObject({ requestId, token: acces
 export const revokeSubjectRequestSchema = z.strictObject({
   requestId,
   /** `sub` of the user whose access ends, e.g. `auth0|ada`. */
-  subject: z.string().min(1).max(256),
+  subject: subjectSchema,
 });
 
 /**
  * Why a token was refused. `revoked`: logged out or denied. `expired` and `not_yet_valid`: `exp` and `nbf`.
  * `wrong_issuer`, `wrong_audience`: issued by or for somebody else. `malformed`: not a token at all.
+ * `invalid_subject`: nobody could revoke it, for its `sub` cannot be named ({@link subjectSchema}).
  * `invalid`: signature, algorithm, type or a claim is wrong.
  */
 export const inactiveReasonSchema = z.enum([
@@ -104,6 +105,7 @@ export const inactiveReasonSchema = z.enum([
   'not_yet_valid',
   'wrong_issuer',
   'wrong_audience',
+  'invalid_subject',
   'revoked',
 ]);
 

@@ -56,7 +56,7 @@ export {
   type IssuedTokenKind,
 } from './issued-token.js';
 export { MeasuredClock, type ClockReading, type OwnClocks } from './measured-clock.js';
-export { principalSchema, type Principal } from './principal.js';
+export { MAX_SUBJECT_LENGTH, principalSchema, subjectSchema, type Principal } from './principal.js';
 export { type TlsMaterial } from './replica.js';
 export { UserTokenClient, type UserTokenClientOptions } from './user-token-client.js';
 export { UserTokenUnavailable, type UnavailableCode } from './user-token-unavailable.js';

@@ -1,12 +1,20 @@
 import { z } from 'zod';
 
+/** Longest subject, in Unicode characters; OpenID Connect Core section 2 allows 255 ASCII characters. */
+export const MAX_SUBJECT_LENGTH = 256;
+/** Neither control characters nor halves of a surrogate pair, which are lost when a text is hashed, and then name somebody else. */
+const PLAIN_TEXT = /^[^\p{Cc}\p{Cs}]*$/u;
+
+/** A subject as all messages take it: no token is accepted whose user could not be named in a revocation. */
+export const subjectSchema = z.string().min(1).max(MAX_SUBJECT_LENGTH).regex(PLAIN_TEXT);
+
 /**
  * Who a bearer token speaks for: facts that were verified once, never a decision. Scope, permission, audience
  * and expiry are judged against it on every request.
  */
 export const principalSchema = z.strictObject({
   /** `sub` claim (RFC 9068 section 2.2), e.g. `auth0|ada`. */
-  subject: z.string().min(1),
+  subject: subjectSchema,
   /** `client_id` (RFC 9068) or `azp` (Auth0's own profile); absent for opaque tokens. */
   clientId: z.string().optional(),
   /** `scope` claim, split at spaces. */

@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { createLogger } from '@app/ops';
 import { openStore, type SharedStore } from '@app/redis';
 import { GENERATION_KEY } from '@app/user-token-client';
 import { RedisServer } from '../../../../test/support/redis-server.js';
@@ -12,6 +13,7 @@ import { DatedGrants } from './dated-grants.js';
 import { FirstSights } from './first-sights.js';
 import { FleetTokenCheck } from './fleet-token-check.js';
 import { OpenidAuthorizationServer } from './openid-authorization-server.js';
+import { PrincipalClaims } from './principal-claims.js';
 import { SealedBox } from './sealed-box.js';
 import { TokenCheckByForm } from './token-check-by-form.js';
 import { UserinfoTokenCheck } from './userinfo-token-check.js';
@@ -24,6 +26,7 @@ const ADA = { status: 200, body: { sub: 'auth0|ada' } };
 const REFUSAL = { status: 401, body: { error: 'invalid_token' } };
 const CHALLENGE = 'Bearer realm="Users", error="invalid_token", error_description="The token has expired"';
 
+const silent = createLogger({ service: 'user-token', environment: 'test', level: 'silent' });
 let serial = 0;
 const newToken = () => `opaque-${String((serial += 1)).padStart(25, '0')}`;
 const jwe = (header: object, ...rest: string[]) =>
@@ -97,12 +100,11 @@ describe('opaque tokens in a fleet of user-tokens', () => {
       scope: 'openid',
       timeoutMs: 1_000,
     });
-    const userinfo = new UserinfoTokenCheck(authorizationServer, {
-      issuer,
-      recheckSeconds: RECHECK_SECONDS,
-      nowSeconds: () => store.nowMs() / 1000,
-      claims: [],
-    });
+    const userinfo = new UserinfoTokenCheck(
+      authorizationServer,
+      { issuer, recheckSeconds: RECHECK_SECONDS, nowSeconds: () => store.nowMs() / 1000 },
+      new PrincipalClaims([], silent),
+    );
     const shared = new FleetTokenCheck(
       userinfo,
       new CountedTokenCheck(userinfo, store, UNKNOWN_PER_MINUTE),

@@ -1,9 +1,13 @@
+import { subjectSchema } from '@app/user-token-client';
 import { TokenCheck, type CheckedToken } from '../core/token-check.js';
 import type { IssuedAccessTokens } from '../core/issued-tokens.js';
 
 /** Access tokens of registered clients: what was stored when they were issued. */
 export class IssuedTokenCheck extends TokenCheck {
-  constructor(private readonly issued: IssuedAccessTokens) {
+  constructor(
+    private readonly issued: IssuedAccessTokens,
+    private readonly nowSeconds: () => number,
+  ) {
     super();
   }
 
@@ -12,7 +16,10 @@ export class IssuedTokenCheck extends TokenCheck {
     const found = await this.issued.find(accessToken);
     if (!found) return { active: false, reason: 'invalid' };
     const { principal } = found;
-    if (Date.now() / 1000 >= principal.expiresAtSeconds) return { active: false, reason: 'expired' };
+    if (this.nowSeconds() >= principal.expiresAtSeconds) return { active: false, reason: 'expired' };
+    // Logged in before that was asked of a subject.
+    if (!subjectSchema.safeParse(principal.subject).success)
+      return { active: false, reason: 'invalid_subject' };
     return { active: true, principal };
   }
 }

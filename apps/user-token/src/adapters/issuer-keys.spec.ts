@@ -13,6 +13,7 @@ import { until } from '../../../../test/support/until.js';
 import { UpstreamUnavailable } from '../core/authorization-server.js';
 import { IssuerKeys, type IssuerKeysOptions } from './issuer-keys.js';
 import { JwksTokenCheck } from './jwks-token-check.js';
+import { PrincipalClaims } from './principal-claims.js';
 
 const silent = {
   debug: () => undefined,
@@ -72,8 +73,13 @@ describe('IssuerKeys', () => {
       ...options,
     });
   const checkOf = (keys: IssuerKeys, find = keys.find) => {
-    const claims = { issuer: TEST_ISSUER, audience: [TEST_AUDIENCE], clockToleranceSeconds: 5, claims: [] };
-    return new JwksTokenCheck(claims, find);
+    const options = {
+      issuer: TEST_ISSUER,
+      audience: [TEST_AUDIENCE],
+      clockToleranceSeconds: 5,
+      maxLifetimeSeconds: 86_400,
+    };
+    return new JwksTokenCheck(options, find, new PrincipalClaims([], silent));
   };
   const checkWith = (options: Partial<IssuerKeysOptions> = {}) => checkOf(keysWith(options));
 

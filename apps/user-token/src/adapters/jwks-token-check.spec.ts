@@ -9,21 +9,38 @@ import {
   type MintOverrides,
   type TestKey,
 } from '../../../../test/support/mint-token.js';
+import type { Log } from '../core/log.js';
+import { revokeSubjectRequestSchema } from '@app/user-token-client';
 import { JwksTokenCheck } from './jwks-token-check.js';
+import { PrincipalClaims } from './principal-claims.js';
 
 const NOW_SECONDS = 1_790_000_000;
-const OPTIONS = { issuer: TEST_ISSUER, audience: [TEST_AUDIENCE], clockToleranceSeconds: 5, claims: ['gty'] };
+const LIFETIME_SECONDS = 30 * 86_400;
+const OPTIONS = {
+  issuer: TEST_ISSUER,
+  audience: [TEST_AUDIENCE],
+  clockToleranceSeconds: 5,
+  maxLifetimeSeconds: LIFETIME_SECONDS,
+};
+const CLAIMS = ['gty', 'email', 'https://api.test/roles', '__proto__', 'constructor'];
 
 describe('JwksTokenCheck', () => {
   let key: TestKey;
   let check: JwksTokenCheck;
+  let lines: { level: string; fields: object; message: string }[];
 
   beforeAll(async () => {
     key = await newKey();
-    check = new JwksTokenCheck(OPTIONS, createLocalJWKSet({ keys: [key.jwk] }));
+    const levels = ['debug', 'info', 'warn', 'error'];
+    const line = (level: string) => (fields: object, message: string) =>
+      void lines.push({ level, fields, message });
+    const log = Object.fromEntries(levels.map((level) => [level, line(level)])) as unknown as Log;
+    const claims = new PrincipalClaims(CLAIMS, log);
+    check = new JwksTokenCheck(OPTIONS, createLocalJWKSet({ keys: [key.jwk] }), claims);
   });
 
   beforeEach(() => {
+    lines = [];
     jest.useFakeTimers({
       now: NOW_SECONDS * 1000,
       doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask'],
@@ -69,6 +86,16 @@ describe('JwksTokenCheck', () => {
     ['a token without exp', { claims: { exp: undefined } }, 'invalid'],
     ['an exp that is text', { claims: { exp: String(NOW_SECONDS + 60) } }, 'invalid'],
     ['an exp beyond all time', { claims: { exp: 1e308 } }, 'invalid'],
+    ['an exp that no millisecond can be told of', { claims: { exp: 1e13 } }, 'invalid'],
+    ['an iat that is text', { claims: { iat: String(NOW_SECONDS) } }, 'invalid'],
+    ['an iat before all time', { claims: { iat: -1e308 } }, 'invalid'],
+    ['an iat before 1970', { claims: { iat: -1 } }, 'invalid'],
+    ['a list of times', { claims: { iat: [NOW_SECONDS] } }, 'invalid'],
+    ['ours among audiences that are no text', { claims: { aud: [TEST_AUDIENCE, 7] } }, 'invalid'],
+    ['ours in a list within a list', { claims: { aud: [[TEST_AUDIENCE]] } }, 'wrong_audience'],
+    ['ours beside an empty audience', { claims: { aud: [TEST_AUDIENCE, ''] } }, 'invalid'],
+    ['ours beside null', { claims: { aud: [TEST_AUDIENCE, null] } }, 'invalid'],
+    ['an audience that is an object', { claims: { aud: { 0: TEST_AUDIENCE } } }, 'invalid'],
     ['a negative exp', { claims: { exp: -1 } }, 'expired'],
     ['a not-before beyond the tolerance', { claims: { nbf: NOW_SECONDS + 6 } }, 'not_yet_valid'],
     ['a token issued in the future', { claims: { iat: NOW_SECONDS + 6 } }, 'not_yet_valid'],
@@ -85,6 +112,7 @@ describe('JwksTokenCheck', () => {
     ['no subject', { claims: { sub: undefined } }, 'invalid'],
     ['an empty subject', { claims: { sub: '' } }, 'invalid'],
     ['a subject that is a number', { claims: { sub: 7 } }, 'invalid'],
+    ['a list of subjects', { claims: { sub: ['auth0|ada'] } }, 'invalid'],
     ['a logout token', { header: { typ: 'logout+jwt' } }, 'invalid'],
     ['a DPoP proof', { header: { typ: 'dpop+jwt' } }, 'invalid'],
     ['a token that is bound to a key', { claims: { cnf: { jkt: 'x' } } }, 'invalid'],
@@ -96,6 +124,146 @@ describe('JwksTokenCheck', () => {
     expect(checked).toMatchObject({ active: false });
     // `aud` and `exp` of a wrong type are refused by jose under the claim's own name.
     if (reason !== 'invalid') expect(checked).toEqual({ active: false, reason });
+  });
+
+  describe('whose subject could not be named in a revocation', () => {
+    it.each([
+      ['is as long as it may be', 's'.repeat(256), true],
+      ['is as long as it may be, in pairs of surrogates', '\u{1F600}'.repeat(256), true],
+      ['has spaces around it', ' auth0|ada ', true],
+      ['is too long by one', 's'.repeat(257), false],
+      ['is too long by one pair of surrogates', '\u{1F600}'.repeat(257), false],
+      ['is as long as a token can carry', 's'.repeat(5_000), false],
+      ['has half of a surrogate pair', 'auth0|\ud800', false],
+      ['has the other half', '\udc00ada', false],
+      ['has a NUL', 'auth0|ada\0', false],
+      ['has a line feed', 'auth0|\nada', false],
+      ['has a C1 control character', 'auth0|\u0085ada', false],
+    ])('when it %s', async (_title, sub, accepted) => {
+      const checked = await check.check(await mintToken(key, { claims: { sub } }));
+      expect(revokeSubjectRequestSchema.safeParse({ subject: sub }).success).toBe(accepted);
+      if (accepted) {
+        expect(checked).toMatchObject({ active: true, principal: { subject: sub } });
+        return;
+      }
+      expect(checked).toEqual({ active: false, reason: 'invalid_subject' });
+      expect(lines).toEqual([
+        {
+          level: 'warn',
+          fields: { subject: sub.slice(0, 64), subjectLength: sub.length },
+          message: expect.stringContaining('could not be revoked'),
+        },
+      ]);
+    });
+  });
+
+  describe('takes a claim as it is, or for absent:', () => {
+    const nested = (depth: number): unknown => (depth === 0 ? 'x' : [nested(depth - 1)]);
+
+    it.each<[string, unknown, readonly string[], 'ignored'?]>([
+      ['a text', 'read:venues write:venues', ['read:venues', 'write:venues']],
+      ['a text with spaces to spare', ' read:venues  write:venues ', ['read:venues', 'write:venues']],
+      ['a text that repeats itself', 'read:venues read:venues', ['read:venues']],
+      ['an empty text', '', []],
+      ['a text with a line feed', 'read:venues\nwrite:venues', [], 'ignored'],
+      ['a text with a tab', 'read:venues\twrite:venues', [], 'ignored'],
+      ['a text with quotes', '"read:venues"', [], 'ignored'],
+      ['a text that is not ASCII', 'read:venües', [], 'ignored'],
+      ['a list', ['read:venues'], [], 'ignored'],
+      ['a list of lists', [['read:venues']], [], 'ignored'],
+      ['an object', { 0: 'read:venues', length: 1 }, [], 'ignored'],
+      ['a number', 7, [], 'ignored'],
+      ['true', true, [], 'ignored'],
+      ['null', null, [], 'ignored'],
+      ['nothing', undefined, []],
+    ])('scope, when it is %s', async (_title, scope, scopes, ...[ignored]) => {
+      const checked = await check.check(await mintToken(key, { claims: { scope } }));
+      expect(checked).toMatchObject({ active: true, principal: { scopes } });
+      expect(lines.map(({ level, fields }) => [level, fields])).toEqual(
+        ignored ? [['debug', { claim: 'scope' }]] : [],
+      );
+    });
+
+    it.each<[string, unknown, readonly string[], 'ignored'?]>([
+      ['a list of texts', ['read:venues', 'a b'], ['read:venues', 'a b']],
+      ['a list that repeats itself', ['read:venues', 'read:venues'], ['read:venues']],
+      ['an empty list', [], []],
+      [
+        'a long list',
+        Array.from({ length: 400 }, (_, i) => `p:${i}`),
+        Array.from({ length: 400 }, (_, i) => `p:${i}`),
+      ],
+      ['a text', 'read:venues', [], 'ignored'],
+      ['a list with a number in it', ['read:venues', 7], [], 'ignored'],
+      ['a list with null in it', ['read:venues', null], [], 'ignored'],
+      ['a list with an empty text in it', ['read:venues', ''], [], 'ignored'],
+      ['a list within a list', [['read:venues']], [], 'ignored'],
+      ['a list of objects', [{ name: 'read:venues' }], [], 'ignored'],
+      ['an object', { 0: 'read:venues', length: 1 }, [], 'ignored'],
+      ['a number', 7, [], 'ignored'],
+      ['true', true, [], 'ignored'],
+      ['null', null, [], 'ignored'],
+      ['nothing', undefined, []],
+    ])('permissions, when it is %s', async (_title, permissions, expected, ...[ignored]) => {
+      const checked = await check.check(await mintToken(key, { claims: { permissions } }));
+      expect(checked).toMatchObject({ active: true, principal: { permissions: expected } });
+      expect(lines.map(({ level, fields }) => [level, fields])).toEqual(
+        ignored ? [['debug', { claim: 'permissions' }]] : [],
+      );
+    });
+
+    it.each<[string, object, string | undefined, 'ignored'?]>([
+      ['azp', { azp: 'web' }, 'web'],
+      ['client_id', { azp: undefined, client_id: 'web' }, 'web'],
+      ['client_id before azp', { azp: 'other', client_id: 'web' }, 'web'],
+      ['a client_id that is no text, azp or not', { azp: 'web', client_id: ['web'] }, undefined, 'ignored'],
+      ['a client_id that is null, azp or not', { azp: 'web', client_id: null }, undefined, 'ignored'],
+      ['an azp that is a number', { azp: 7 }, undefined, 'ignored'],
+      ['an azp that is empty', { azp: '' }, undefined, 'ignored'],
+      ['an azp that is endless', { azp: 'w'.repeat(257) }, undefined, 'ignored'],
+      ['an azp with a line feed', { azp: 'web\n' }, undefined, 'ignored'],
+    ])('the client, by %s', async (_title, claims, clientId, ...[ignored]) => {
+      const checked = await check.check(await mintToken(key, { claims: { ...claims } }));
+      expect(checked.active && checked.principal.clientId).toBe(clientId);
+      expect(lines).toHaveLength(ignored ? 1 : 0);
+    });
+
+    it.each<[string, unknown, boolean]>([
+      ['a text', 'ada@example.com', true],
+      ['a list', ['admin'], true],
+      ['an object', { name: 'admin' }, true],
+      ['null', null, true],
+      ['as deep as it may be', nested(16), true],
+      ['too deep', nested(17), false],
+      ['far too deep', nested(1_500), false],
+    ])('a further one, when it is %s', async (_title, value, carried) => {
+      const claims = { 'https://api.test/roles': value, gty: undefined };
+      const checked = await check.check(await mintToken(key, { claims }));
+      expect(checked.active && checked.principal.claims).toEqual(
+        carried ? { 'https://api.test/roles': value } : {},
+      );
+    });
+
+    it('further ones that are called like what objects have', async () => {
+      const claims = JSON.parse('{"__proto__":{"admin":true},"constructor":"x"}') as object;
+      const checked = await check.check(await mintToken(key, { claims: { ...claims } }));
+      const carried = checked.active ? checked.principal.claims : {};
+      expect(Object.keys(carried).sort()).toEqual(['__proto__', 'constructor', 'gty']);
+      expect((carried as { admin?: unknown }).admin).toBeUndefined();
+    });
+  });
+
+  it.each([
+    ['as long as it says', LIFETIME_SECONDS, LIFETIME_SECONDS],
+    ['no longer than a log-out everywhere is remembered', LIFETIME_SECONDS + 1, LIFETIME_SECONDS],
+    ['no longer than that, though it says for ever', 4_000_000_000, LIFETIME_SECONDS],
+  ])('counts %s', async (_title, lifeSeconds, countsSeconds) => {
+    const token = await mintToken(key, { claims: { exp: NOW_SECONDS + lifeSeconds } });
+    expect(await check.check(token)).toMatchObject({
+      principal: { expiresAtSeconds: NOW_SECONDS + countsSeconds },
+    });
+    jest.setSystemTime((NOW_SECONDS + countsSeconds) * 1000);
+    expect(await check.check(token)).toEqual({ active: false, reason: 'expired' });
   });
 
   it('refuses a token whose payload was changed', async () => {

@@ -2,6 +2,7 @@
 import { decodeJwt, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
 import type { InactiveReason } from '@app/user-token-client';
 import { TokenCheck, type CheckedToken } from '../core/token-check.js';
+import { audienceOf, timeOf, type PrincipalClaims } from './principal-claims.js';
 
 export interface JwtOptions {
   readonly issuer: string;
@@ -9,8 +10,10 @@ export interface JwtOptions {
   readonly audience: readonly string[];
   /** How far ahead of ours the issuer's clock may be, for `nbf` and `iat`. `exp` is taken at its word. */
   readonly clockToleranceSeconds: number;
-  /** Names of the further claims that the principal carries. */
-  readonly claims: readonly string[];
+  /** A token counts for no longer after its `iat`, whatever its `exp`: so long a log-out everywhere is remembered. */
+  readonly maxLifetimeSeconds: number;
+  /** The clock that tokens end by. Default: our own. */
+  readonly nowSeconds?: (() => number) | undefined;
 }
 
 /** `JWT` is Auth0's own profile, `at+jwt` RFC 9068's. Anything else is some other kind of JWT (RFC 8725 section 3.11). */
@@ -21,6 +24,7 @@ export class JwksTokenCheck extends TokenCheck {
   constructor(
     private readonly options: JwtOptions,
     private readonly keys: JWTVerifyGetKey,
+    private readonly claims: PrincipalClaims,
   ) {
     super();
   }
@@ -33,6 +37,7 @@ export class JwksTokenCheck extends TokenCheck {
         audience: [...this.options.audience],
         requiredClaims: ['exp', 'iat', 'sub'],
         clockTolerance: this.options.clockToleranceSeconds,
+        currentDate: new Date(this.nowSeconds() * 1000),
       });
       const { typ } = protectedHeader;
       if (typ !== undefined && !ACCESS_TOKEN_TYPES.includes(typ.toLowerCase())) return refused('invalid');
@@ -45,39 +50,43 @@ export class JwksTokenCheck extends TokenCheck {
     }
   }
 
+  private nowSeconds(): number {
+    return this.options.nowSeconds?.() ?? Date.now() / 1000;
+  }
+
   private isBadByItsOwnWord(accessToken: string): boolean {
     try {
       const { iss = this.options.issuer, exp = Infinity } = decodeJwt(accessToken);
-      return iss !== this.options.issuer || exp <= Date.now() / 1000;
+      return iss !== this.options.issuer || exp <= this.nowSeconds();
     } catch {
       return true;
     }
   }
 
   private principalOf(payload: JWTPayload): CheckedToken {
-    const nowSeconds = Date.now() / 1000;
-    const { sub, iss, aud, exp, iat } = payload;
-    if (typeof sub !== 'string' || sub === '' || iss === undefined || aud === undefined)
+    const nowSeconds = this.nowSeconds();
+    const { sub, iss } = payload;
+    const [audience, iat, exp] = [audienceOf(payload.aud), timeOf(payload.iat), timeOf(payload.exp)];
+    if (typeof sub !== 'string' || sub === '' || iss === undefined || audience === undefined)
       return refused('invalid');
-    if (exp === undefined || iat === undefined || !Number.isSafeInteger(Math.floor(exp)))
-      return refused('invalid');
-    if (exp <= nowSeconds) return refused('expired');
+    if (exp === undefined || iat === undefined) return refused('invalid');
+    const expiresAtSeconds = Math.min(exp, iat + this.options.maxLifetimeSeconds);
+    if (expiresAtSeconds <= nowSeconds) return refused('expired');
     if (iat > nowSeconds + this.options.clockToleranceSeconds) return refused('not_yet_valid');
     // Bound to a key that a bearer of the token has not shown (RFC 9449, RFC 8705).
     if (payload['cnf'] !== undefined) return refused('invalid');
-    const clientId = payload['client_id'] ?? payload['azp'];
+    const subject = this.claims.subject(sub);
+    if (subject === undefined) return refused('invalid_subject');
     return {
       active: true,
       principal: {
-        subject: sub,
-        ...(typeof clientId === 'string' && { clientId }),
-        scopes: typeof payload['scope'] === 'string' ? payload['scope'].split(' ').filter(Boolean) : [],
-        permissions: strings(payload['permissions']),
+        subject,
+        ...this.claims.grants(payload),
         issuer: iss,
-        audience: strings(aud),
+        audience,
         issuedAtSeconds: iat,
-        expiresAtSeconds: exp,
-        claims: pick(payload, this.options.claims),
+        expiresAtSeconds,
+        claims: this.claims.further(payload),
       },
     };
   }
@@ -95,14 +104,4 @@ function reasonOf(error: errors.JOSEError): InactiveReason {
 
 function refused(reason: InactiveReason): CheckedToken {
   return { active: false, reason };
-}
-
-function strings(value: unknown): string[] {
-  const list: unknown[] = Array.isArray(value) ? value : [value];
-  return list.filter((entry) => typeof entry === 'string');
-}
-
-/** Own properties only: a claim may be called `__proto__`. */
-export function pick(claims: object, names: readonly string[]): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(claims).filter(([name]) => names.includes(name)));
 }

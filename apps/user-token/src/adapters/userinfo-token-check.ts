@@ -1,6 +1,6 @@
 import { AuthorizationServer } from '../core/authorization-server.js';
 import { TokenCheck, type CheckedToken } from '../core/token-check.js';
-import { pick } from './jwks-token-check.js';
+import type { PrincipalClaims } from './principal-claims.js';
 
 /** Checks opaque tokens by asking `/userinfo`, which is all they are good for: their audience is that endpoint. */
 export class UserinfoTokenCheck extends TokenCheck {
@@ -12,8 +12,8 @@ export class UserinfoTokenCheck extends TokenCheck {
       readonly recheckSeconds: number;
       /** Unix time by the clock that its askers share. */
       readonly nowSeconds: () => number;
-      readonly claims: readonly string[];
     },
+    private readonly claims: PrincipalClaims,
   ) {
     super();
   }
@@ -21,18 +21,20 @@ export class UserinfoTokenCheck extends TokenCheck {
   override async check(accessToken: string): Promise<CheckedToken> {
     const userInfo = await this.authorizationServer.userInfo(accessToken);
     if (!userInfo.active) return { active: false, reason: 'invalid' };
+    const subject = this.claims.subject(userInfo.subject);
+    if (subject === undefined) return { active: false, reason: 'invalid_subject' };
     const nowSeconds = Math.floor(this.options.nowSeconds());
     return {
       active: true,
       principal: {
-        subject: userInfo.subject,
+        subject,
         scopes: [],
         permissions: [],
         issuer: this.options.issuer,
         audience: [`${this.options.issuer}userinfo`],
         issuedAtSeconds: nowSeconds,
         expiresAtSeconds: nowSeconds + this.options.recheckSeconds,
-        claims: pick(userInfo.claims, this.options.claims),
+        claims: this.claims.further(userInfo.claims),
       },
     };
   }

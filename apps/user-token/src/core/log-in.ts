@@ -112,6 +112,9 @@ export class LogIn {
     revokedBefore: Revoked | undefined,
   ): Promise<Outcome> {
     const checked = await this.tokenCheck.check(grant.accessToken);
+    // As for a blocked user: whose access nobody could end gets none. Why is in the log of the check.
+    if (!checked.active && checked.reason === 'invalid_subject')
+      return { granted: false, error: 'invalid_grant' };
     if (!checked.active) {
       throw new UpstreamUnavailable(
         `the authorization server issued an access token that does not verify here (${checked.reason}): compare AUTH0_ISSUER_URL and AUTH0_AUDIENCE with the tenant`,
