@@ -20,17 +20,19 @@ export class ScriptedIssuer {
   readonly askedHeaders: IncomingMessage['headers'][] = [];
   /** Refresh tokens that were revoked. */
   readonly revoked: string[] = [];
+  private jwks: ScriptedAnswer;
   private answer: (form: URLSearchParams) => ScriptedAnswer | Promise<ScriptedAnswer> = () => this.grant();
 
   private constructor(
     readonly issuer: string,
     private readonly key: TestKey,
     readonly stop: () => Promise<void>,
-  ) {}
+  ) {
+    this.jwks = { status: 200, body: { keys: [key.jwk] } };
+  }
 
   static async start(): Promise<ScriptedIssuer> {
     const key = await newKey();
-    const jwks = { keys: [key.jwk] };
     const server = createServer((request, response) => {
       void (async () => {
         const { issuer } = scripted;
@@ -57,7 +59,7 @@ export class ScriptedIssuer {
               },
             });
           case '/.well-known/jwks.json':
-            return reply({ status: 200, body: jwks });
+            return reply(scripted.jwks);
           case '/oauth/revoke':
             scripted.revoked.push(form.get('token') ?? '');
             return reply({ status: 200, body: {} });
@@ -83,11 +85,30 @@ export class ScriptedIssuer {
     this.answer = typeof answer === 'function' ? answer : () => answer;
   }
 
+  /** Answers of the JWKS endpoint; a list stands for a set of the issuer's own key and these. */
+  publishes(answer: ScriptedAnswer | readonly TestKey[]): void {
+    if ('status' in answer) this.jwks = answer;
+    else this.jwks = { status: 200, body: { keys: [this.key, ...answer].map(({ jwk }) => jwk) } };
+  }
+
   /** A granted pair, each time a new one. */
-  async grant(claims: Readonly<Record<string, unknown>> = {}): Promise<ScriptedAnswer> {
+  async grant(
+    claims: Readonly<Record<string, unknown>> = {},
+    key: TestKey = this.key,
+  ): Promise<ScriptedAnswer> {
     const scope = 'read:venues write:venues';
-    const token = await mintToken(this.key, {
-      claims: { iss: this.issuer, aud: ['https://api.venue.example/'], jti: randomUUID(), scope, ...claims },
+    const nowSeconds = Math.floor(Date.now() / 1000);
+    const { iat = nowSeconds, exp = nowSeconds + 3600 } = claims as { iat?: number; exp?: number };
+    const token = await mintToken(key, {
+      claims: {
+        iss: this.issuer,
+        aud: ['https://api.venue.example/'],
+        jti: randomUUID(),
+        scope,
+        iat,
+        exp,
+        ...claims,
+      },
     });
     return {
       status: 200,
@@ -95,7 +116,7 @@ export class ScriptedIssuer {
         access_token: token,
         refresh_token: `upstream-${randomUUID()}`,
         token_type: 'Bearer',
-        expires_in: 3600,
+        expires_in: exp - iat,
         scope,
       },
     };

@@ -21,6 +21,7 @@ import { TokenCheckByForm } from './adapters/token-check-by-form.js';
 import { UserinfoTokenCheck } from './adapters/userinfo-token-check.js';
 import type { UserTokenConfig } from './config.js';
 import { AuthorizationServer } from './core/authorization-server.js';
+import { nowInSeconds, type Clock } from './core/clock.js';
 import { Denials, MAX_TOKEN_LIFETIME_SECONDS } from './core/denials.js';
 import { Fronts } from './core/front.js';
 import { IssuedTokens } from './core/issued-tokens.js';
@@ -28,6 +29,7 @@ import { LogIn } from './core/log-in.js';
 import { LogOut } from './core/log-out.js';
 import { RefreshSession } from './core/refresh-session.js';
 import { RevokeSubject } from './core/revoke-subject.js';
+import { SessionAccess } from './core/session-access.js';
 import { Sessions } from './core/sessions.js';
 import { TokenCheck } from './core/token-check.js';
 import { UserSessions } from './core/user-sessions.js';
@@ -54,12 +56,17 @@ export interface UserTokenDependencies {
   readonly store: SharedStore;
   readonly logger: Logger;
   readonly inFlight: InFlight;
+  /** Of what the replicas share. Default: the store's. */
+  readonly clock?: Clock;
 }
 
 /** Which adapter stands behind which port. */
 @Module({})
 export class UserTokenModule {
-  static forRoot(config: UserTokenConfig, { store, logger, inFlight }: UserTokenDependencies): DynamicModule {
+  static forRoot(
+    config: UserTokenConfig,
+    { store, logger, inFlight, clock = store }: UserTokenDependencies,
+  ): DynamicModule {
     const { issuer } = config;
     const claims = new PrincipalClaims(config.principalClaims, logger);
     const upstream = {
@@ -87,7 +94,7 @@ export class UserTokenModule {
       idleSeconds: config.sessionIdleSeconds,
       absoluteSeconds: config.sessionAbsoluteSeconds,
     };
-    const nowSeconds = () => store.nowMs() / 1000;
+    const nowSeconds = () => nowInSeconds(clock);
     const firstSights = new FirstSights(store, box, {
       maxTokenLifetimeSeconds: MAX_TOKEN_LIFETIME_SECONDS,
       firstSightsSinceSeconds: (generation) =>
@@ -115,7 +122,7 @@ export class UserTokenModule {
       askMs: 2 * config.upstreamTimeoutMs + 1_000,
     };
     const counted = new CountedTokenCheck(userinfo, store, config.opaqueUnknownPerMinute);
-    const issued = new IssuedTokenCheck(issuedAccessTokens, nowSeconds);
+    const issued = new IssuedTokenCheck(issuedAccessTokens, clock);
     const tokenCheck = new TokenCheckByForm(
       new JwksTokenCheck(jwtOptions, keys.find, claims),
       new FleetTokenCheck(userinfo, counted, store, box, firstSights, fleetOptions),
@@ -133,12 +140,13 @@ export class UserTokenModule {
       reuseDetectionSeconds: config.reuseDetectionSeconds,
       // The holder may have to discover, to ask, and to fetch keys, each within the deadline, and to write.
       lockMs: 3 * config.upstreamTimeoutMs + 2_000,
+      clock,
     });
     const refreshing = {
+      ...lifetimes,
       waitMs: config.upstreamTimeoutMs,
-      retrySeconds: config.replayWindowSeconds,
-      absoluteSeconds: config.sessionAbsoluteSeconds,
       expiredLimitSeconds: config.refreshExpiredLimitSeconds,
+      clock,
     };
     const failures = new Failures(logger);
     return {
@@ -149,7 +157,7 @@ export class UserTokenModule {
         { provide: IssuerKeys, useValue: keys },
         { provide: TokenCheck, useValue: tokenCheck },
         { provide: Sessions, useValue: sessions },
-        { provide: Fronts, useValue: new Fronts(lifetimes) },
+        { provide: Fronts, useValue: new Fronts(lifetimes, clock) },
         {
           provide: Denials,
           useFactory: () =>
@@ -172,13 +180,14 @@ export class UserTokenModule {
         },
         {
           provide: LogIn,
-          inject: [Denials],
-          useFactory: (denials: Denials) =>
+          inject: [Denials, LogOut],
+          useFactory: (denials: Denials, logOut: LogOut) =>
             new LogIn(
               datedGrants,
               grantedTokenCheck,
               denials,
               sessions,
+              logOut,
               new StoreAttempts(store, config.attemptLimits),
               new SealedMfaHandles(box),
               refreshing,
@@ -198,21 +207,27 @@ export class UserTokenModule {
             new LogOut(authorizationServer, tokenCheck, denials, sessions, refreshing),
         },
         {
+          provide: SessionAccess,
+          inject: [VerifyToken],
+          useFactory: (verifyToken: VerifyToken) => new SessionAccess(verifyToken, sessions, config),
+        },
+        {
           provide: RevokeSubject,
-          inject: [Denials, LogOut],
-          useFactory: (denials: Denials, logOut: LogOut) => new RevokeSubject(tokenCheck, denials, logOut),
+          inject: [SessionAccess, Denials, LogOut],
+          useFactory: (access: SessionAccess, denials: Denials, logOut: LogOut) =>
+            new RevokeSubject(access, denials, logOut),
         },
         {
           provide: UserSessions,
-          inject: [VerifyToken, Denials, LogOut],
-          useFactory: (verifyToken: VerifyToken, denials: Denials, logOut: LogOut) =>
-            new UserSessions(verifyToken, denials, sessions, logOut, lifetimes),
+          inject: [SessionAccess, Denials, LogOut],
+          useFactory: (access: SessionAccess, denials: Denials, logOut: LogOut) =>
+            new UserSessions(access, denials, sessions, logOut, lifetimes, clock),
         },
         {
           provide: IssuedTokens,
           inject: [Denials, LogOut],
           useFactory: (denials: Denials, logOut: LogOut) =>
-            new IssuedTokens(issuedAccessTokens, sessions, denials, logOut, lifetimes),
+            new IssuedTokens(issuedAccessTokens, sessions, denials, logOut, lifetimes, clock),
         },
         { provide: ReplyClock, useValue: { nowMs: () => Date.now() } satisfies ReplyClock },
         { provide: APP_PIPE, useValue: new PayloadPipe() },

@@ -109,6 +109,9 @@ export const inactiveReasonSchema = z.enum([
   'revoked',
 ]);
 
+/** `not_permitted`: in force, but not a token by which its user's sessions may be seen or ended. */
+const sessionRefusalSchema = z.enum([...inactiveReasonSchema.options, 'not_permitted']);
+
 export const verdictSchema = z.discriminatedUnion('active', [
   z.strictObject({
     active: z.literal(true),
@@ -165,7 +168,7 @@ export const grantResultSchema = z.discriminatedUnion('granted', [
 
 export const logoutResultSchema = z.discriminatedUnion('ended', [
   z.strictObject({ ended: z.literal(true) }),
-  z.strictObject({ ended: z.literal(false), reason: inactiveReasonSchema }),
+  z.strictObject({ ended: z.literal(false), reason: sessionRefusalSchema }),
 ]);
 
 /** A session as its user may see it. */
@@ -184,7 +187,7 @@ export const listedSessionSchema = z.strictObject({
 
 export const listSessionsResultSchema = z.discriminatedUnion('listed', [
   z.strictObject({ listed: z.literal(true), sessions: z.array(listedSessionSchema) }),
-  z.strictObject({ listed: z.literal(false), reason: inactiveReasonSchema }),
+  z.strictObject({ listed: z.literal(false), reason: sessionRefusalSchema }),
 ]);
 
 export const endSessionResultSchema = z.discriminatedUnion('ended', [
@@ -192,7 +195,7 @@ export const endSessionResultSchema = z.discriminatedUnion('ended', [
   z.strictObject({
     ended: z.literal(false),
     /** `unknown_session`: the user of the access token has no session of this id. */
-    reason: z.enum([...inactiveReasonSchema.options, 'unknown_session']),
+    reason: z.enum([...sessionRefusalSchema.options, 'unknown_session']),
   }),
 ]);
 
@@ -268,6 +271,7 @@ export type RevokeTokenResult = z.infer<typeof revokeTokenResultSchema>;
 export type RefreshTokenInspection = z.infer<typeof refreshTokenInspectionSchema>;
 export type InactiveReason = z.infer<typeof inactiveReasonSchema>;
 export type RevokeSubjectRequest = z.infer<typeof revokeSubjectRequestSchema>;
+export type SessionRefusal = z.infer<typeof sessionRefusalSchema>;
 export type Verdict = z.infer<typeof verdictSchema>;
 export type GrantedToken = z.infer<typeof grantedTokenSchema>;
 export type GrantRefusal = z.infer<typeof grantRefusalSchema>;

@@ -33,6 +33,7 @@ export {
   type RefreshTokenInspection,
   type RevokeSubjectRequest,
   type RevokeTokenResult,
+  type SessionRefusal,
   type SessionRequest,
   type Verdict,
   type VerifyAnswer,

@@ -42,24 +42,46 @@ describe('an access token that was refreshed before', () => {
 });
 
 describe('a session', () => {
-  it('is one for two log-ins of one second that are given the same token, and no refresh token is lost', async () => {
+  it('is not shared by two log-ins of one second that are given the same token: one of them waits for another', async () => {
     const issuer = await ScriptedIssuer.start();
     const suite = await Suite.open({ AUTH0_ISSUER_URL: issuer.issuer });
     try {
-      const { body, ...granted } = await issuer.grant({ sub: 'auth0|twin' });
-      const refreshTokens: string[] = [];
-      issuer.answers(() => {
-        const refreshToken = `upstream-${refreshTokens.length}`;
-        refreshTokens.push(refreshToken);
-        return { ...granted, body: { ...(body as object), refresh_token: refreshToken } };
+      const sub = 'auth0|twin';
+      const { body: same } = await issuer.grant({ sub });
+      const { access_token: shared } = same as { access_token: string };
+      issuer.answers(async () => {
+        const granted = await issuer.grant({ sub });
+        if (issuer.asked.length > 2) return granted;
+        return { ...granted, body: { ...(granted.body as object), access_token: shared } };
       });
       const [token, twin] = await Promise.all([suite.login(ada), suite.login(ada)]);
-      expect(token).toBe(twin);
+      expect(token).not.toBe(twin);
       expect(issuer.revoked).toHaveLength(1);
       const { body: list } = await suite.gateway('/auth/sessions', { token });
-      expect(list.sessions).toHaveLength(1);
-      expect((await suite.gateway('/auth/logout', { method: 'POST', token })).status).toBe(204);
-      expect([...issuer.revoked].sort()).toEqual(refreshTokens);
+      expect(list.sessions).toHaveLength(2);
+      expect((await suite.logout(token)).status).toBe(204);
+      expect((await suite.venue('/venues', { token: twin })).status).toBe(200);
+      await suite.refresh(twin);
+    } finally {
+      await suite.close();
+      await issuer.stop();
+    }
+  });
+
+  it('is ended, the one used last longest ago first, when its user has more than 64', async () => {
+    const issuer = await ScriptedIssuer.start();
+    const suite = await Suite.open({ AUTH0_ISSUER_URL: issuer.issuer });
+    try {
+      issuer.answers(() => issuer.grant({ sub: 'auth0|many' }));
+      const tokens: string[] = [];
+      while (tokens.length < 66) tokens.push(await suite.login(ada));
+      const statuses = await Promise.all(
+        tokens.map(async (token) => (await suite.venue('/venues', { token })).status),
+      );
+      expect(statuses.filter((status) => status === 401)).toHaveLength(2);
+      expect(statuses.at(-1)).toBe(200);
+      const { body: list } = await suite.gateway('/auth/sessions', { token: tokens.at(-1)! });
+      expect(list.sessions).toHaveLength(64);
     } finally {
       await suite.close();
       await issuer.stop();
@@ -125,6 +147,36 @@ describe('an opaque token', () => {
     const ttls = await Promise.all(denials.map((key) => suite.own!.redis.cli('TTL', key)));
     await suite.close();
     expect(ttls.map(Number)).toEqual([expect.closeTo(30 * 24 * 3600, -2)]);
+  });
+});
+
+describe('an opaque token that another client of the tenant got', () => {
+  it('opens who its user is, and none of his sessions; it may end itself', async () => {
+    const suite = await Suite.open();
+    const own = await suite.login(ada);
+    const { access_token: token } = await suite.tokensFromIssuer({
+      client_id: 'brief',
+      client_secret: 'brief-local-secret',
+      scope: 'openid',
+    });
+    const { body: list } = await suite.gateway('/auth/sessions', { token: own });
+    const requests: [string, string][] = [
+      ['GET', '/auth/sessions'],
+      ['DELETE', `/auth/sessions/${list.sessions[0].id}`],
+      ['DELETE', '/auth/sessions'],
+      ['POST', '/auth/logout-all'],
+    ];
+    const answers = await Promise.all(
+      requests.map(([method, path]) => suite.gateway(path, { method, token })),
+    );
+    expect(await suite.gateway('/auth/me', { token })).toMatchObject({ status: 200 });
+    const ended = await suite.logout(token);
+    const after = await suite.gateway('/auth/me', { token });
+    const survivor = await suite.venue('/venues', { token: own });
+    await suite.close();
+    for (const answer of answers)
+      expect(answer).toMatchObject({ status: 403, body: { error: 'access_denied' } });
+    expect([ended.status, after.status, survivor.status]).toEqual([204, 401, 200]);
   });
 });
 

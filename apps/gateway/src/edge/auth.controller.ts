@@ -1,6 +1,11 @@
 import { Body, Controller, Delete, Get, Header, HttpCode, Inject, Param, Post, Req } from '@nestjs/common';
 import { bearerChallenge, CurrentUser, INVALID_TOKEN_DESCRIPTION, Public, type Principal } from '@app/auth';
-import { issuedTokenKind, UserTokenClient, type LogoutResult } from '@app/user-token-client';
+import {
+  issuedTokenKind,
+  UserTokenClient,
+  type LogoutResult,
+  type SessionRefusal,
+} from '@app/user-token-client';
 import { loginSchema, type LoginBody } from './auth.schemas.js';
 import { clientOf } from './client-of.js';
 import { LOGIN_OPTIONS, type LoginOptions } from './login.options.js';
@@ -94,7 +99,7 @@ export class AuthController {
   ): Promise<{ sessions: SessionResponse[] }> {
     assertOwnFrontEnd(accessToken);
     const result = await this.userToken.listSessions({ requestId, accessToken });
-    if (!result.listed) throw invalidToken();
+    if (!result.listed) throw refused(result.reason);
     return {
       sessions: result.sessions.map((session) => ({
         id: session.id,
@@ -121,7 +126,7 @@ export class AuthController {
       ? await this.userToken.endSession({ requestId, accessToken, sessionId })
       : ({ ended: false, reason: 'unknown_session' } as const);
     if (result.ended) return;
-    if (result.reason !== 'unknown_session') throw invalidToken();
+    if (result.reason !== 'unknown_session') throw refused(result.reason);
     throw new OAuthError(404, 'not_found', 'You have no session of this id');
   }
 
@@ -153,18 +158,21 @@ export class AuthController {
 
 /** A registered client acts for its user within its scope; where else he is logged in is none of its business. */
 function assertOwnFrontEnd(accessToken: string): void {
-  if (issuedTokenKind(accessToken) === undefined) return;
-  throw new OAuthError(
-    403,
-    'access_denied',
-    'A token of a registered client may not see or end other sessions',
-  );
+  if (issuedTokenKind(accessToken) !== undefined) throw notPermitted();
 }
 
 const SESSION_ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 function assertEnded(result: LogoutResult): void {
-  if (!result.ended) throw invalidToken();
+  if (!result.ended) throw refused(result.reason);
+}
+
+function refused(reason: SessionRefusal): OAuthError {
+  return reason === 'not_permitted' ? notPermitted() : invalidToken();
+}
+
+function notPermitted(): OAuthError {
+  return new OAuthError(403, 'access_denied', 'This token may not see or end the sessions of its user');
 }
 
 /** A tenant has connections that are not meant for these users, such as its staff's. */

@@ -1,4 +1,5 @@
 import { subjectSchema } from '@app/user-token-client';
+import { nowInSeconds, type Clock } from '../core/clock.js';
 import { TokenCheck, type CheckedToken } from '../core/token-check.js';
 import type { IssuedAccessTokens } from '../core/issued-tokens.js';
 
@@ -6,7 +7,7 @@ import type { IssuedAccessTokens } from '../core/issued-tokens.js';
 export class IssuedTokenCheck extends TokenCheck {
   constructor(
     private readonly issued: IssuedAccessTokens,
-    private readonly nowSeconds: () => number,
+    private readonly clock: Clock,
   ) {
     super();
   }
@@ -16,7 +17,7 @@ export class IssuedTokenCheck extends TokenCheck {
     const found = await this.issued.find(accessToken);
     if (!found) return { active: false, reason: 'invalid' };
     const { principal } = found;
-    if (this.nowSeconds() >= principal.expiresAtSeconds) return { active: false, reason: 'expired' };
+    if (nowInSeconds(this.clock) >= principal.expiresAtSeconds) return { active: false, reason: 'expired' };
     // Logged in before that was asked of a subject.
     if (!subjectSchema.safeParse(principal.subject).success)
       return { active: false, reason: 'invalid_subject' };

@@ -68,7 +68,7 @@ describe('an access token of ours', () => {
   ])('%s', async (_title, subject, expected) => {
     const principal = { subject, expiresAtSeconds: Date.now() / 1000 + 60 } as Principal;
     const issued = { find: () => Promise.resolve({ principal, sessionId: 'session' }) };
-    const check = new IssuedTokenCheck(issued, () => Date.now() / 1000);
+    const check = new IssuedTokenCheck(issued, { nowMs: () => Date.now() });
     expect(await check.check(newIssuedToken('access', subject))).toMatchObject(expected);
   });
 });

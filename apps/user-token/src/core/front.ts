@@ -1,5 +1,6 @@
 import { newIssuedToken, type Principal } from '@app/user-token-client';
 import type { UpstreamGrant } from './authorization-server.js';
+import { nowInSeconds, type Clock } from './clock.js';
 import type { Issued, Session } from './sessions.js';
 
 /** Whom a session belongs to, and which tokens its holder gets for those of the authorization server. */
@@ -63,6 +64,7 @@ export class ClientFront implements Front {
   constructor(
     private readonly client: AskingClient,
     private readonly lifetimes: SessionLifetimes,
+    private readonly clock: Clock,
   ) {
     this.clientId = client.clientId;
   }
@@ -84,7 +86,7 @@ export class ClientFront implements Front {
     const had = scopesOf(upstream.scope) ?? asked;
     const scopes = asked.filter((scope) => allowed.includes(scope) && had.includes(scope));
     if (scopes.length === 0) return undefined;
-    const nowSeconds = Date.now() / 1000;
+    const nowSeconds = nowInSeconds(this.clock);
     const absoluteEnd = (session?.startedAtSeconds ?? nowSeconds) + absoluteSeconds;
     const scope = scopes.join(' ');
     return {
@@ -115,9 +117,12 @@ function scopesOf(scope: string | undefined): readonly string[] | undefined {
 export class Fronts {
   private readonly own = new AccessTokenFront();
 
-  constructor(private readonly lifetimes: SessionLifetimes) {}
+  constructor(
+    private readonly lifetimes: SessionLifetimes,
+    private readonly clock: Clock,
+  ) {}
 
   of(client: AskingClient | undefined): Front {
-    return client ? new ClientFront(client, this.lifetimes) : this.own;
+    return client ? new ClientFront(client, this.lifetimes, this.clock) : this.own;
   }
 }

@@ -4,7 +4,9 @@ import {
   type RefreshTokenInspection,
   type RevokeTokenResult,
 } from '@app/user-token-client';
+import { nowInSeconds, type Clock } from './clock.js';
 import { Denials, deniedToken } from './denials.js';
+import type { SessionLifetimes } from './front.js';
 import { LogOut } from './log-out.js';
 import { factsOf, Sessions } from './sessions.js';
 
@@ -27,7 +29,8 @@ export class IssuedTokens {
     private readonly sessions: Sessions,
     private readonly denials: Denials,
     private readonly logOut: LogOut,
-    private readonly options: { readonly idleSeconds: number; readonly absoluteSeconds: number },
+    private readonly lifetimes: SessionLifetimes,
+    private readonly clock: Clock,
   ) {}
 
   /**
@@ -52,9 +55,9 @@ export class IssuedTokens {
     if (state?.kind !== 'open' || state.session.clientId !== clientId) return { active: false };
     const { subject, scope, startedAtSeconds, usedAtSeconds } = state.session;
     const { denied } = await this.denials.status(factsOf(state.session));
-    const { idleSeconds, absoluteSeconds } = this.options;
+    const { idleSeconds, absoluteSeconds } = this.lifetimes;
     const expiresAtSeconds = Math.min(startedAtSeconds + absoluteSeconds, usedAtSeconds + idleSeconds);
-    if (denied || Date.now() / 1000 >= expiresAtSeconds) return { active: false };
+    if (denied || nowInSeconds(this.clock) >= expiresAtSeconds) return { active: false };
     return { active: true, subject, scope, issuedAtSeconds: usedAtSeconds, expiresAtSeconds };
   }
 

@@ -8,12 +8,13 @@ import {
   type Credentials,
   type UpstreamGrant,
 } from './authorization-server.js';
+import { nowInSeconds, type Clock } from './clock.js';
 import { deniedToken, Denials } from './denials.js';
 import type { Front } from './front.js';
 import type { Log } from './log.js';
+import { LogOut } from './log-out.js';
 import { MfaHandles } from './mfa-handles.js';
-import { whileHolding } from './session-lock.js';
-import { credentialId, credentialOf, Sessions, type Device, type Issued, type Session } from './sessions.js';
+import { credentialId, credentialOf, leftOf, Sessions, type Device, type Session } from './sessions.js';
 import { TokenCheck } from './token-check.js';
 import { tokenId } from './token-id.js';
 
@@ -23,29 +24,36 @@ const PASSWORD_WAS_RIGHT: ReadonlySet<GrantRefusal> = new Set<GrantRefusal>([
   'invalid_scope',
 ]);
 
-/** The access token that was granted is revoked already. */
-interface Revoked {
-  /** The denial of the whole user that it fell under; absent where it was denied by itself. */
+/** The access token that was granted cannot be used. */
+interface Unusable {
+  readonly why: string;
+  /** The denial of the whole user that it fell under; absent where there was none. */
   readonly subjectDenial: number | undefined;
+  /** Whether the server gives out the same token again until the second is over. */
+  readonly untilNextSecond: boolean;
 }
-type Outcome = GrantResult | Revoked;
+type Outcome = GrantResult | Unusable;
+
+const REVOKED = 'the access of this user is being revoked at this moment';
+const TAKEN = 'the access token that was granted is that of another session';
 
 /** A user who is revoked again with each of them has to come again later. */
 const MAX_TRIES = 3;
 const SECOND_MS = 1_000;
 
 export interface LogInOptions {
-  /** How long to wait for somebody else who was given the same access token. */
-  readonly waitMs: number;
+  readonly clock: Clock;
 }
 
 /** Password grant upstream, then a session here. */
 export class LogIn {
   constructor(
     private readonly authorizationServer: AuthorizationServer,
+    /** For tokens that were just granted. */
     private readonly tokenCheck: TokenCheck,
     private readonly denials: Denials,
     private readonly sessions: Sessions,
+    private readonly logOut: LogOut,
     private readonly attempts: Attempts,
     private readonly mfaHandles: MfaHandles,
     private readonly options: LogInOptions,
@@ -68,22 +76,21 @@ export class LogIn {
   }
 
   private async logIn(credentials: Credentials, front: Front, device: Device): Promise<GrantResult> {
-    let revoked: Revoked | undefined;
+    let unusable: Unusable | undefined;
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-      // Issued, and logged out, within this second by a server that gives out the same token again.
-      if (revoked && revoked.subjectDenial === undefined) await delay(SECOND_MS - (Date.now() % SECOND_MS));
-      const outcome = await this.tryOnce(credentials, front, device, revoked);
+      if (unusable?.untilNextSecond) await delay(SECOND_MS - (Date.now() % SECOND_MS));
+      const outcome = await this.tryOnce(credentials, front, device, unusable?.subjectDenial);
       if ('granted' in outcome) return outcome;
-      revoked = outcome;
+      unusable = outcome;
     }
-    throw new UpstreamUnavailable('the access of this user is being revoked at this moment', 1);
+    throw new UpstreamUnavailable(unusable!.why, 1);
   }
 
   private async tryOnce(
     credentials: Credentials,
     front: Front,
     device: Device,
-    revokedBefore: Revoked | undefined,
+    denialBefore: number | undefined,
   ): Promise<Outcome> {
     const grant = await this.authorizationServer.grantPassword(credentials);
     if (!grant.granted) {
@@ -97,7 +104,7 @@ export class LogIn {
     }
     let outcome: Outcome | undefined;
     try {
-      outcome = await this.startSession(grant, front, device, revokedBefore);
+      outcome = await this.startSession(grant, front, device, denialBefore);
       return outcome;
     } finally {
       const kept = outcome !== undefined && 'granted' in outcome && outcome.granted;
@@ -109,8 +116,10 @@ export class LogIn {
     grant: UpstreamGrant,
     front: Front,
     device: Device,
-    revokedBefore: Revoked | undefined,
+    denialBefore: number | undefined,
   ): Promise<Outcome> {
+    const { clock } = this.options;
+    const grantedAtMs = clock.nowMs();
     const checked = await this.tokenCheck.check(grant.accessToken);
     // As for a blocked user: whose access nobody could end gets none. Why is in the log of the check.
     if (!checked.active && checked.reason === 'invalid_subject')
@@ -125,13 +134,15 @@ export class LogIn {
     const { denied, subjectDenial, toBeAdmitted } = await this.denials.status(facts);
     // The first log-in after "log out everywhere" cannot be told from one of before: by its time of issue, which is a whole second of
     // another clock, it may be either. What is asked for now that the denial is known is later, whatever the clocks say.
-    const isLater = subjectDenial !== undefined && subjectDenial === revokedBefore?.subjectDenial;
-    if (denied && !isLater) return { subjectDenial };
-    const issued = front.issue(grant, checked.principal, undefined);
+    const isLater = subjectDenial !== undefined && subjectDenial === denialBefore;
+    // Denied by itself: issued, and logged out, within this second by a server that gives out the same token again.
+    if (denied && !isLater)
+      return { why: REVOKED, subjectDenial, untilNextSecond: subjectDenial === undefined };
+    const expiresInSeconds = leftOf({ ...grant, grantedAtMs }, clock);
+    const issued = front.issue({ ...grant, expiresInSeconds }, checked.principal, undefined);
     if (!issued) return { granted: false, error: 'invalid_scope' };
     const current = deniedToken(issued.token.accessToken, expiresAtSeconds);
-    if (denied || toBeAdmitted) await this.denials.admit([current], subjectDenial);
-    const nowSeconds = Math.floor(Date.now() / 1000);
+    const nowSeconds = Math.floor(nowInSeconds(clock));
     const session: Session = {
       id: randomUUID(),
       subject,
@@ -145,22 +156,29 @@ export class LogIn {
       refreshToken: grant.refreshToken,
       accessTokens: [current],
     };
-    const { waitMs } = this.options;
-    return whileHolding(this.sessions, credentialId(credentialOf(issued.token)), { waitMs }, () =>
-      this.keep(issued, session),
-    );
+    // Auth0's tokens have no `jti`: two log-ins of one second can be given the same one, and a token that was two sessions' would
+    // end with the first of them.
+    if (!(await this.sessions.start(issued, session)))
+      return { why: TAKEN, subjectDenial: denialBefore, untilNextSecond: true };
+    try {
+      // Not before it is known to be nobody else's: what an earlier holder has stays revoked.
+      if (denied || toBeAdmitted) await this.denials.admit([current], subjectDenial);
+      await this.endSurplus(session);
+    } catch (error) {
+      const entry = { ...session, credentialId: credentialId(credentialOf(issued.token)) };
+      await this.logOut.endEntry(entry).catch(() => undefined);
+      throw error;
+    }
+    return { granted: true, token: issued.token };
   }
 
-  /**
-   * Auth0's tokens have no `jti`: two log-ins of one second can be given the same one. They share one session then, with one
-   * refresh token.
-   */
-  private async keep(issued: Issued, session: Session): Promise<GrantResult> {
-    const state = await this.sessions.find(credentialOf(issued.token));
-    const former = state?.kind === 'open' ? state.session : undefined;
-    await this.sessions.start(issued, { ...session, ...(former && { id: former.id }) });
-    if (former?.refreshToken !== session.refreshToken) await this.giveBack(former?.refreshToken);
-    return { granted: true, token: issued.token };
+  /** Those of the user that were used last longest ago, so that all that live are on his list. */
+  private async endSurplus({ id, subject }: Session): Promise<void> {
+    for (const entry of await this.sessions.surplusEntriesOf(subject)) {
+      if (entry.id === id) continue;
+      await this.logOut.endEntry(entry);
+      this.log.info({ subject }, 'a user has too many sessions: the one unused longest is ended');
+    }
   }
 
   /** A refresh token that nobody can find again must not stay in force. */

@@ -1,9 +1,17 @@
 import { isCanonicalToken, type LogoutResult } from '@app/user-token-client';
-import { AuthorizationServer } from './authorization-server.js';
-import { Denials, deniedToken } from './denials.js';
-import { whileHolding } from './session-lock.js';
-import { credentialId, credentialOf, Sessions, type SessionEntry } from './sessions.js';
+import { AuthorizationServer, UpstreamUnavailable } from './authorization-server.js';
+import { Denials, deniedToken, type DeniedToken } from './denials.js';
+import { whileHolding, whileHoldingCurrent, type HeldSession } from './session-lock.js';
+import {
+  credentialId,
+  holds,
+  refreshTokensOf,
+  Sessions,
+  type SessionEntry,
+  type SessionState,
+} from './sessions.js';
 import { TokenCheck } from './token-check.js';
+import { tokenId } from './token-id.js';
 
 /**
  * Ends a session: its access tokens are refused everywhere from now on, then its refresh token is revoked upstream, then
@@ -19,7 +27,7 @@ export class LogOut {
   ) {}
 
   /**
-   * By an access token, of our own front ends or of a client.
+   * By any access token that a session has or had, of our own front ends or of a client: the session ends with all that it has now.
    *
    * @throws {StoreUnavailable} nothing has changed; {UpstreamUnavailable} access has ended, the refresh token is not revoked yet
    */
@@ -27,26 +35,15 @@ export class LogOut {
     if (!isCanonicalToken(accessToken)) return { ended: false, reason: 'malformed' };
     const state = await this.sessions.find(accessToken);
     const clientId = state?.kind === 'open' ? state.session.clientId : state?.clientId;
-    if (!state || clientId !== undefined) return this.denyAlone(accessToken);
-    if (state.kind === 'refreshed') {
-      const { subject, replaced, expiresAtSeconds } = state;
-      await this.denials.deny(subject, [{ tokenId: replaced.tokenId, expiresAtSeconds }]);
-      // The user's other tab has refreshed: what he means to end is the session, which goes by its new token.
-      return this.execute(state.token.accessToken);
-    }
-    await this.endSession(accessToken);
+    if (!state || clientId !== undefined) return this.endByCheck(accessToken);
+    await this.endFound(accessToken, state);
     return { ended: true };
   }
 
   /** By the credential of the session; one that was refreshed since is followed to where the session is now. */
   async endSession(credential: string): Promise<void> {
     const state = await this.sessions.find(credential);
-    if (!state) return;
-    if (state.kind === 'refreshed') return this.endSession(credentialOf(state.token));
-
-    // Closed at once; a refresh that has not asked upstream yet sees it and gives up.
-    await this.denials.deny(state.session.subject, state.session.accessTokens);
-    await whileHolding(this.sessions, credentialId(credential), this.waiting, () => this.endHeld(credential));
+    if (state) await this.endFound(credential, state);
   }
 
   /**
@@ -56,32 +53,75 @@ export class LogOut {
   async endEntry(entry: SessionEntry): Promise<void> {
     const { subject, id } = entry;
     await this.denials.deny(subject, entry.accessTokens);
-    const moved = await whileHolding(this.sessions, entry.credentialId, this.waiting, async () => {
+    const moved = await whileHolding(this.sessions, entry.credentialId, this.waiting, async (lock) => {
       const now = await this.sessions.entry(subject, id);
       if (!now) return null;
       if (now.credentialId !== entry.credentialId) return now;
-      await this.sessions.end(entry);
+      if (!(await this.sessions.end(entry, lock))) throw overtaken();
       return null;
     });
     if (moved) await this.endEntry(moved);
   }
 
-  /** Nobody refreshes this session now, but somebody may have while the lock was waited for. */
-  private async endHeld(credential: string): Promise<void> {
-    const state = await this.sessions.find(credential);
-    if (!state) return;
-    if (state.kind === 'refreshed') return this.endSession(credentialOf(state.token));
-    const { session } = state;
-    if (session.refreshToken !== undefined) await this.authorizationServer.revoke(session.refreshToken);
-    await this.sessions.end({ ...session, credentialId: credentialId(credential) });
+  private async endFound(credential: string, state: SessionState): Promise<void> {
+    const denied = await this.deny(state);
+    const ended = await whileHoldingCurrent(this.sessions, credential, this.waiting, (held) =>
+      this.endHeld(held, denied),
+    );
+    if (ended || state.kind === 'open') return;
+    // A credential on the way from this one to the session's own is not known any more.
+    const entry = await this.sessions.entry(state.subject, state.sessionId);
+    if (entry) await this.endEntry(entry);
   }
 
-  /** A token of ours without a session of its own, such as one that came from elsewhere or was logged out before. */
-  private async denyAlone(accessToken: string): Promise<LogoutResult> {
+  /** Closes access at once; a refresh that has not asked upstream yet sees it and gives up. */
+  private async deny(state: SessionState): Promise<readonly DeniedToken[]> {
+    if (state.kind === 'open') {
+      const { subject, accessTokens } = state.session;
+      await this.denials.deny(subject, accessTokens);
+      return accessTokens;
+    }
+    // The user's other tab has refreshed: what he means to end is the session, with the tokens that it has now.
+    const { subject, sessionId, replaced, token, expiresAtSeconds } = state;
+    const entry = await this.sessions.entry(subject, sessionId);
+    const tokens = [
+      { tokenId: replaced.tokenId, expiresAtSeconds },
+      deniedToken(token.accessToken, expiresAtSeconds),
+      ...(entry?.accessTokens ?? []),
+    ];
+    await this.denials.deny(subject, tokens);
+    return tokens;
+  }
+
+  private async endHeld(
+    { credential, session, lock }: HeldSession,
+    denied: readonly DeniedToken[],
+  ): Promise<true> {
+    const ids = new Set(denied.map((token) => token.tokenId));
+    const since = session.accessTokens.filter((token) => !ids.has(token.tokenId));
+    if (since.length > 0) await this.denials.deny(session.subject, since);
+    for (const refreshToken of refreshTokensOf(session)) await this.authorizationServer.revoke(refreshToken);
+    if (!(await this.sessions.end({ ...session, credentialId: credentialId(credential) }, lock)))
+      throw overtaken();
+    return true;
+  }
+
+  /** A token that opens no session: that of a client belongs to one all the same, and so may one whose link to it was lost. */
+  private async endByCheck(accessToken: string): Promise<LogoutResult> {
     const checked = await this.tokenCheck.check(accessToken);
     if (!checked.active) return { ended: false, reason: checked.reason };
     const { subject, expiresAtSeconds } = checked.principal;
-    await this.denials.deny(subject, [deniedToken(accessToken, expiresAtSeconds)]);
+    const id = tokenId(accessToken);
+    const entry = (await this.sessions.entriesOf(subject)).find((one) => holds(one, id));
+    if (entry) await this.endEntry(entry);
+    else await this.denials.deny(subject, [deniedToken(accessToken, expiresAtSeconds)]);
     return { ended: true };
   }
+}
+
+function overtaken(): UpstreamUnavailable {
+  return new UpstreamUnavailable(
+    'the end of this session took too long, and another request has overtaken it',
+    1,
+  );
 }

@@ -1,24 +1,25 @@
-import { isCanonicalToken, type GrantResult } from '@app/user-token-client';
-import {
-  AuthorizationServer,
-  UpstreamUnavailable,
-  type UpstreamGrant,
-  type UpstreamRefusal,
-} from './authorization-server.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isCanonicalToken, type GrantResult, type InactiveReason } from '@app/user-token-client';
+import { AuthorizationServer, UpstreamUnavailable, type UpstreamRefusal } from './authorization-server.js';
+import { nowInSeconds, type Clock } from './clock.js';
 import { Denials, deniedToken, type DeniedToken } from './denials.js';
-import type { Front } from './front.js';
+import type { Front, SessionLifetimes } from './front.js';
 import type { Log } from './log.js';
 import { LogOut } from './log-out.js';
-import { whileHolding } from './session-lock.js';
+import { whileHolding, whileHoldingCurrent } from './session-lock.js';
 import {
   credentialId,
+  credentialOf,
   factsOf,
+  leftOf,
+  refreshTokensOf,
   Sessions,
   type Device,
   type Issued,
   type Session,
   type SessionLock,
   type SessionState,
+  type UnjudgedGrant,
 } from './sessions.js';
 import { TokenCheck } from './token-check.js';
 
@@ -29,32 +30,55 @@ const NOT_COVERED: GrantResult = { granted: false, error: 'invalid_scope' };
 /** Access tokens in force that a session remembers. One that is refreshed faster than they expire has its oldest ended. */
 const MAX_ACCESS_TOKENS = 64;
 
-export interface RefreshOptions {
+/**
+ * No later look at the token changes these. The others can be: a clock or a key set that is not right yet, and a wrong issuer or
+ * audience, which speaks of our settings.
+ */
+const BAD_FOR_GOOD: ReadonlySet<InactiveReason> = new Set<InactiveReason>(['malformed', 'invalid']);
+
+/** After so long the authorization server has another `iat` to give, and with it another token. */
+const NEXT_SECOND_MS = 1_000;
+
+/** How often, and for how long, it is tried again to store a grant that the store did not take. */
+const STORE_AGAIN_MS = 1_000;
+const STORE_AGAIN_FOR_MS = 600_000;
+
+export interface RefreshOptions extends SessionLifetimes {
   /** How long to wait for somebody else who refreshes the same session. */
   readonly waitMs: number;
-  /** Longest life of a session, however often it is refreshed. */
-  readonly absoluteSeconds: number;
   /** How long after its expiry an access token may still be refreshed. */
   readonly expiredLimitSeconds: number;
-  /** How long the answer of a refresh that could not be stored is kept for a retry. */
-  readonly retrySeconds: number;
+  readonly clock: Clock;
 }
 
-interface Replacement {
-  readonly issued: Issued;
-  readonly session: Session;
+/** A session with what it was granted last, which is stored, or about to be. */
+type GrantedSession = Session & { readonly unjudged: UnjudgedGrant };
+
+interface Unstored {
+  readonly former: Session;
+  readonly granted: GrantedSession;
 }
+
+/** `expired`: it was granted too long ago. `taken`: another session was given the same access token. */
+type UseOutcome = GrantResult | 'expired' | 'taken';
 
 /**
  * New tokens for the credential of a session. The holder of the session's lock asks upstream; everybody else who presents the
  * same credential meanwhile, or within the replay window, gets the same answer (a client's refresh token has none).
+ *
+ * What upstream grants spends the refresh token. So it is stored first and judged then: a refresh that gets no further is
+ * taken up by the next, on any replica.
  */
 export class RefreshSession {
-  /** Rotated upstream, but not stored yet: the old refresh token is spent, so a retry must find the new one here. */
-  private readonly unstored = new Map<string, Replacement>();
+  /**
+   * Granted, but not stored, by credential. It is lost with this process, and the session with it; and until it is stored another
+   * replica cannot go on from it.
+   */
+  private readonly unstored = new Map<string, Unstored>();
 
   constructor(
     private readonly authorizationServer: AuthorizationServer,
+    /** For tokens that were just granted. */
     private readonly tokenCheck: TokenCheck,
     private readonly denials: Denials,
     private readonly sessions: Sessions,
@@ -91,39 +115,61 @@ export class RefreshSession {
     if (!state) return REFUSED;
     if (state.kind === 'refreshed') return this.replay(credential, state);
     const { session } = state;
-    if (session.refreshToken === undefined || (await this.isDenied(session))) return REFUSED;
-    if (this.isOver(session)) return this.expire(credential, session, session.refreshToken);
+    if (session.refreshToken === undefined) return REFUSED;
+    if (await this.isDenied(session)) return this.giveUp(credential, session, lock);
+    if (this.isOver(session)) return this.end(credential, session, lock);
 
-    const pending = this.unstored.get(credentialId(credential));
-    const replacement = pending ?? (await this.askUpstream(session, session.refreshToken, front, device));
-    if ('granted' in replacement) {
-      if (replacement.error === 'invalid_grant') await this.end(credential, session);
-      return replacement;
+    const use = async (granted: GrantedSession | UpstreamRefusal) =>
+      'granted' in granted
+        ? this.endIfRefused(granted, credential, session, lock)
+        : this.use(granted, credential, front, device, lock);
+    const before = await this.grantedBefore(credential, session, lock);
+    const granted = before ?? (await this.askUpstream(credential, session, lock));
+    let outcome = await use(granted);
+    if (!('granted' in granted) && typeof outcome === 'string') {
+      if (outcome === 'taken') await delay(NEXT_SECOND_MS);
+      outcome = await use(await this.askUpstream(credential, granted, lock));
     }
-    if (await this.isDenied(session)) return this.takeBack(replacement);
-    if (!(await this.store(credential, session, replacement, lock))) {
-      await this.takeBack(replacement);
-      throw new UpstreamUnavailable('this refresh took too long, and another request has overtaken it', 1);
-    }
-    return { granted: true, token: replacement.issued.token };
+    if (typeof outcome !== 'string') return outcome;
+    const why =
+      outcome === 'taken'
+        ? 'is that of another session'
+        : 'does not verify here (expired): compare the clocks';
+    throw new UpstreamUnavailable(`the refreshed access token ${why}`, 1);
   }
 
-  private isOver({ clientId, startedAtSeconds, expiresAtSeconds }: Session): boolean {
-    const nowSeconds = Date.now() / 1000;
-    const { absoluteSeconds, expiredLimitSeconds } = this.options;
-    if (nowSeconds >= startedAtSeconds + absoluteSeconds) return true;
+  private isOver({ clientId, startedAtSeconds, usedAtSeconds, expiresAtSeconds }: Session): boolean {
+    const nowSeconds = nowInSeconds(this.options.clock);
+    const { absoluteSeconds, idleSeconds, expiredLimitSeconds } = this.options;
+    if (nowSeconds >= Math.min(startedAtSeconds + absoluteSeconds, usedAtSeconds + idleSeconds)) return true;
     // A client refreshes by a token that is made for it, and that lasts as long as the session.
     return clientId === undefined && nowSeconds >= expiresAtSeconds + expiredLimitSeconds;
   }
 
-  private async expire(credential: string, session: Session, refreshToken: string): Promise<GrantResult> {
-    await this.authorizationServer.revoke(refreshToken);
-    await this.end(credential, session);
+  /**
+   * With the access that it gave, which no log-out could end once it is forgotten.
+   *
+   * @throws {StoreUnavailable | UpstreamUnavailable} and then it can be ended again
+   */
+  private async end(credential: string, session: Session, lock: SessionLock): Promise<GrantResult> {
+    await this.denials.deny(session.subject, session.accessTokens);
+    for (const refreshToken of refreshTokensOf(session)) await this.authorizationServer.revoke(refreshToken);
+    await this.sessions.end({ ...session, credentialId: credentialId(credential) }, lock);
     return REFUSED;
   }
 
-  private end(credential: string, session: Session): Promise<void> {
-    return this.sessions.end({ ...session, credentialId: credentialId(credential) });
+  /** The session was revoked, perhaps while upstream was asked: what it gave is closed before anybody has it. */
+  private async giveUp(credential: string, session: Session, lock: SessionLock): Promise<GrantResult> {
+    try {
+      return await this.end(credential, session, lock);
+    } catch (error) {
+      // It stays where it is, for a log-out that waits for this one.
+      this.log.warn(
+        { err: error },
+        'the refresh token of a session that was revoked is still in force upstream',
+      );
+      return REFUSED;
+    }
   }
 
   /**
@@ -132,11 +178,14 @@ export class RefreshSession {
    */
   private async replay(
     credential: string,
-    { replaced, token, expiresAtSeconds, replayUntilSeconds }: Extract<SessionState, { kind: 'refreshed' }>,
+    state: Extract<SessionState, { kind: 'refreshed' }>,
   ): Promise<GrantResult> {
+    const { replaced, token, expiresAtSeconds, replayUntilSeconds, reuseUntilSeconds } = state;
+    const nowSeconds = nowInSeconds(this.options.clock);
+    if (nowSeconds >= reuseUntilSeconds) return REFUSED;
     const { denied } = await this.denials.status(replaced);
     if (denied) return REFUSED;
-    if (Date.now() / 1000 >= replayUntilSeconds) {
+    if (nowSeconds >= replayUntilSeconds) {
       this.log.warn(
         { subject: replaced.subject },
         'a token that was refreshed before was presented again: its session is ended',
@@ -144,7 +193,7 @@ export class RefreshSession {
       await this.logOut.endSession(credential);
       return REUSED;
     }
-    const expiresInSeconds = Math.max(0, Math.floor(expiresAtSeconds - Date.now() / 1000));
+    const expiresInSeconds = Math.max(0, Math.floor(expiresAtSeconds - nowSeconds));
     return { granted: true, token: { ...token, expiresInSeconds } };
   }
 
@@ -153,62 +202,194 @@ export class RefreshSession {
     return denied;
   }
 
-  /** The session was revoked while upstream was asked: what it gave is closed before anybody has it. */
-  private async takeBack({ session }: Replacement): Promise<GrantResult> {
-    const { subject, accessTokens, refreshToken } = session;
-    await this.denials.deny(subject, accessTokens.slice(-1));
-    if (refreshToken !== undefined) await this.authorizationServer.revoke(refreshToken);
-    return REFUSED;
+  /** What an earlier refresh was granted and did not get to hand out. */
+  private async grantedBefore(
+    credential: string,
+    session: Session,
+    lock: SessionLock,
+  ): Promise<GrantedSession | undefined> {
+    if (isGranted(session)) return session;
+    const unstored = this.unstored.get(credentialId(credential));
+    if (unstored?.former.refreshToken !== session.refreshToken) return undefined;
+    return this.keep(credential, session, unstored!.granted, lock);
   }
 
   private async askUpstream(
+    credential: string,
     session: Session,
-    refreshToken: string,
+    lock: SessionLock,
+  ): Promise<GrantedSession | UpstreamRefusal> {
+    const grant = await this.authorizationServer.grantRefresh(session.refreshToken!);
+    if (!grant.granted) return { granted: false, error: grant.error };
+    const { accessToken, expiresInSeconds, scope, refreshToken = session.refreshToken } = grant;
+    const grantedAtMs = this.options.clock.nowMs();
+    const unjudged = { accessToken, expiresInSeconds, scope, grantedAtMs };
+    return this.keep(credential, session, { ...session, refreshToken, unjudged }, lock);
+  }
+
+  private async keep(
+    credential: string,
+    former: Session,
+    granted: GrantedSession,
+    lock: SessionLock,
+  ): Promise<GrantedSession> {
+    try {
+      if (await this.sessions.update(credential, granted, lock)) {
+        this.unstored.delete(credentialId(credential));
+        return granted;
+      }
+    } catch (error) {
+      this.storeLater(credential, former, granted);
+      throw error;
+    }
+    await this.settle(credential, former, granted).catch(() => this.storeLater(credential, former, granted));
+    throw overtaken();
+  }
+
+  private storeLater(credential: string, former: Session, granted: GrantedSession): void {
+    const id = credentialId(credential);
+    if (this.unstored.has(id)) return;
+    this.unstored.set(id, { former, granted });
+    void this.tryToSettle(credential, former, granted).finally(() => this.unstored.delete(id));
+  }
+
+  private async tryToSettle(credential: string, former: Session, granted: GrantedSession): Promise<void> {
+    const deadline = performance.now() + STORE_AGAIN_FOR_MS;
+    let failure: unknown;
+    do {
+      await delay(STORE_AGAIN_MS, undefined, { ref: false });
+      // A retry was quicker.
+      if (!this.unstored.has(credentialId(credential))) return;
+      try {
+        return await this.settle(credential, former, granted);
+      } catch (error) {
+        failure = error;
+      }
+    } while (performance.now() < deadline);
+    this.log.warn({ err: failure }, 'what a session was granted could not be stored, and is lost');
+  }
+
+  /**
+   * Stores what was granted, wherever the session is by now. If another refresh was granted something since, the session goes on
+   * with that, and takes along what would otherwise stay in force for nobody; if it has ended, that is revoked.
+   */
+  private async settle(credential: string, former: Session, granted: GrantedSession): Promise<void> {
+    const { refreshToken, unjudged } = granted;
+    const settled = await whileHoldingCurrent(this.sessions, credential, this.options, async (held) => {
+      const { session, lock } = held;
+      if (session.refreshToken === refreshToken) return true;
+      const surplusRefreshTokens = [...(session.surplusRefreshTokens ?? []), refreshToken!];
+      const goesOn = session.refreshToken === former.refreshToken && held.credential === credential;
+      const change = goesOn ? { refreshToken, unjudged } : { surplusRefreshTokens };
+      if (await this.sessions.update(held.credential, { ...session, ...change }, lock)) return true;
+      throw overtaken();
+    });
+    if (!settled && refreshToken !== former.refreshToken)
+      await this.authorizationServer.revoke(refreshToken!);
+  }
+
+  private async endIfRefused(
+    refusal: UpstreamRefusal,
+    credential: string,
+    session: Session,
+    lock: SessionLock,
+  ): Promise<GrantResult> {
+    const { error } = refusal;
+    // The refresh token is spent or revoked: only what others left behind may still be in force.
+    if (error === 'invalid_grant')
+      await this.giveUp(credential, { ...session, refreshToken: undefined }, lock);
+    return { granted: false, error };
+  }
+
+  private async use(
+    session: GrantedSession,
+    credential: string,
     front: Front,
     device: Device,
-  ): Promise<Replacement | UpstreamRefusal> {
-    const grant = await this.authorizationServer.grantRefresh(refreshToken);
-    if (!grant.granted) {
-      const { error } = grant;
-      return { granted: false, error };
-    }
-    const checked = await this.tokenCheck.check(grant.accessToken);
+    lock: SessionLock,
+  ): Promise<UseOutcome> {
+    const { refreshToken, unjudged } = session;
+    const checked = await this.tokenCheck.check(unjudged.accessToken);
     if (!checked.active) {
-      throw new UpstreamUnavailable(`the refreshed access token does not verify here (${checked.reason})`);
+      const { reason } = checked;
+      const isPast = unjudged.expiresInSeconds > 0 && leftOf(unjudged, this.options.clock) === 0;
+      if (reason === 'expired' || isPast) return 'expired';
+      const text = `the refreshed access token does not verify here (${reason})`;
+      if (!BAD_FOR_GOOD.has(reason)) throw new UpstreamUnavailable(text);
+      this.log.warn({ subject: session.subject }, `${text}: its session is ended`);
+      return this.end(credential, session, lock);
     }
     const { principal } = checked;
     if (principal.subject !== session.subject) {
-      throw new UpstreamUnavailable('the refreshed access token is for another subject');
+      this.log.warn(
+        { subject: session.subject },
+        'the refreshed access token is for another subject: its session is ended',
+      );
+      return this.end(credential, session, lock);
     }
+    const expiresInSeconds = leftOf(unjudged, this.options.clock);
+    const grant = { ...unjudged, granted: true, refreshToken, expiresInSeconds } as const;
     const issued = front.issue(grant, principal, session);
-    if (!issued) {
-      // Nothing that the client may have is left: its user has lost it, or the client has.
-      await this.authorizationServer.revoke(grant.refreshToken ?? refreshToken);
-      return { granted: false, error: 'invalid_grant' };
-    }
-    return { issued, session: renewed(session, grant, issued, principal, device) };
+    // Nothing that the client may have is left: its user has lost it, or the client has.
+    if (!issued) return this.end(credential, session, lock);
+    return this.handOut(credential, session, issued, this.renewed(session, issued, principal, device), lock);
   }
 
-  private async store(
+  private async handOut(
     credential: string,
-    session: Session,
-    { issued, session: next }: Replacement,
+    session: GrantedSession,
+    issued: Issued,
+    next: Session,
     lock: SessionLock,
-  ): Promise<boolean> {
-    const id = credentialId(credential);
-    try {
-      // Forgotten, it could not be ended by a log-out any more.
-      if (session.accessTokens.length >= MAX_ACCESS_TOKENS)
-        await this.denials.deny(session.subject, forgottenBy(next, session));
-      const stored = await this.sessions.replace(credential, factsOf(session), issued, next, lock);
-      this.unstored.delete(id);
-      return stored;
-    } catch (error) {
-      this.unstored.set(id, { issued, session: next });
-      setTimeout(() => this.unstored.delete(id), this.options.retrySeconds * 1000).unref();
-      throw error;
-    }
+  ): Promise<UseOutcome> {
+    const [former, current] = await Promise.all([
+      this.denials.status(factsOf(session)),
+      this.denials.status({ ...factsOf(next), grantedNow: true }),
+    ]);
+    if (former.denied) return this.giveUp(credential, session, lock);
+    // By itself: it was that of another session.
+    if (current.denied && current.subjectDenial === undefined) return 'taken';
+    const nextCredential = credentialOf(issued.token);
+    if (nextCredential !== credential && !(await this.sessions.reserve(nextCredential, next))) return 'taken';
+    // The session is later than the denial of its user, and what it is granted still later, whatever its `iat`.
+    if (current.denied || current.toBeAdmitted)
+      await this.denials.admit(next.accessTokens.slice(-1), former.subjectDenial);
+    // Forgotten, it could not be ended by a log-out any more.
+    if (session.accessTokens.length >= MAX_ACCESS_TOKENS)
+      await this.denials.deny(session.subject, forgottenBy(next, session));
+    if (!(await this.sessions.replace(credential, session, issued, next, lock))) throw overtaken();
+    return { granted: true, token: issued.token };
   }
+
+  private renewed(
+    { unjudged: _, ...session }: GrantedSession,
+    { token, scope }: Issued & { readonly scope: string },
+    { issuedAtSeconds, expiresAtSeconds }: { issuedAtSeconds: number; expiresAtSeconds: number },
+    device: Device,
+  ): Session {
+    const nowSeconds = nowInSeconds(this.options.clock);
+    const current = deniedToken(token.accessToken, expiresAtSeconds);
+    const inForce = session.accessTokens.filter(
+      (former) => former.expiresAtSeconds > nowSeconds && former.tokenId !== current.tokenId,
+    );
+    return {
+      ...session,
+      scope,
+      usedAtSeconds: Math.floor(nowSeconds),
+      device: { ...session.device, ...device },
+      issuedAtSeconds,
+      expiresAtSeconds,
+      accessTokens: [...inForce, current].slice(-MAX_ACCESS_TOKENS),
+    };
+  }
+}
+
+function overtaken(): UpstreamUnavailable {
+  return new UpstreamUnavailable('this refresh took too long, and another request has overtaken it', 1);
+}
+
+function isGranted(session: Session): session is GrantedSession {
+  return session.unjudged !== undefined;
 }
 
 function forgottenBy(next: Session, { accessTokens }: Session): DeniedToken[] {
@@ -218,28 +399,4 @@ function forgottenBy(next: Session, { accessTokens }: Session): DeniedToken[] {
 
 function clientOf(state: SessionState): string | undefined {
   return state.kind === 'open' ? state.session.clientId : state.clientId;
-}
-
-function renewed(
-  session: Session,
-  grant: UpstreamGrant,
-  { token, scope }: Issued & { readonly scope: string },
-  { issuedAtSeconds, expiresAtSeconds }: { issuedAtSeconds: number; expiresAtSeconds: number },
-  device: Device,
-): Session {
-  const nowSeconds = Date.now() / 1000;
-  const current = deniedToken(token.accessToken, expiresAtSeconds);
-  const inForce = session.accessTokens.filter(
-    (former) => former.expiresAtSeconds > nowSeconds && former.tokenId !== current.tokenId,
-  );
-  return {
-    ...session,
-    scope,
-    usedAtSeconds: Math.floor(nowSeconds),
-    device: { ...session.device, ...device },
-    issuedAtSeconds,
-    expiresAtSeconds,
-    refreshToken: grant.refreshToken ?? session.refreshToken,
-    accessTokens: [...inForce, current].slice(-MAX_ACCESS_TOKENS),
-  };
 }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { UpstreamUnavailable } from './authorization-server.js';
-import type { SessionLock, Sessions } from './sessions.js';
+import { credentialId, credentialOf, type Session, type SessionLock, type Sessions } from './sessions.js';
 
 const POLL_MS = 25;
 
@@ -9,6 +9,13 @@ export interface Waiting<T> {
   readonly waitMs: number;
   /** Asked before each try; a value ends the waiting without the lock. */
   readonly meanwhile?: () => Promise<T | undefined>;
+}
+
+/** A session that is open, and that only the holder of the lock may change. */
+export interface HeldSession {
+  readonly credential: string;
+  readonly session: Session;
+  readonly lock: SessionLock;
 }
 
 /**
@@ -31,4 +38,35 @@ export async function whileHolding<T>(
     await delay(POLL_MS);
   } while (performance.now() < deadline);
   throw new UpstreamUnavailable('another request is refreshing or ending this session and takes too long', 1);
+}
+
+/**
+ * The same for the session that this credential opens or once opened, under whatever credential it is now.
+ *
+ * @returns undefined when the credential does not lead to a session
+ * @throws {UpstreamUnavailable} when somebody else holds the session for longer than `waitMs`
+ */
+export async function whileHoldingCurrent<T>(
+  sessions: Sessions,
+  formerOrCurrent: string,
+  waiting: { readonly waitMs: number },
+  work: (held: HeldSession) => Promise<T>,
+): Promise<T | undefined> {
+  let credential = formerOrCurrent;
+  for (;;) {
+    const state = await sessions.find(credential);
+    if (!state) return undefined;
+    if (state.kind === 'refreshed') {
+      credential = credentialOf(state.token);
+      continue;
+    }
+    const current = credential;
+    const worked = await whileHolding(sessions, credentialId(current), waiting, async (lock) => {
+      // Nobody refreshes this session now, but somebody may have while the lock was waited for.
+      const now = await sessions.find(current);
+      if (now?.kind !== 'open') return undefined;
+      return { result: await work({ credential: current, session: now.session, lock }) };
+    });
+    if (worked) return worked.result;
+  }
 }

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { GrantedToken, Principal } from '@app/user-token-client';
+import type { Clock } from './clock.js';
 import type { DeniedToken, TokenFacts } from './denials.js';
 
 /** Where somebody logged in from; shown to him, believed by nobody. */
@@ -30,18 +31,38 @@ export interface Session {
   readonly expiresAtSeconds: number;
   /** Upstream refresh token; absent where the authorization server gave none. */
   readonly refreshToken?: string | undefined;
+  /** What the authorization server gave at the last refresh, for as long as it is not known whether it is good. */
+  readonly unjudged?: UnjudgedGrant | undefined;
+  /** Upstream refresh tokens of refreshes that others overtook; nobody uses them, and they are revoked with the session. */
+  readonly surplusRefreshTokens?: readonly string[] | undefined;
   /** Access tokens of this session that may be in force, the current one last. */
   readonly accessTokens: readonly DeniedToken[];
 }
 
+/** A grant without its refresh token, which is that of its session already. */
+export interface UnjudgedGrant {
+  readonly accessToken: string;
+  /** Life of the access token from `grantedAtMs` on; 0 where the authorization server does not tell. */
+  readonly expiresInSeconds: number;
+  /** Granted scopes, separated by spaces. */
+  readonly scope: string;
+  readonly grantedAtMs: number;
+}
+
+/** Sessions that a user may have at a time: as many as fit into one message, however long their user agents are. */
+export const MAX_SESSIONS = 64;
+
 /** A session as its user may see and end it: without what it takes to refresh it. */
-export interface SessionEntry extends Omit<Session, 'refreshToken' | 'scope'> {
+export interface SessionEntry extends Omit<
+  Session,
+  'refreshToken' | 'unjudged' | 'surplusRefreshTokens' | 'scope'
+> {
   readonly credentialId: string;
 }
 
 /**
  * `refreshed`: replaced by another credential. Who presents the old one within the replay window gets the same new one; who
- * presents it later has reused it.
+ * presents it later has reused it. It leads to its session for as long as it could be in force itself.
  */
 export type SessionState =
   | { readonly kind: 'open'; readonly session: Session }
@@ -49,12 +70,16 @@ export type SessionState =
       readonly kind: 'refreshed';
       readonly subject: string;
       readonly clientId?: string | undefined;
+      /** {@link Session.id} */
+      readonly sessionId: string;
       readonly token: GrantedToken;
       /** What denials of the access token that was replaced are looked up by. */
       readonly replaced: TokenFacts;
       /** Expiry of the new access token. */
       readonly expiresAtSeconds: number;
       readonly replayUntilSeconds: number;
+      /** Until when a refresh by it counts as reuse; from then on there is nothing to refresh. */
+      readonly reuseUntilSeconds: number;
     };
 
 /** An answer to a client, and what has to be stored with it. */
@@ -81,6 +106,23 @@ export function credentialId(credential: string): string {
   return hash('sha256', credential, 'base64url');
 }
 
+/** What is left of the life of a granted access token, in whole seconds: all of it, as the issuer says, while it is fresh. */
+export function leftOf({ expiresInSeconds, grantedAtMs }: UnjudgedGrant, clock: Clock): number {
+  const nowMs = clock.nowMs();
+  if (nowMs < grantedAtMs + 1000) return expiresInSeconds;
+  return Math.max(0, Math.floor(Math.floor(grantedAtMs / 1000) + expiresInSeconds - nowMs / 1000));
+}
+
+/** Every upstream refresh token that has to be revoked when the session ends. */
+export function refreshTokensOf({ refreshToken, surplusRefreshTokens = [] }: Session): readonly string[] {
+  return refreshToken === undefined ? surplusRefreshTokens : [refreshToken, ...surplusRefreshTokens];
+}
+
+/** Whether this is an access token of the session that may be in force. */
+export function holds({ accessTokens }: SessionEntry, tokenId: string): boolean {
+  return accessTokens.some((token) => token.tokenId === tokenId);
+}
+
 /** What the denial of a session's current access token is looked up by. */
 export function factsOf({ subject, accessTokens, issuedAtSeconds }: Session | SessionEntry): TokenFacts {
   return { subject, tokenId: accessTokens.at(-1)!.tokenId, issuedAtSeconds };
@@ -92,7 +134,20 @@ export function factsOf({ subject, accessTokens, issuedAtSeconds }: Session | Se
  */
 export abstract class Sessions {
   abstract find(credential: string): Promise<SessionState | undefined>;
-  abstract start(issued: Issued, session: Session): Promise<void>;
+  /** @returns false when the credential opens another session or has done so, and then nothing has changed */
+  abstract start(issued: Issued, session: Session): Promise<boolean>;
+  /**
+   * Changes what is kept of a session under the same credential.
+   *
+   * @returns false when the lock was lost meanwhile, and then nothing has changed
+   */
+  abstract update(credential: string, session: Session, lock: SessionLock): Promise<boolean>;
+  /**
+   * Keeps the next credential of a session from all other sessions.
+   *
+   * @returns false when it opens another one or has done so
+   */
+  abstract reserve(credential: string, session: Session): Promise<boolean>;
   /**
    * Moves a session under its new credential and leaves the answer for those who still present the old one.
    *
@@ -100,16 +155,20 @@ export abstract class Sessions {
    */
   abstract replace(
     credential: string,
-    replaced: TokenFacts,
+    former: Session,
     issued: Issued,
     session: Session,
     lock: SessionLock,
   ): Promise<boolean>;
+  /** @returns false when the lock was lost meanwhile, and then nothing has changed */
   abstract end(
     session: Pick<SessionEntry, 'id' | 'subject' | 'credentialId' | 'accessTokens'>,
-  ): Promise<void>;
-  /** A user's sessions, the one used last first; of more than 64 the ones used last. */
+    lock: SessionLock,
+  ): Promise<boolean>;
+  /** A user's sessions, the one used last first. */
   abstract entriesOf(subject: string): Promise<readonly SessionEntry[]>;
+  /** Those of a user's sessions that are more than {@link MAX_SESSIONS}: the ones that were used last longest ago. */
+  abstract surplusEntriesOf(subject: string): Promise<readonly SessionEntry[]>;
   abstract entry(subject: string, id: string): Promise<SessionEntry | undefined>;
   /** The exclusive right to change the session under this credential, or undefined while somebody else has it. */
   abstract lock(credentialId: string): Promise<SessionLock | undefined>;

@@ -1,0 +1,160 @@
+import { jest } from '@jest/globals';
+import type { ListedSession } from '@app/user-token-client';
+import { ScriptedIssuer } from '../../../../test/support/scripted-issuer.js';
+import { UseCases } from '../../../../test/support/use-cases.js';
+import { MAX_SESSIONS } from './sessions.js';
+
+describe('LogIn', () => {
+  let issuer: ScriptedIssuer;
+  let core: UseCases;
+
+  beforeAll(async () => {
+    issuer = await ScriptedIssuer.start();
+  });
+
+  afterAll(() => issuer.stop());
+
+  beforeEach(async () => {
+    issuer.asked.length = 0;
+    issuer.revoked.length = 0;
+    issuer.answers(() => issuer.grant());
+    core = await UseCases.open(issuer);
+  });
+
+  afterEach(async () => {
+    jest.restoreAllMocks();
+    await core.close();
+  });
+
+  async function loggedIn(count: number): Promise<string[]> {
+    const tokens: string[] = [];
+    while (tokens.length < count) tokens.push((await core.loggedIn()).accessToken);
+    return tokens;
+  }
+  async function listed(token: string): Promise<readonly ListedSession[]> {
+    const list = await core.userSessions.list(token);
+    return list.listed ? list.sessions : [];
+  }
+  async function activeOf(tokens: readonly string[]): Promise<string[]> {
+    const active = await Promise.all(tokens.map((token) => core.isActive(token)));
+    return tokens.filter((_, index) => active[index]);
+  }
+  let movedMs = 0;
+  function later(ms: number): void {
+    jest.restoreAllMocks();
+    const nowMs = Date.now.bind(Date);
+    movedMs += ms;
+    const by = movedMs;
+    jest.spyOn(Date, 'now').mockImplementation(() => nowMs() + by);
+  }
+
+  describe(`of a user who has ${MAX_SESSIONS} sessions`, () => {
+    beforeEach(() => {
+      movedMs = 0;
+    });
+
+    it('ends those that were used last longest ago, so that all that live are listed', async () => {
+      const tokens = await loggedIn(MAX_SESSIONS);
+      later(2_000);
+      const first = (await core.refreshed(tokens[0]!)).accessToken;
+      later(2_000);
+      const more = await loggedIn(3);
+      expect(await activeOf(tokens)).toEqual([tokens[0], ...tokens.slice(4)]);
+      expect(await activeOf([first, ...more])).toEqual([first, ...more]);
+      for (const token of tokens.slice(1, 4))
+        expect(await core.tryRefresh(token)).toMatchObject({ granted: false });
+      expect(await listed(more[2]!)).toHaveLength(MAX_SESSIONS);
+    });
+
+    it('of registered clients, too', async () => {
+      const client = { clientId: 'portal', allowed: ['read:venues'] };
+      const pair = await core.loggedIn(client);
+      later(2_000);
+      const tokens = await loggedIn(MAX_SESSIONS);
+      expect(await core.isActive(pair.accessToken)).toBe(false);
+      expect(await core.tryRefresh(pair.refreshToken!, client)).toMatchObject({ granted: false });
+      expect(await activeOf(tokens)).toEqual(tokens);
+    });
+
+    it('leaves as many, and all of them listed, when many log in at once', async () => {
+      const tokens = await loggedIn(MAX_SESSIONS - 4);
+      later(2_000);
+      const more = (await Promise.all(Array.from({ length: 12 }, () => core.loggedIn()))).map(
+        ({ accessToken }) => accessToken,
+      );
+      expect(await activeOf(more)).toEqual(more);
+      expect(await activeOf(tokens)).toEqual(tokens.slice(8));
+      expect(await listed(more[0]!)).toHaveLength(MAX_SESSIONS);
+    });
+
+    it('fails when the oldest cannot be ended, and then all is as before', async () => {
+      const tokens = await loggedIn(MAX_SESSIONS);
+      later(2_000);
+      // The first is that of the session begun.
+      const makeRoom = core.fillStore((ordinal) => ordinal === 2);
+      await expect(core.tryLogIn()).rejects.toMatchObject({ code: 'store_unavailable' });
+      makeRoom();
+      expect(await activeOf(tokens)).toEqual(tokens);
+      expect(await listed(tokens[0]!)).toHaveLength(MAX_SESSIONS);
+      expect(issuer.revoked).toHaveLength(1);
+    });
+  });
+
+  describe('that is given the access token of another session', () => {
+    /** As Auth0 does within a second. */
+    async function givesTwice(times: number): Promise<string> {
+      const reply = await issuer.grant();
+      const { access_token: accessToken } = reply.body as { access_token: string };
+      let given = 0;
+      issuer.answers(async () => {
+        const next = await issuer.grant();
+        given += 1;
+        return given > times
+          ? next
+          : { ...next, body: { ...(next.body as object), access_token: accessToken } };
+      });
+      return accessToken;
+    }
+
+    it('asks again in the next second: the two sessions have nothing in common', async () => {
+      const shared = await givesTwice(2);
+      const [one, other] = await Promise.all([core.loggedIn(), core.loggedIn()]);
+      const [first, second] = one.accessToken === shared ? [one, other] : [other, one];
+      expect(first.accessToken).toBe(shared);
+      expect(second.accessToken).not.toBe(shared);
+      // What came with the token that could not be used is nobody's.
+      expect(issuer.revoked).toHaveLength(1);
+      expect(await listed(shared)).toHaveLength(2);
+      expect(await core.logOut.execute(shared)).toEqual({ ended: true });
+      expect(await core.isActive(second.accessToken)).toBe(true);
+      expect(await core.tryRefresh(second.accessToken)).toMatchObject({ granted: true });
+    });
+
+    it.each(['is open', 'was refreshed since'])(
+      '503 when it gets it again, and the other session, which %s, stays',
+      async (how) => {
+        const shared = await givesTwice(1);
+        await core.loggedIn();
+        const current = how === 'is open' ? shared : (await core.refreshed(shared)).accessToken;
+        issuer.answers(async () => {
+          const next = await issuer.grant();
+          return { ...next, body: { ...(next.body as object), access_token: shared } };
+        });
+        await expect(core.tryLogIn()).rejects.toMatchObject({ retryAfterSeconds: 1 });
+        expect(issuer.revoked).toHaveLength(3);
+        issuer.answers(() => issuer.grant());
+        expect(await core.tryRefresh(current)).toMatchObject({ granted: true });
+      },
+    );
+
+    it('does not bring back what was revoked with all of the user', async () => {
+      const shared = await givesTwice(3);
+      await core.loggedIn();
+      await core.revokeSubject.execute('auth0|ada');
+      const { accessToken } = await core.loggedIn();
+      expect(accessToken).not.toBe(shared);
+      expect(await core.isActive(accessToken)).toBe(true);
+      expect(await core.isActive(shared)).toBe(false);
+    });
+  });
+});

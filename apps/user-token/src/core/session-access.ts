@@ -1,0 +1,47 @@
+import { issuedTokenKind, type Principal, type SessionRefusal } from '@app/user-token-client';
+import { Sessions } from './sessions.js';
+import { VerifyToken } from './verify-token.js';
+
+export interface SessionAccessOptions {
+  /** Our own client at the authorization server. */
+  readonly clientId: string;
+  /** API identifiers of our services. */
+  readonly audience: readonly string[];
+}
+
+/**
+ * Which tokens let their holder see and end all sessions of their user: those of our own front ends. A token that the user gave to
+ * somebody else, who asked the same tenant for it, speaks for him where it is meant for; his sessions here are none of its business.
+ */
+export class SessionAccess {
+  constructor(
+    private readonly verifyToken: VerifyToken,
+    private readonly sessions: Sessions,
+    private readonly options: SessionAccessOptions,
+  ) {}
+
+  /** @throws {UpstreamUnavailable | StoreUnavailable | DenialsUnknown} */
+  async of(
+    accessToken: string,
+  ): Promise<
+    | { readonly permitted: true; readonly subject: string }
+    | { readonly permitted: false; readonly reason: SessionRefusal }
+  > {
+    const verdict = await this.verifyToken.execute(accessToken);
+    if (!verdict.active) return { permitted: false, reason: verdict.reason };
+    const isOwn =
+      issuedTokenKind(accessToken) === undefined &&
+      (this.isForUs(verdict.principal) || (await this.hasSession(accessToken)));
+    return isOwn
+      ? { permitted: true, subject: verdict.principal.subject }
+      : { permitted: false, reason: 'not_permitted' };
+  }
+
+  private isForUs({ clientId, audience }: Principal): boolean {
+    return clientId === this.options.clientId && audience.some((api) => this.options.audience.includes(api));
+  }
+
+  private async hasSession(accessToken: string): Promise<boolean> {
+    return (await this.sessions.find(accessToken)) !== undefined;
+  }
+}
