@@ -1,6 +1,13 @@
 import { authOptions } from '@app/auth/settings';
-import { createHttpApplication, startHttpService, type Logger, type RunningHttpService } from '@app/ops';
+import {
+  ClockWatch,
+  createHttpApplication,
+  startHttpService,
+  type Logger,
+  type RunningHttpService,
+} from '@app/ops';
 import type { SharedStore } from '@app/redis';
+import { UserTokenClient } from '@app/user-token-client';
 import { openClientRegistry } from './adapters/open-client-registry.js';
 import type { GatewayConfig } from './config.js';
 import { wordOAuthError } from './edge/oauth-error.filter.js';
@@ -44,10 +51,19 @@ export async function startGateway(
     });
     // Bytes, as they came: a parser would hide what was doubled, nested or not UTF-8.
     app.useBodyParser('application/x-www-form-urlencoded', {}, (_request, body, done) => done(null, body));
+    const clock = new ClockWatch(() => app.get(UserTokenClient).clock.skewMs, 'user-token', logger);
     // Always up: who asks for no client can be served. `npm run client` reads there what is in force.
-    const checks = { clients: () => ({ up: true, detail: clients.inForce() }) };
+    const checks = {
+      clients: () => ({ up: true, detail: clients.inForce() }),
+      clock: () => clock.check(),
+    };
     const running = await startHttpService('gateway', app, config, { logger, checks });
-    return { ...running, stop: () => running.stop().finally(() => clients.close()) };
+    const stop = () =>
+      running.stop().finally(() => {
+        clock.close();
+        return clients.close();
+      });
+    return { ...running, stop };
   } catch (error) {
     await clients.close();
     throw error;

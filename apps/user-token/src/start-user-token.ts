@@ -2,7 +2,15 @@ import type { AddressInfo, Server } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
-import { InFlight, listenOrExplain, NestLogger, startOps, type Logger, type RunningService } from '@app/ops';
+import {
+  ClockWatch,
+  InFlight,
+  listenOrExplain,
+  NestLogger,
+  startOps,
+  type Logger,
+  type RunningService,
+} from '@app/ops';
 import type { SharedStore } from '@app/redis';
 import type { StoreDenials } from './adapters/denials/store-denials.js';
 import { IssuerKeys } from './adapters/issuer-keys.js';
@@ -81,13 +89,21 @@ export async function startUserToken(
   await listenOrExplain({ service: 'user-token', port, setting: 'PORT' }, () => app.listen());
   const server = app.unwrap<Server>();
   const boundPort = (server.address() as AddressInfo).port;
+  const clock = new ClockWatch(
+    () => (store.available ? store.nowMs() - Date.now() : undefined),
+    'Redis',
+    logger,
+  );
   const ops = await startOps({
     service: 'user-token',
     host: config.opsHost,
     port: config.opsPort,
     setting: 'OPS_PORT',
     logger,
-    checks: { store: () => ({ up: store.available, ...(!store.available && { detail: 'Redis is away' }) }) },
+    checks: {
+      store: () => ({ up: store.available, ...(!store.available && { detail: 'Redis is away' }) }),
+      clock: () => clock.check(),
+    },
   }).catch(async (error: unknown) => {
     await app.close();
     throw error;
@@ -98,6 +114,7 @@ export async function startUserToken(
     port: boundPort,
     opsPort: ops.port,
     stop: async () => {
+      clock.close();
       ops.drain();
       await delay(config.drainDelayMs);
       // Nest's close() would cut the calls that are under way.

@@ -229,7 +229,7 @@ export class UserTokenModule {
           useFactory: (denials: Denials, logOut: LogOut) =>
             new IssuedTokens(issuedAccessTokens, sessions, denials, logOut, lifetimes, clock),
         },
-        { provide: ReplyClock, useValue: { nowMs: () => Date.now() } satisfies ReplyClock },
+        { provide: ReplyClock, useValue: clock satisfies ReplyClock },
         { provide: APP_PIPE, useValue: new PayloadPipe() },
         { provide: Failures, useValue: failures },
         { provide: APP_FILTER, useValue: new FailureFilter(failures) },

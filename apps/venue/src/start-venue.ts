@@ -1,6 +1,13 @@
 import { authOptions } from '@app/auth/settings';
-import { createHttpApplication, startHttpService, type Logger, type RunningHttpService } from '@app/ops';
+import {
+  ClockWatch,
+  createHttpApplication,
+  startHttpService,
+  type Logger,
+  type RunningHttpService,
+} from '@app/ops';
 import type { SharedStore } from '@app/redis';
+import { UserTokenClient } from '@app/user-token-client';
 import type { VenueConfig } from './config.js';
 import { VenueModule } from './venue.module.js';
 
@@ -18,6 +25,11 @@ export async function startVenue(
 ): Promise<RunningHttpService> {
   const module = VenueModule.forRoot(authOptions(config, 'venue', store), logger);
   const app = await createHttpApplication(module, { logger });
+  const clock = new ClockWatch(() => app.get(UserTokenClient).clock.skewMs, 'user-token', logger);
   // Redis being away makes the service slower, not unready.
-  return startHttpService('venue', app, config, { logger, checks: {} });
+  const running = await startHttpService('venue', app, config, {
+    logger,
+    checks: { clock: () => clock.check() },
+  });
+  return { ...running, stop: () => running.stop().finally(() => clock.close()) };
 }

@@ -20,7 +20,7 @@ import {
 } from './auth.options.js';
 import { BearerGuard } from './bearer.guard.js';
 import { BearerStrategy } from './bearer.strategy.js';
-import { Clock, OwnClock } from './clock.js';
+import { Clock, UserTokenClock } from './clock.js';
 import { PrincipalResolver, type TokenCaches } from './principal-resolver.js';
 import { ProcessTokenCache } from './process-token-cache.js';
 import { RevocationFeed } from './revocation-feed.js';
@@ -90,7 +90,7 @@ export class AuthModule implements OnApplicationShutdown {
             userToken instanceof UserTokenClient ? userToken : new UserTokenClient(userToken),
         },
         { provide: TokenVerifier, useClass: TcpTokenVerifier },
-        { provide: Clock, useClass: OwnClock },
+        { provide: Clock, useClass: UserTokenClock },
         {
           provide: RevocationFeed,
           inject: [AUTH_OPTIONS],

@@ -1,3 +1,6 @@
+import { Injectable } from '@nestjs/common';
+import { UserTokenClient } from '@app/user-token-client';
+
 /** What time it is, for all that expires in a guard. */
 export abstract class Clock {
   /** Unix time in seconds, with its fraction. Asked for each request. */
@@ -8,5 +11,20 @@ export abstract class Clock {
 export class OwnClock extends Clock {
   override nowSeconds(): number {
     return Date.now() / 1000;
+  }
+}
+
+/** The time of user-token, as far as its replies tell: tokens end by one clock in all services, whatever their machines say. */
+@Injectable()
+export class UserTokenClock extends Clock {
+  private readonly measured: { nowMs(): number };
+
+  constructor({ clock }: UserTokenClient) {
+    super();
+    this.measured = clock;
+  }
+
+  override nowSeconds(): number {
+    return this.measured.nowMs() / 1000;
   }
 }

@@ -1,3 +1,4 @@
+export { ClockWatch } from './clock-watch.js';
 export { type ErrorWording, type WordedError } from './early-refusals.js';
 export {
   createHttpApplication,

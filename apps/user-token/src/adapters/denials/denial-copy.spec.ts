@@ -30,7 +30,7 @@ describe('the copy of the denials', () => {
     setFlagsFromString('--expose-gc');
     const collect = runInNewContext('gc') as () => void;
     const copy = copyOf(1_000_000);
-    const count = 250_000;
+    const count = 65_000;
     collect();
     const before = process.memoryUsage().heapUsed;
     // As it arrives: out of JSON.

@@ -124,6 +124,21 @@ describe('a Redis that is not the one that it was', () => {
     },
   );
 
+  it('that is set back to a generation of before, on the same server: it gets a new one', async () => {
+    const denials = await replica();
+    const before = await generation();
+    await redis.cli('DEL', GENERATION_KEY);
+    await until(async () => !['', before].includes(await generation()), PATIENCE_MS);
+    await isSettled(denials);
+    const ended = token('ended');
+    await deny(denials, ended);
+    await redis.cli('FLUSHALL');
+    await redis.cli('SET', GENERATION_KEY, before);
+    await until(async () => !['', before].includes(await generation()), PATIENCE_MS);
+    await end(denials);
+    expect(await deniedAt(await replica(), ended)).toBe(true);
+  });
+
   it('and is full: what was revoked stays so, nothing of it may be cached, and valid tokens keep their verdict', async () => {
     const denials = await replica();
     await redis.cli('SET', 'of-before', 'here');

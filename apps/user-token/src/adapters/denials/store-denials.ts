@@ -152,6 +152,7 @@ export class StoreDenials extends Denials {
   /** @returns undefined while Redis gives no answer */
   private async read(key: string, tokenId: string): Promise<Stored | undefined> {
     const gap = this.sync.currentGap;
+    const { serverId } = this.store;
     const keys = [
       GENERATION_KEY,
       epochKeyOf(key),
@@ -164,7 +165,7 @@ export class StoreDenials extends Denials {
       this.sync.answered(gap);
       const admitted = parseJson(admission, denialSchema);
       return {
-        trusted: this.sync.trusts(generation),
+        trusted: this.sync.trusts(generation, serverId),
         epoch,
         denied: token != null || (subject != null && !subjectDenialIn(subject)),
         subject: subjectDenialIn(subject),

@@ -9,6 +9,7 @@ import {
   parseGeneration,
   type StoreGeneration,
 } from '@app/user-token-client';
+import { LRUCache } from 'lru-cache';
 import type { Log } from '../../core/log.js';
 import {
   announcementSchema,
@@ -50,6 +51,7 @@ const CALL_MS = 1_000;
 /** Redis does nothing else while it takes one transaction, and this process nothing else while it writes it. */
 const WRITTEN_AT_ONCE = 100;
 const LOOKED_UP_AT_ONCE = 500;
+const MAX_LEFT = 1_000;
 const GENERATION_TTL_MS = 10 * 365 * 24 * 3600 * 1000;
 
 /**
@@ -62,6 +64,7 @@ const GENERATION_TTL_MS = 10 * 365 * 24 * 3600 * 1000;
  */
 export class StoreSync {
   private generation: string | undefined;
+  private readonly left = new LRUCache<string, true>({ max: MAX_LEFT });
   private knowledge: Knowledge | undefined;
   private gap: Gap | undefined = {
     of: undefined,
@@ -109,9 +112,12 @@ export class StoreSync {
     return !this.copy.incomplete && performance.now() < answeredAtMs + CATCH_UP_MS;
   }
 
-  /** @param generation value of {@link GENERATION_KEY}, read together with what is to be believed */
-  trusts(generation: string | null | undefined): boolean {
-    const trusted = generation === this.generation && isGenerationOf(generation, this.store.serverId);
+  /**
+   * @param generation value of {@link GENERATION_KEY}, read together with what is to be believed
+   * @param serverId of the store when it was asked
+   */
+  trusts(generation: string | null | undefined, serverId: string | undefined): boolean {
+    const trusted = generation === this.generation && isGenerationOf(generation, serverId);
     if (!trusted && this.store.serverId !== undefined && !this.retry) void this.catchUp();
     return trusted;
   }
@@ -149,8 +155,9 @@ export class StoreSync {
     this.copy.sweep(SWEPT_AT_ONCE);
     if (!this.store.available) return;
     if (this.copy.hasRoomAgain) void this.catchUp();
+    const { serverId } = this.store;
     this.store.getMany([GENERATION_KEY]).then(
-      ([generation]) => this.trusts(generation),
+      ([generation]) => this.trusts(generation, serverId),
       () => undefined,
     );
   }
@@ -193,7 +200,8 @@ export class StoreSync {
     const { losses } = this;
     const { serverId } = this.store;
     const [found = null] = await this.store.getMany([GENERATION_KEY], { timeoutMs: CALL_MS });
-    const valid = isGenerationOf(found, serverId);
+    // One that was left before belongs to a store that knows nothing of what was revoked since.
+    const valid = isGenerationOf(found, serverId) && !this.left.has(found);
     if (valid && found === this.generation) return this.hearAgain(losses);
     const told = parseGeneration(found);
     let knowledge: Knowledge | undefined;
@@ -221,13 +229,18 @@ export class StoreSync {
         id: randomBytes(9).toString('base64url'),
       });
       if (!(await this.set(found, generation))) return false;
-      this.generation = generation;
-    } else this.generation = found ?? undefined;
+      this.enter(generation);
+    } else this.enter(found ?? undefined);
     this.knowledge = knowledge;
     this.lostAtMs = undefined;
     this.hasMerged = true;
     this.markSettled();
     return this.endGap(losses);
+  }
+
+  private enter(generation: string | undefined): void {
+    if (this.generation !== undefined && this.generation !== generation) this.left.set(this.generation, true);
+    this.generation = generation;
   }
 
   /** The store is the one that it was; what was not heard meanwhile stands in it. */
