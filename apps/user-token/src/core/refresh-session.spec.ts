@@ -210,6 +210,7 @@ describe('RefreshSession', () => {
   describe('whose new access token is bad for good', () => {
     it.each<[string, () => Promise<ScriptedAnswer>]>([
       ['for another subject', () => issuer.grant({ sub: 'auth0|grace' })],
+      ['for a subject that could not be revoked', () => issuer.grant({ sub: 'x'.repeat(300) })],
       ['bound to a key', () => issuer.grant({ cnf: { jkt: 'x' } })],
       ['signed by another under a known key id', async () => issuer.grant({}, await newKey('test-key'))],
     ])('because it is %s ends the session, upstream too', async (_title, grant) => {

@@ -34,7 +34,11 @@ const MAX_ACCESS_TOKENS = 64;
  * No later look at the token changes these. The others can be: a clock or a key set that is not right yet, and a wrong issuer or
  * audience, which speaks of our settings.
  */
-const BAD_FOR_GOOD: ReadonlySet<InactiveReason> = new Set<InactiveReason>(['malformed', 'invalid']);
+const BAD_FOR_GOOD: ReadonlySet<InactiveReason> = new Set<InactiveReason>([
+  'malformed',
+  'invalid',
+  'invalid_subject',
+]);
 
 /** After so long the authorization server has another `iat` to give, and with it another token. */
 const NEXT_SECOND_MS = 1_000;
