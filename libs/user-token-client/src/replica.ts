@@ -70,6 +70,7 @@ export class Replica {
   private readonly window = new SendWindow(WINDOW_CHARS, () => this.askForReceipt());
   private receiptAsked = false;
   private heard = 0;
+  private isConnected = false;
   private heardOnConnection = false;
   private wasSilent = false;
   private readonly verifications: VerifyBatches;
@@ -92,8 +93,12 @@ export class Replica {
         this.wasSilent = false;
       },
       // user-token makes room for connections that have said something, and its clock is read at once.
-      connected: () => void this.isFrozen(),
+      connected: () => {
+        this.isConnected = true;
+        void this.isFrozen();
+      },
       lost: () => {
+        this.isConnected = false;
         this.heardOnConnection = false;
         this.window.reset();
         events.connectionLost();
@@ -203,27 +208,27 @@ export class Replica {
     timeoutMs: number,
   ): Observable<unknown> {
     return defer(() => {
-      let sent = false;
-      const asking = this.window
-        .room(payloadChars + ENVELOPE_CHARS)
-        .pipe(mergeMap((markRead) => this.send(pattern, payload, () => (sent = true)).pipe(tap(markRead))));
+      let entered = false;
+      const asking = this.window.room(payloadChars + ENVELOPE_CHARS).pipe(
+        mergeMap((markRead) => {
+          entered = true;
+          return this.send(pattern, payload).pipe(tap(markRead));
+        }),
+      );
       return this.untilSilent(asking, timeoutMs).pipe(
-        catchError((error: unknown) => throwError(() => asCallFailed(error, this.address, sent))),
+        catchError((error: unknown) => {
+          // What was lost with its connection fails at once: here it still waits for one, or was sent on it.
+          const sent = entered && this.isConnected;
+          return throwError(() => asCallFailed(error, this.address, sent));
+        }),
       );
     });
   }
 
   /** All messages take this way, so that they are written in the order in which it is taken. */
-  private send(pattern: string, payload: object, onSent?: () => void): Observable<unknown> {
-    return defer(() => this.proxy.connect()).pipe(
-      mergeMap(() => {
-        onSent?.();
-        const sentAtMs = performance.now();
-        return this.proxy
-          .send<unknown>(pattern, payload)
-          .pipe(tap((reply) => this.readClock(reply, sentAtMs)));
-      }),
-    );
+  private send(pattern: string, payload: object): Observable<unknown> {
+    const sentAtMs = performance.now();
+    return this.proxy.send<unknown>(pattern, payload).pipe(tap((reply) => this.readClock(reply, sentAtMs)));
   }
 
   private readClock(reply: unknown, sentAtMs: number): void {
@@ -361,10 +366,11 @@ function asCallFailed(error: unknown, { host, port }: ReplicaAddress, sent: bool
     return new CallFailed(new UserTokenUnavailable(code, message, { retryAfterSeconds }), true);
   }
   if (isNativeError(error)) {
-    return new CallFailed(
-      new UserTokenUnavailable('unreachable', `${where} cannot be reached`, { cause: error }),
-      sent,
-    );
+    const unavailable = new UserTokenUnavailable('unreachable', `${where} cannot be reached`, {
+      cause: error,
+    });
+    // Nest rejects with a plain "Connection closed" once a connection is lost; errors with a code come from connecting.
+    return new CallFailed(unavailable, !('code' in error));
   }
   // "no such handler" arrives as a string, an unhandled exception as { status, message }.
   return new CallFailed(new UserTokenUnavailable('protocol', `${where} answered outside the contract`), true);

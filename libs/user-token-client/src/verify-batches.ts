@@ -87,13 +87,13 @@ export class VerifyBatches {
     this.send(requests, chars, Math.max(1, batch.deadlineMs - performance.now())).subscribe({
       next: (message) => this.take(message, callers),
       error: (failure: CallFailed) => rejectAll(callers, failure),
-      complete: () => rejectAll(callers, notOfContract('a verdict is missing')),
+      complete: () => rejectUnanswered(callers),
     });
   }
 
   private take(message: unknown, callers: Map<number, Caller>): void {
     const reply = verifyReplySchema.safeParse(message);
-    if (!reply.success) return rejectAll(callers, notOfContract('a verdict is missing'));
+    if (!reply.success) return rejectUnanswered(callers);
     for (const answer of reply.data.answers) {
       const caller = callers.get(answer.index);
       callers.delete(answer.index);
@@ -110,6 +110,10 @@ export class VerifyBatches {
     const { code, message, retryAfterSeconds } = answer.failure;
     caller.reject(new CallFailed(new UserTokenUnavailable(code, message, { retryAfterSeconds }), true));
   }
+}
+
+function rejectUnanswered(callers: Map<number, Caller>): void {
+  if (callers.size > 0) rejectAll(callers, notOfContract('a verdict is missing'));
 }
 
 function rejectAll(callers: Map<number, Caller>, failure: CallFailed): void {
