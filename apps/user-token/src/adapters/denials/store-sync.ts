@@ -189,7 +189,10 @@ export class StoreSync {
         this.log.warn({ err: error }, 'the denials in Redis could not be read or completed');
       this.failures += 1;
       const backoffMs = Math.min(MAX_BACKOFF_MS, CATCH_UP_MS * 2 ** (this.failures - 1));
-      this.retry = setTimeout(() => void this.catchUp(), backoffMs).unref();
+      this.retry = setTimeout(() => {
+        this.retry = undefined;
+        void this.catchUp();
+      }, backoffMs).unref();
     } finally {
       this.catchingUp = false;
     }
