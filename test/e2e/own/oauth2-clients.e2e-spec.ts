@@ -167,6 +167,8 @@ describe('clients in Redis', () => {
     const suite = await Suite.open({ GATEWAY_CLIENTS: 'redis:' });
     const metadata = () => suite.gateway('/.well-known/oauth-authorization-server');
     const { redis } = suite.own!;
+    // A gateway does not wait for Redis when it starts.
+    await until(async () => (await metadata()).status === 200);
     const answers: Record<string, Awaited<ReturnType<typeof metadata>>> = {
       good: await metadata(),
       method: await suite.gateway('/.well-known/oauth-authorization-server', { method: 'POST' }),
