@@ -20,7 +20,7 @@ export default {
   collectCoverageFrom: ['{apps,libs}/*/src/**/*.ts', '!**/*.spec.ts', '!**/main.ts', '!**/index.ts'],
   testTimeout: 30_000,
   // What each file loads stays in its process, and a process with gigabytes of it pauses for longer than the faults that are tested.
-  workerIdleMemoryLimit: '700MB',
+  workerIdleMemoryLimit: '400MB',
   projects: [
     {
       ...base,

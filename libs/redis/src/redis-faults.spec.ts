@@ -5,6 +5,9 @@ import { RedisServer } from '../../../test/support/redis-server.js';
 import { until } from '../../../test/support/until.js';
 import { openStore, StoreUnavailable, type SharedStore, type Subscription } from './index.js';
 
+/** The budget of a read is 100 ms, the rest is for a process that is held up itself; what hangs takes for ever. */
+const SOON_MS = 1_000;
+
 describe('a store whose connection to Redis is in trouble', () => {
   let machine: MachinePauses;
   let redis: RedisServer;
@@ -58,7 +61,7 @@ describe('a store whose connection to Redis is in trouble', () => {
       fault();
       const first = await read();
       expect(first.value).toBeUndefined();
-      expect(first.durationMs).toBeLessThan(200);
+      expect(first.durationMs).toBeLessThan(SOON_MS);
       const durations: number[] = [];
       for (let i = 0; i < 50; i += 1) durations.push((await read()).durationMs);
       expect(durations.sort((a, b) => a - b)[25]).toBeLessThan(5);
@@ -79,7 +82,7 @@ describe('a store whose connection to Redis is in trouble', () => {
       durations.push(durationMs);
       await delay(5);
     }
-    expect(Math.max(...durations)).toBeLessThan(200);
+    expect(Math.max(...durations)).toBeLessThan(SOON_MS);
     proxy.pass();
     await until(async () => (await read()).value === 'value', 1_500);
   });
