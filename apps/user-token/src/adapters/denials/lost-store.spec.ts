@@ -21,7 +21,7 @@ describe('a Redis that is not the one that it was', () => {
   });
 
   afterEach(async () => {
-    for (const replica of replicas.splice(0)) await end(replica.denials);
+    for (const { denials } of [...replicas]) await end(denials);
     await redis.stop();
   });
 
@@ -46,10 +46,10 @@ describe('a Redis that is not the one that it was', () => {
   }
 
   async function end(denials: StoreDenials): Promise<void> {
-    const index = replicas.findIndex((other) => other.denials === denials);
-    const [{ store }] = index < 0 ? [{ store: undefined }] : replicas.splice(index, 1);
+    const index = replicas.findIndex((replica) => replica.denials === denials);
+    const [replica] = replicas.splice(index, 1);
     await denials.onApplicationShutdown();
-    await store?.close();
+    await replica?.store.close();
   }
 
   const soon = () => Date.now() / 1000 + 3_600;
@@ -72,7 +72,11 @@ describe('a Redis that is not the one that it was', () => {
   const deny = (by: StoreDenials, { subject, tokenId }: TokenFacts) =>
     persistently(() => by.deny(subject, [{ tokenId, expiresAtSeconds: soon() }]));
   const deniedAt = async (by: StoreDenials, facts: TokenFacts) => (await by.status(facts)).denied;
-  const generation = async () => (await redis.cli('GET', GENERATION_KEY)).trim();
+  /** Empty while there is none, or while the store is being written to. */
+  const generation = async () => {
+    const value = (await redis.cli('GET', GENERATION_KEY)).trim();
+    return parseGeneration(value) ? value : '';
+  };
   const cacheable = async (by: StoreDenials, facts: TokenFacts) => (await by.status(facts)).epoch !== null;
   const isSettled = (by: StoreDenials) => until(() => cacheable(by, token('any')), PATIENCE_MS);
 

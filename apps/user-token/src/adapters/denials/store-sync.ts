@@ -52,6 +52,7 @@ const CALL_MS = 1_000;
 const WRITTEN_AT_ONCE = 100;
 const LOOKED_UP_AT_ONCE = 500;
 const MAX_LEFT = 1_000;
+const MARK = 'merging:';
 const GENERATION_TTL_MS = 10 * 365 * 24 * 3600 * 1000;
 
 /**
@@ -164,6 +165,7 @@ export class StoreSync {
 
   private beginGap(): void {
     this.losses += 1;
+    this.lostAtMs = undefined;
     if (this.gap) return;
     const gap: Gap = (this.gap = { of: parseGeneration(this.generation)?.serverId, answeredBy: new Set() });
     // Had Redis gone away as a whole, that would be known by then.
@@ -205,8 +207,8 @@ export class StoreSync {
     const [found = null] = await this.store.getMany([GENERATION_KEY], { timeoutMs: CALL_MS });
     // One that was left before belongs to a store that knows nothing of what was revoked since.
     const valid = isGenerationOf(found, serverId) && !this.left.has(found);
-    if (valid && found === this.generation) return this.hearAgain(losses);
-    const told = parseGeneration(found);
+    if (valid && found === this.generation) return this.hearAgain(found, losses);
+    const told = parseGeneration(withoutMark(found));
     let knowledge: Knowledge | undefined;
     if (valid) knowledge = told;
     else if (this.knewAll) knowledge = this.knowledge && this.lost(this.knowledge);
@@ -218,11 +220,19 @@ export class StoreSync {
     } else knowledge = { knownSinceSeconds: 0, firstSightsSinceSeconds: 0 };
     const better = this.betterThan(knowledge);
     const { knewAll } = this;
+    // A replica that has just started knows little that it does not read here.
+    const heard = this.hasMerged ? undefined : [...this.copy.all()];
     await this.read();
+    // Flushed meanwhile, it was read in vain.
+    if (valid && !(await this.stillStands(found))) return false;
     // What is told from now on is heard: without the store, the copy will do.
-    if (valid || knewAll) this.endGap(losses);
-    // A replica that has just started knows nothing that it has not read here.
-    if (this.hasMerged) await this.writeBack();
+    if (knowledge && (valid || knewAll)) {
+      this.knowledge = better ?? knowledge;
+      this.endGap(losses);
+    }
+    const expected = valid ? found : await this.mark(found);
+    if (expected === undefined) return false;
+    await this.writeBack(heard ?? this.copy.all());
     if (serverId !== this.store.serverId) return false;
     knowledge = better ?? knowledge ?? this.founded(this.lostAtMs ?? this.store.nowMs());
     if ((!valid || better) && serverId !== undefined) {
@@ -231,7 +241,7 @@ export class StoreSync {
         serverId,
         id: randomBytes(9).toString('base64url'),
       });
-      if (!(await this.set(found, generation))) return false;
+      if (!(await this.set(expected, generation))) return false;
       this.enter(generation);
     } else this.enter(found ?? undefined);
     this.knowledge = knowledge;
@@ -247,10 +257,10 @@ export class StoreSync {
   }
 
   /** The store is the one that it was; what was not heard meanwhile stands in it. */
-  private async hearAgain(losses: number): Promise<boolean> {
+  private async hearAgain(generation: string, losses: number): Promise<boolean> {
     if (!this.gap && !this.copy.incomplete) return true;
     await this.read();
-    return this.endGap(losses);
+    return (await this.stillStands(generation)) && this.endGap(losses);
   }
 
   /** @param losses of before the store was read: what was announced in one since may be missing */
@@ -292,8 +302,26 @@ export class StoreSync {
       {},
       'Redis is empty or may be older than it was, and no user-token is left that knows what was revoked: tokens of before follow DENIALS_UNKNOWN',
     );
-    const sinceSeconds = Math.floor(lostAtMs / 1000);
+    // What was revoked within that second, before it, is not known either.
+    const sinceSeconds = Math.floor(lostAtMs / 1000) + 1;
     return { knownSinceSeconds: sinceSeconds, firstSightsSinceSeconds: sinceSeconds };
+  }
+
+  /**
+   * Leaves something where the generation will stand, that is gone if the store is flushed once more while it is written to. One that
+   * another replica has left does as well.
+   *
+   * @returns what stands there now; undefined when somebody else was quicker
+   */
+  private async mark(found: string | null): Promise<string | null | undefined> {
+    if (this.store.serverId === undefined || found?.startsWith(MARK)) return found;
+    const marked = `${MARK}${randomBytes(9).toString('base64url')} ${found ?? ''}`;
+    return (await this.set(found, marked)) ? marked : undefined;
+  }
+
+  private async stillStands(generation: string): Promise<boolean> {
+    const [found] = await this.store.getMany([GENERATION_KEY], { timeoutMs: CALL_MS });
+    return found === generation;
   }
 
   private set(found: string | null, generation: string): Promise<boolean> {
@@ -320,8 +348,8 @@ export class StoreSync {
       );
   }
 
-  private async writeBack(): Promise<void> {
-    for (const denials of slices(this.copy.all(), LOOKED_UP_AT_ONCE)) {
+  private async writeBack(known: Iterable<Denial>): Promise<void> {
+    for (const denials of slices(known, LOOKED_UP_AT_ONCE)) {
       const stored = await this.store.getMany(denials.map(denialKey), { timeoutMs: CALL_MS });
       const missing = denials.filter((denial, index) => isMissing(denial, stored[index]));
       for (const some of slices(missing, WRITTEN_AT_ONCE)) await this.restore(some);
@@ -350,6 +378,10 @@ export class StoreSync {
     for (const weakness of await this.store.weaknesses())
       this.log.warn({}, `Redis can lose what was revoked: ${weakness}`);
   }
+}
+
+function withoutMark(value: string | null): string | null {
+  return value?.startsWith(MARK) ? value.slice(value.indexOf(' ') + 1) : value;
 }
 
 /** What cannot be read was written by something newer, and denies by itself. */
