@@ -1,0 +1,183 @@
+import type { CacheManagerStore } from 'cache-manager';
+import { SharedStore, StoreUnavailable, type Subscription, type Write } from '@app/redis';
+
+type Listener = (message: string) => void;
+
+/** A Redis that the spec moves: it dies, fills up, forgets, comes back older, and has the only clock. */
+export class MovableRedis {
+  data = new Map<string, string>();
+  nowMs = 1_800_000_000_000;
+  isFull = false;
+  private isUp = true;
+  private starts = 1;
+  private snapshot = new Map<string, string>();
+  readonly stores = new Set<MovableStore>();
+  readonly channels = new Map<string, Set<Listener>>();
+
+  get serverId(): string | undefined {
+    return this.isUp ? `run-${this.starts}.history` : undefined;
+  }
+
+  save(): void {
+    this.snapshot = new Map(this.data);
+  }
+
+  kill(): void {
+    if (!this.isUp) return;
+    this.isUp = false;
+    for (const store of this.stores) store.disconnected();
+  }
+
+  /** A new server, with what the last one had, with what was saved, or with nothing. */
+  start(from: 'all' | 'snapshot' | 'nothing'): void {
+    this.kill();
+    if (from !== 'all') this.data = new Map(from === 'snapshot' ? this.snapshot : []);
+    this.starts += 1;
+    this.isUp = true;
+    for (const store of this.stores) setImmediate(() => this.isUp && store.connected());
+  }
+}
+
+/** One process's connection to it. Every call takes some turns of the event loop, so that others come in between. */
+export class MovableStore extends SharedStore {
+  override readonly shared = true;
+  private isConnected = true;
+  private isClosed = false;
+  private readonly lost: (() => void)[] = [];
+  private readonly changed: ((live: boolean) => void)[] = [];
+  private readonly availableListeners = new Set<() => void>();
+
+  constructor(private readonly redis: MovableRedis) {
+    super();
+    redis.stores.add(this);
+  }
+
+  override get available(): boolean {
+    return this.isConnected && !this.isClosed && this.redis.serverId !== undefined;
+  }
+
+  override get serverId(): string | undefined {
+    return this.available ? this.redis.serverId : undefined;
+  }
+
+  override nowMs(): number {
+    return this.redis.nowMs;
+  }
+
+  disconnected(): void {
+    this.isConnected = false;
+    for (const listener of this.lost) listener();
+    for (const listener of this.changed) listener(false);
+  }
+
+  connected(): void {
+    this.isConnected = true;
+    for (const listener of this.availableListeners) listener();
+    for (const listener of this.changed) listener(true);
+  }
+
+  override getMany(keys: readonly string[]): Promise<(string | null)[]> {
+    return this.call(() => keys.map((key) => this.redis.data.get(key) ?? null));
+  }
+
+  override writeAll(writes: readonly Write[]): Promise<void> {
+    return this.write(() => this.apply(writes));
+  }
+
+  override writeAllIfEqual(key: string, value: string | null, writes: readonly Write[]): Promise<boolean> {
+    return this.write(() => {
+      if ((this.redis.data.get(key) ?? null) !== value) return false;
+      this.apply(writes);
+      return true;
+    });
+  }
+
+  override set(key: string, value: string): Promise<void> {
+    return this.write(() => void this.redis.data.set(key, value));
+  }
+
+  override async *scan(prefix: string): AsyncIterable<{ key: string; value: string }> {
+    const keys = await this.call(() => [...this.redis.data.keys()].filter((key) => key.startsWith(prefix)));
+    for (const key of keys) {
+      const value = await this.call(() => this.redis.data.get(key));
+      if (value !== undefined) yield { key, value };
+    }
+  }
+
+  override subscribe(channel: string, listener: Listener): Subscription {
+    const listeners = this.redis.channels.get(channel) ?? new Set();
+    const heard: Listener = (message) => this.available && listener(message);
+    this.redis.channels.set(channel, listeners.add(heard));
+    const isLive = () => this.available;
+    return {
+      get live() {
+        return isLive();
+      },
+      onChange: (told) => void this.changed.push(told),
+      onLost: (told) => void this.lost.push(told),
+      close: async () => void listeners.delete(heard),
+    };
+  }
+
+  override onAvailable(listener: () => void): () => void {
+    this.availableListeners.add(listener);
+    if (this.available) setImmediate(listener);
+    return () => void this.availableListeners.delete(listener);
+  }
+
+  override async keepsWrites(): Promise<boolean> {
+    return false;
+  }
+
+  override async weaknesses(): Promise<readonly string[]> {
+    return [];
+  }
+
+  override async close(): Promise<void> {
+    this.isClosed = true;
+    this.redis.stores.delete(this);
+  }
+
+  override readonly cacheStore = {} as CacheManagerStore;
+  override setIfAbsent = notAsked;
+  override delete = notAsked;
+  override deleteIfEqual = notAsked;
+  override members = notAsked;
+  override countAll = notAsked;
+  override uncountAll = notAsked;
+
+  private apply(writes: readonly Write[]): void {
+    for (const write of writes) {
+      if (write.op === 'set') this.redis.data.set(write.key, write.value);
+      if (write.op === 'publish')
+        for (const listener of this.redis.channels.get(write.channel) ?? [])
+          setImmediate(listener, write.message);
+    }
+  }
+
+  private write<T>(work: () => T): Promise<T> {
+    return this.call(() => {
+      if (this.redis.isFull) throw new StoreUnavailable('it is full');
+      return work();
+    });
+  }
+
+  /** Answered by the server that was asked, or by none. */
+  private async call<T>(work: () => T): Promise<T> {
+    const { serverId } = this;
+    await turn();
+    if (serverId === undefined || serverId !== this.serverId) throw new StoreUnavailable('it is away');
+    const answer = work();
+    await turn();
+    if (serverId !== this.serverId) throw new StoreUnavailable('it went away');
+    return answer;
+  }
+}
+
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function notAsked(): never {
+  throw new Error('nobody asks this of the store here');
+}
