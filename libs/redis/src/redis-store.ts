@@ -314,6 +314,8 @@ export class RedisStore extends SharedStore {
       client.info('replication').catch(refusal),
     ]);
     this.replicationId = valueOf(replication, 'master_replid');
+    // It may be allowed by now.
+    if (this.runId === undefined) await this.identify(client);
     const [seconds, microseconds] = Array.isArray(time) ? time.map(Number) : [];
     const serverMs = seconds! * 1000 + microseconds! / 1000;
     if (!Number.isFinite(serverMs)) throw notOfThatKind();

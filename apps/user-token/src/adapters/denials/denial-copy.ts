@@ -52,10 +52,13 @@ export class DenialCopy {
     return this.spilled && this.size < 0.9 * this.options.max;
   }
 
-  /** The store is read from end to end: what does not fit shows again. */
-  async readAnew(read: () => Promise<void>): Promise<void> {
+  /** The store is about to be read from end to end: what does not fit shows again. */
+  beginReading(): void {
     this.spilledAnew = false;
-    await read();
+  }
+
+  /** It was read, and was whole then. */
+  endReading(): void {
     this.spilled = this.spilledAnew;
   }
 

@@ -208,6 +208,25 @@ describe('a Redis that is not the one that it was', () => {
     expect(await deniedAt(fresh, ended)).toBe(true);
   });
 
+  it('and the copy is too small for what it held: tokens of before have no verdict, whatever is left of it', async () => {
+    const denials = await replica({ maxLocal: 1_000 });
+    await delay(1_100);
+    // Of after this Redis was found empty, and of before it is lost.
+    const first = { ...token('ended-0'), issuedAtSeconds: Date.now() / 1000 };
+    const expiresAtSeconds = soon();
+    for (let i = 0; i < 12; i += 1) {
+      const tokens = Array.from({ length: 100 }, (_, j) => ({
+        tokenId: `ended-${100 * i + j}`,
+        expiresAtSeconds,
+      }));
+      await persistently(() => denials.deny('auth0|ended-0', tokens));
+    }
+    expect(await deniedAt(denials, first)).toBe(true);
+    await redis.cli('FLUSHALL');
+    const untilMs = performance.now() + 1_500;
+    while (performance.now() < untilMs) await expect(denials.status(first)).rejects.toThrow(DenialsUnknown);
+  });
+
   describe('and no replica is left that knew it', () => {
     const ofBefore = (tokenId: string) => ({ ...token(tokenId), issuedAtSeconds: Date.now() / 1000 - 60 });
 

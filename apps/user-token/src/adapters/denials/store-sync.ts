@@ -155,7 +155,8 @@ export class StoreSync {
   private look(): void {
     this.copy.sweep(SWEPT_AT_ONCE);
     if (!this.store.available) return;
-    if (this.copy.hasRoomAgain) void this.catchUp();
+    // One that began while Redis was slow is not ended by anything else.
+    if ((this.gap || this.copy.hasRoomAgain) && !this.retry) void this.catchUp();
     const { serverId } = this.store;
     this.store.getMany([GENERATION_KEY]).then(
       ([generation]) => this.trusts(generation, serverId),
@@ -243,10 +244,11 @@ export class StoreSync {
       });
       if (!(await this.set(expected, generation))) return false;
       this.enter(generation);
-    } else this.enter(found ?? undefined);
+    } else this.enter(serverId === undefined ? undefined : (found ?? undefined));
     this.knowledge = knowledge;
     this.lostAtMs = undefined;
-    this.hasMerged = true;
+    // Of a server that does not say who it is nothing can be vouched for.
+    this.hasMerged = serverId !== undefined;
     this.markSettled();
     return this.endGap(losses);
   }
@@ -267,6 +269,7 @@ export class StoreSync {
   private endGap(losses: number): boolean {
     if (losses !== this.losses) return false;
     this.gap = undefined;
+    this.copy.endReading();
     return true;
   }
 
@@ -335,12 +338,11 @@ export class StoreSync {
 
   private async read(): Promise<void> {
     const { incomplete } = this.copy;
-    await this.copy.readAnew(async () => {
-      for await (const { value } of this.store.scan(DENIAL_PREFIX)) {
-        const denial = parseJson(value, denialSchema);
-        if (denial) this.copy.learn(denial);
-      }
-    });
+    this.copy.beginReading();
+    for await (const { value } of this.store.scan(DENIAL_PREFIX)) {
+      const denial = parseJson(value, denialSchema);
+      if (denial) this.copy.learn(denial);
+    }
     if (this.copy.incomplete && !incomplete)
       this.log.warn(
         { kept: this.copy.size },
