@@ -53,8 +53,9 @@ export class PrincipalResolver {
   async resolve(key: string, token: string, requestId: string | undefined): Promise<Verdict> {
     // Who cannot hear of revocations must not wait for an answer to a question asked before his own.
     if (!this.caches?.process.live) return this.lookUp(key, token, requestId);
-    const verdict = await (this.underWay.get(key) ?? this.start(key, token, requestId));
-    return this.isOvertaken(verdict) ? this.lookUp(key, token, requestId) : verdict;
+    const underWay = this.underWay.get(key);
+    const verdict = await (underWay ?? this.start(key, token, requestId));
+    return this.isOvertaken(verdict, underWay !== undefined) ? this.lookUp(key, token, requestId) : verdict;
   }
 
   private start(key: string, token: string, requestId: string | undefined): Promise<Verdict> {
@@ -63,8 +64,10 @@ export class PrincipalResolver {
     return verdict;
   }
 
-  private isOvertaken(verdict: Verdict): boolean {
-    if (!verdict.active || verdict.epoch === null) return false;
+  private isOvertaken(verdict: Verdict, askedBefore: boolean): boolean {
+    if (!verdict.active) return false;
+    // Nothing tells whether a log-out came in between.
+    if (verdict.epoch === null) return askedBefore;
     return this.caches?.process.isOvertaken(verdict.principal, verdict.epoch) ?? false;
   }
 

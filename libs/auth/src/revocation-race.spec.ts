@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net';
-import { setImmediate as tick } from 'node:timers/promises';
+import { setImmediate as tick, setTimeout as delay } from 'node:timers/promises';
 import { Controller, Get, Module, UseGuards } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -8,6 +8,7 @@ import { EPOCH_CHANNEL, epochKey, subjectKey } from '@app/user-token-client';
 import { active, startFakeUserToken, type FakeUserToken } from '../../../test/support/fake-user-token.js';
 import { RedisServer } from '../../../test/support/redis-server.js';
 import { giveGeneration } from '../../../test/support/store-generation.js';
+import { until } from '../../../test/support/until.js';
 import { AuthModule, BearerGuard } from './index.js';
 
 const ROUNDS = 1_000;
@@ -99,4 +100,25 @@ describe('a verdict that is under way while its subject is revoked', () => {
     // Else the rounds would not have been races.
     expect(overtaken).toBeGreaterThan(ROUNDS / 20);
   }, 60_000);
+
+  it('is not shared with a request of after it, where user-token cannot tell under which epoch it stands', async () => {
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    let asked = 0;
+    let ended = false;
+    userToken.behave(async () => {
+      const verdict = ended
+        ? ({ active: false, reason: 'revoked' } as const)
+        : { ...active({ subject: 'auth0|unvouched' }), epoch: null };
+      if ((asked += 1) === 1) await held;
+      return verdict;
+    });
+    const first = call('opaque-token-unvouched');
+    await until(() => asked === 1);
+    ended = true;
+    const later = call('opaque-token-unvouched');
+    await delay(100);
+    release();
+    expect([await first, await later]).toEqual([200, 401]);
+  });
 });
