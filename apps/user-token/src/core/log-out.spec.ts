@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { jest } from '@jest/globals';
 import { ScriptedIssuer } from '../../../../test/support/scripted-issuer.js';
 import { until } from '../../../../test/support/until.js';
@@ -175,6 +176,25 @@ describe('LogOut', () => {
         expect(await core.tryRefresh(pair.refreshToken!, portal)).toMatchObject({ granted: false });
       }
     });
+  });
+
+  it('of another session holds when the store brings that session back, for as long as it could be refreshed', async () => {
+    grantsFor(3_600);
+    const lost = await core.loggedIn();
+    const kept = await core.loggedIn();
+    const before: { key: string; value: string }[] = [];
+    for await (const entry of core.store.scan('session')) before.push(entry);
+    const list = await core.userSessions.list(kept.accessToken);
+    const { sessions } = list as { sessions: { id: string; current: boolean }[] };
+    const { id } = sessions.find(({ current }) => !current)!;
+    expect(await core.userSessions.end(kept.accessToken, id)).toEqual({ ended: true });
+    for (const { key, value } of before) await core.store.set(key, value, { ttlMs: WEEK_SECONDS * 1000 });
+    issuer.asked.length = 0;
+    later(2 * DAY_SECONDS);
+    // What has ended is forgotten a second later.
+    await delay(1_500);
+    expect(await core.tryRefresh(lost.accessToken)).toMatchObject({ granted: false });
+    expect(issuer.asked).toHaveLength(0);
   });
 
   it('by a token that has no session here ends that token alone', async () => {

@@ -1,5 +1,6 @@
 import { isCanonicalToken, type LogoutResult } from '@app/user-token-client';
 import { AuthorizationServer, UpstreamUnavailable } from './authorization-server.js';
+import { nowInSeconds, type Clock } from './clock.js';
 import { Denials, deniedToken, type DeniedToken } from './denials.js';
 import { whileHolding, whileHoldingCurrent, type HeldSession } from './session-lock.js';
 import {
@@ -13,6 +14,14 @@ import {
 import { TokenCheck } from './token-check.js';
 import { tokenId } from './token-id.js';
 
+export interface LogOutOptions {
+  /** How long to wait for somebody else who refreshes the same session. */
+  readonly waitMs: number;
+  /** How long a session may be left without a refresh. */
+  readonly idleSeconds: number;
+  readonly clock: Clock;
+}
+
 /**
  * Ends a session: its access tokens are refused everywhere from now on, then its refresh token is revoked upstream, then
  * it is forgotten. Each step may fail and be tried again by logging out again; access stays closed from the first on.
@@ -23,7 +32,7 @@ export class LogOut {
     private readonly tokenCheck: TokenCheck,
     private readonly denials: Denials,
     private readonly sessions: Sessions,
-    private readonly waiting: { readonly waitMs: number },
+    private readonly waiting: LogOutOptions,
   ) {}
 
   /**
@@ -52,7 +61,7 @@ export class LogOut {
    */
   async endEntry(entry: SessionEntry): Promise<void> {
     const { subject, id } = entry;
-    await this.denials.deny(subject, entry.accessTokens);
+    await this.denials.deny(subject, this.untilIdle(entry.accessTokens));
     const moved = await whileHolding(this.sessions, entry.credentialId, this.waiting, async (lock) => {
       const now = await this.sessions.entry(subject, id);
       if (!now) return null;
@@ -61,6 +70,19 @@ export class LogOut {
       return null;
     });
     if (moved) await this.endEntry(moved);
+  }
+
+  /**
+   * A Redis that comes back older brings the session back, with a refresh token that is in force upstream. Its last access token is what
+   * it is known by: that stays denied for as long as the session could be refreshed.
+   */
+  private untilIdle(accessTokens: readonly DeniedToken[]): readonly DeniedToken[] {
+    const idleAtSeconds = nowInSeconds(this.waiting.clock) + this.waiting.idleSeconds;
+    return accessTokens.map((token, index) =>
+      index < accessTokens.length - 1
+        ? token
+        : { ...token, expiresAtSeconds: Math.max(token.expiresAtSeconds, idleAtSeconds) },
+    );
   }
 
   private async endFound(credential: string, state: SessionState): Promise<void> {
