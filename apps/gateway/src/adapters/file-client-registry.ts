@@ -17,7 +17,7 @@ interface InForce {
 
 /** Clients of a YAML file, which is read again all the time. A file that cannot be used changes nothing. */
 export class FileClientRegistry extends ClientRegistry {
-  /** Read, not watched: nobody tells of a file that is replaced, or that may not be read any more. */
+  /** Read, not watched: a watcher does not tell of a file that is replaced, or that may not be read any more. */
   private readonly timer = setInterval(() => void this.readAgain(), READ_EVERY_MS).unref();
   /** Since when it is being read (performance.now()). */
   private readingSinceMs: number | undefined;
@@ -76,7 +76,7 @@ export class FileClientRegistry extends ClientRegistry {
     if (source === this.current.source) {
       if (this.trouble !== undefined) this.log.info({ path }, 'the file of clients is again as it was');
     } else {
-      // The half that somebody has written so far can be a valid file with fewer clients.
+      // A file that is half written can be a valid file with fewer clients.
       await delay(SETTLE_MS);
       if (this.closed || (await readClientFile(path)) !== source) return;
       this.current = parsed(path, source);

@@ -11,7 +11,7 @@ const ASK_EVERY_MS = 20;
 const held = new Set<string>();
 
 /**
- * Runs something while nobody else runs anything under the lock of the same file. The lock is a symbolic link beside it, which is
+ * Runs something alone: all else that asks for the lock of the same file waits. The lock is a symbolic link beside it, which is
  * made with its content (`<process>@<host>#<uuid>`) at once or not at all; that of a process that died is taken over.
  *
  * @throws {StartError} when another process keeps the lock for `waitMs` (default 20,000: 20 s), naming it
