@@ -10,7 +10,7 @@ import { dirname } from 'node:path';
 export async function replaceFile(path: string, content: string): Promise<void> {
   const { uid, gid, mode } = await stat(path);
   const beside = `${path}.new`;
-  // What a crash left behind; or what somebody put there for us to follow.
+  // Left behind by a crash, or put there for us to follow.
   await rm(beside, { force: true });
   try {
     const file = await open(beside, 'wx', 0o600);

@@ -86,7 +86,7 @@ describe('clients in Redis', () => {
     expect(listed).toHaveLength(50);
   });
 
-  it('that somebody else sealed are none: nobody is let in, and nothing is changed', async () => {
+  it('under another seal are none: no client is let in, and nothing is changed', async () => {
     await new StoreClientRecords(store, 'another-secret-of-at-least-32-characters').change('forged', () =>
       clientRecord('forged'),
     );
@@ -212,7 +212,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.constant({ kind: 'delete' as const }),
 );
 
-describe('whatever somebody puts back into Redis, in whatever order', () => {
+describe('clients that are put back into Redis, in any order', () => {
   it('no client is as it was before its last change', async () => {
     let nowMs = Date.now();
     const clocks = [jest.spyOn(performance, 'now'), jest.spyOn(Date, 'now')];
