@@ -79,11 +79,6 @@ export class StoreDenials extends Denials {
     return this.sync.settled;
   }
 
-  /** See {@link StoreSync.firstSightsSinceSeconds}. */
-  get firstSightsSinceSeconds(): number {
-    return this.sync.firstSightsSinceSeconds;
-  }
-
   override async status(facts: TokenFacts): Promise<DenialStatus> {
     const key = subjectKey(facts.subject);
     if (this.copy.deniesToken(facts.tokenId)) return { denied: true, epoch: null };

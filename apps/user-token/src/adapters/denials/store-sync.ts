@@ -128,11 +128,6 @@ export class StoreSync {
     return this.knowledge?.knownSinceSeconds ?? 0;
   }
 
-  /** Since when the store has kept the first sights of opaque tokens; not known yet: from now on. */
-  get firstSightsSinceSeconds(): number {
-    return this.knowledge?.firstSightsSinceSeconds ?? Math.floor(this.store.nowMs() / 1000);
-  }
-
   /** For the answer to a call that was made during this gap. */
   get currentGap(): Gap | undefined {
     return this.gap;
