@@ -2,7 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
 import type { InFlight, Logger } from '@app/ops';
 import { SharedStore } from '@app/redis';
-import { isGenerationOf, parseGeneration } from '@app/user-token-client';
+import { firstSightsSinceSeconds } from '@app/user-token-client';
 import { CountedTokenCheck } from './adapters/counted-token-check.js';
 import { DatedGrants } from './adapters/dated-grants.js';
 import { FirstSights } from './adapters/first-sights.js';
@@ -97,11 +97,7 @@ export class UserTokenModule {
     const nowSeconds = () => nowInSeconds(clock);
     const firstSights = new FirstSights(store, box, {
       maxTokenLifetimeSeconds: MAX_TOKEN_LIFETIME_SECONDS,
-      firstSightsSinceSeconds: (generation) => {
-        // That of another server is of a store that knew more: what is missing in this one may have been there.
-        const told = isGenerationOf(generation, store.serverId) ? parseGeneration(generation) : undefined;
-        return told?.firstSightsSinceSeconds ?? nowSeconds();
-      },
+      firstSightsSinceSeconds: (generation) => firstSightsSinceSeconds(generation, store.serverId),
     });
     const datedGrants = new DatedGrants(authorizationServer, firstSights, nowSeconds);
     const userinfo = new UserinfoTokenCheck(

@@ -62,6 +62,7 @@ export { type TlsMaterial } from './replica.js';
 export { UserTokenClient, type UserTokenClientOptions } from './user-token-client.js';
 export { UserTokenUnavailable, type UnavailableCode } from './user-token-unavailable.js';
 export {
+  firstSightsSinceSeconds,
   formatGeneration,
   GENERATION_KEY,
   isGenerationOf,

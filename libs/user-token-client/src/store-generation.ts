@@ -45,3 +45,15 @@ export function isGenerationOf(
 ): value is string {
   return value != null && serverId !== undefined && value.startsWith(serverId + SEPARATOR);
 }
+
+/**
+ * Since when a store has kept all first sights of opaque tokens, by what stands under {@link GENERATION_KEY}. Infinity where that is
+ * not known: a generation of another server is of a store that knew more, and what is missing in this one may have been there.
+ */
+export function firstSightsSinceSeconds(
+  value: string | null | undefined,
+  serverId: string | undefined,
+): number {
+  const told = isGenerationOf(value, serverId) ? parseGeneration(value) : undefined;
+  return told?.firstSightsSinceSeconds ?? Infinity;
+}
