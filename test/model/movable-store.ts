@@ -41,6 +41,8 @@ export class MovableRedis {
 /** One process's connection to it. Every call takes some turns of the event loop, so that others come in between. */
 export class MovableStore extends SharedStore {
   override readonly shared = true;
+  /** Answers too late for those who cannot wait, which is told to nobody when it is over. */
+  isSlow = false;
   private isConnected = true;
   private isClosed = false;
   private readonly lost: (() => void)[] = [];
@@ -53,7 +55,7 @@ export class MovableStore extends SharedStore {
   }
 
   override get available(): boolean {
-    return this.isConnected && !this.isClosed && this.redis.serverId !== undefined;
+    return this.isConnected && !this.isSlow && !this.isClosed && this.redis.serverId !== undefined;
   }
 
   override get serverId(): string | undefined {
