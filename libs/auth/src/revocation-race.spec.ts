@@ -6,6 +6,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { openStore, type SharedStore } from '@app/redis';
 import { EPOCH_CHANNEL, epochKey, subjectKey } from '@app/user-token-client';
 import { active, startFakeUserToken, type FakeUserToken } from '../../../test/support/fake-user-token.js';
+import { PATIENT } from '../../../test/support/patient.js';
 import { RedisServer } from '../../../test/support/redis-server.js';
 import { giveGeneration } from '../../../test/support/store-generation.js';
 import { until } from '../../../test/support/until.js';
@@ -30,7 +31,7 @@ describe('a verdict that is under way while its subject is revoked', () => {
 
   beforeAll(async () => {
     redis = await RedisServer.start();
-    store = openStore(redis.url);
+    store = openStore(redis.url, PATIENT);
     await new Promise<void>((resolve) => store.onAvailable(resolve));
     await giveGeneration(store);
     userToken = await startFakeUserToken();

@@ -2,6 +2,7 @@ import { Test, type TestingModule } from '@nestjs/testing';
 import { openStore, type SharedStore } from '@app/redis';
 import { EPOCH_CHANNEL, epochKey, GENERATION_KEY, subjectKey, type Verdict } from '@app/user-token-client';
 import { active, startFakeUserToken, type FakeUserToken } from '../../../test/support/fake-user-token.js';
+import { PATIENT } from '../../../test/support/patient.js';
 import { RedisServer } from '../../../test/support/redis-server.js';
 import { giveGeneration } from '../../../test/support/store-generation.js';
 import { until } from '../../../test/support/until.js';
@@ -64,8 +65,7 @@ describe('principals in Redis', () => {
   });
 
   async function openRedis(): Promise<SharedStore> {
-    // A busy machine must not make a miss of what is there.
-    const store = openStore(redis.url, { readTimeoutMs: 5_000 });
+    const store = openStore(redis.url, PATIENT);
     stores.push(store);
     await new Promise<void>((resolve) => store.onAvailable(resolve));
     return store;

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 import { FaultProxy } from '../../../test/support/fault-proxy.js';
 import { MachinePauses } from '../../../test/support/machine-pauses.js';
 import { RedisServer } from '../../../test/support/redis-server.js';
@@ -72,6 +72,17 @@ describe('a store whose connection to Redis is in trouble', () => {
       await until(() => subscription.live, 1_500);
     },
   );
+
+  it('a pause of this process: what was answered meanwhile is read, and the next read is tried', async () => {
+    for (const asked of ['in this turn', 'when it was sent']) {
+      const values = ['key', 'absent'].map((key) => store.getMany([key]));
+      if (asked === 'when it was sent') await nextTurn();
+      const endMs = performance.now() + 300;
+      while (performance.now() < endMs);
+      expect(await Promise.all(values)).toEqual([['value'], [null]]);
+      expect(store.available).toBe(true);
+    }
+  });
 
   it('resets: a read is answered or fails, and never hangs', async () => {
     proxy.resetting(30);

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { PATIENT } from '../../../test/support/patient.js';
 import { RedisServer } from '../../../test/support/redis-server.js';
 import { until } from '../../../test/support/until.js';
 import { openStore, StoreUnavailable, type SharedStore } from './index.js';
@@ -9,7 +10,7 @@ describe.each(['memory', 'redis'])('a shared store (%s)', (kind) => {
 
   beforeAll(async () => {
     redis = kind === 'redis' ? await RedisServer.start() : undefined;
-    store = openStore(redis?.url ?? 'memory:');
+    store = openStore(redis?.url ?? 'memory:', PATIENT);
     await new Promise<void>((resolve) => store.onAvailable(resolve));
   });
 
@@ -270,7 +271,7 @@ describe('the weaknesses of a Redis', () => {
     ['that is set as it should be', ['--appendonly', 'yes'], []],
   ])('%s', async (_title, args, expected) => {
     const redis = await RedisServer.start(args);
-    const store = openStore(redis.url);
+    const store = openStore(redis.url, PATIENT);
     await new Promise<void>((resolve) => store.onAvailable(resolve));
     expect(await store.weaknesses()).toEqual(expected.map((pattern) => expect.stringMatching(pattern)));
     await store.close();
@@ -313,7 +314,7 @@ describe('opening a store', () => {
 
 it('reads what is asked for in one turn with one command', async () => {
   const redis = await RedisServer.start();
-  const store = openStore(redis.url);
+  const store = openStore(redis.url, PATIENT);
   try {
     await new Promise<void>((resolve) => store.onAvailable(resolve));
     await Promise.all(Array.from({ length: 50 }, (_, index) => store.getMany([`key-${index}`, 'epoch'])));

@@ -2,13 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createLogger } from '@app/ops';
 import { openStore, type SharedStore } from '@app/redis';
 import { GENERATION_KEY, parseGeneration } from '@app/user-token-client';
+import { PATIENT } from '../../../../../test/support/patient.js';
 import { RedisServer } from '../../../../../test/support/redis-server.js';
 import { until } from '../../../../../test/support/until.js';
 import { DenialsUnknown, type TokenFacts } from '../../core/denials.js';
 import { StoreDenials, type StoreDenialsOptions } from './store-denials.js';
 
-/** These specs are about what is known, not about how soon. */
-const PATIENT = { readTimeoutMs: 5_000, writeTimeoutMs: 10_000 };
 const log = createLogger({ service: 'user-token', environment: 'test', level: 'silent' });
 const PATIENCE_MS = 20_000;
 

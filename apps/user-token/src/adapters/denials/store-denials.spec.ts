@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createLogger } from '@app/ops';
 import { openStore, type SharedStore } from '@app/redis';
+import { PATIENT } from '../../../../../test/support/patient.js';
 import { RedisServer } from '../../../../../test/support/redis-server.js';
 import { until } from '../../../../../test/support/until.js';
 import { DenialsUnknown, type TokenFacts } from '../../core/denials.js';
@@ -9,8 +10,6 @@ import { StoreDenials } from './store-denials.js';
 /** Longer than a replica may take to find that it no longer hears the others. */
 const NOTICED_MS = 2_200;
 
-/** These specs are about what is known, not about how soon. */
-const PATIENT = { readTimeoutMs: 5_000, writeTimeoutMs: 10_000 };
 const log = createLogger({ service: 'user-token', environment: 'test', level: 'silent' });
 
 describe('denials of two replicas', () => {

@@ -1,12 +1,11 @@
 import { createLogger } from '@app/ops';
 import { openStore, type SharedStore } from '@app/redis';
+import { PATIENT } from '../../../../../test/support/patient.js';
 import { RedisServer } from '../../../../../test/support/redis-server.js';
 import { until } from '../../../../../test/support/until.js';
 import type { TokenFacts } from '../../core/denials.js';
 import { StoreDenials } from './store-denials.js';
 
-/** These specs are about what is known, not about how soon. */
-const PATIENT = { readTimeoutMs: 5_000, writeTimeoutMs: 10_000 };
 const log = createLogger({ service: 'user-token', environment: 'test', level: 'silent' });
 
 describe('a denial of a whole subject', () => {
