@@ -44,6 +44,35 @@ describe('readBearerCredentials', () => {
       expect(read(`Bearer ${token}`).kind).not.toBe('token');
     },
   );
+
+  it.each([
+    undefined,
+    'application/json',
+    'multipart/form-data; boundary=b',
+    'text/plain',
+    'application/x-www-form-urlencoded2',
+    'application/x-www-form-urlencoded-like',
+  ])('does not look at a body that can hold no second token: %s', (type) => {
+    const request = {
+      rawHeaders: ['Authorization', 'Bearer token-0123456789abcdef'],
+      headers: { 'content-type': type },
+      get body(): unknown {
+        throw new Error('looked at');
+      },
+    };
+    expect(readBearerCredentials(request).kind).toBe('token');
+  });
+
+  it('counts a form that cannot be read as one without a token', () => {
+    const request = {
+      rawHeaders: ['Authorization', 'Bearer token-0123456789abcdef'],
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      get body(): unknown {
+        throw new Error('too large');
+      },
+    };
+    expect(readBearerCredentials(request).kind).toBe('token');
+  });
 });
 
 describe('tokenKey', () => {

@@ -24,6 +24,7 @@ const NONE: BearerCredentials = { kind: 'none' };
 const SEVERAL = Symbol('several');
 const INVALID_TOKEN: BearerCredentials = { kind: 'invalid_token' };
 const BEARER = /^Bearer(?: +(.*))?$/i;
+const FORM = /^\s*application\/x-www-form-urlencoded\s*(?:;|$)/i;
 const B64TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
 
 /**
@@ -116,12 +117,19 @@ function isAuthorization(name: string): boolean {
   return name === 'Authorization' || name === 'authorization' || name.toLowerCase() === 'authorization';
 }
 
-function carriesSecondToken({ query, body, headers }: BearerRequest): boolean {
-  if (hasAccessToken(query)) return true;
-  const contentType = headers['content-type'];
-  const isForm =
-    typeof contentType === 'string' && /^application\/x-www-form-urlencoded\b/i.test(contentType);
-  return isForm && hasAccessToken(body);
+function carriesSecondToken(request: BearerRequest): boolean {
+  if (hasAccessToken(request.query)) return true;
+  const contentType = request.headers['content-type'];
+  return typeof contentType === 'string' && FORM.test(contentType) && hasAccessToken(formOf(request));
+}
+
+/** What cannot be read holds no token that anybody could take. */
+function formOf(request: BearerRequest): unknown {
+  try {
+    return request.body;
+  } catch {
+    return undefined;
+  }
 }
 
 function hasAccessToken(parameters: unknown): boolean {
