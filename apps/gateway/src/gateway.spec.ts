@@ -79,7 +79,10 @@ describe('gateway', () => {
     ['IPv6', '2001:db8::1', '2001:db8::1'],
     ['an IPv4 address in IPv6 spelling', '::ffff:203.0.113.7', '203.0.113.7'],
     ['no zone', 'fe80::1%eth0', 'fe80::1'],
-    ['nothing rather than garbage', 'unknown', undefined],
+    ['without its port', '203.0.113.7:50001', '203.0.113.7'],
+    ['IPv6 without brackets and port', '[2001:db8::1]:443', '2001:db8::1'],
+    ["its proxy's rather than garbage", 'unknown', '127.0.0.1'],
+    ["its proxy's rather than nothing", '203.0.113.7,', '127.0.0.1'],
   ])("tells the end user's address: %s", async (_title, forwarded, address) => {
     expect((await login('X-Forwarded-For', forwarded, 'Auth0-Forwarded-For', '192.0.2.1')).status).toBe(200);
     expect(seen[0]!.clientAddress).toBe(address);

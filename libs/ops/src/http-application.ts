@@ -6,14 +6,15 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
 import type { Logger } from 'pino';
 import { EarlyRefusals, frameHeaders, requestIdOf, type ErrorWording } from './early-refusals.js';
+import { forwardedForReader, type ForwardedForReader } from './forwarded-for.js';
 import { NestLogger } from './nest-logger.js';
 import { wordProblem } from './problem.filter.js';
 
 export interface HttpApplicationOptions {
   readonly logger: Logger;
   /**
-   * How many proxies of our own stand in front. The client's address is what the outermost of them saw; with 0, the
-   * default, it is the socket's, and no header can change it.
+   * How many proxies of our own stand in front. The client's address is what the outermost of them wrote into
+   * `X-Forwarded-For`; with 0, the default, it is the socket's, and no header can change it.
    */
   readonly trustedProxyHops?: number;
   /** Longest request body, in bytes. Default 16,384 (16 KiB). */
@@ -53,13 +54,15 @@ export async function createHttpApplication(
 ): Promise<NestFastifyApplication> {
   const accessLogger = accessLog && logger.isLevelEnabled('info') ? logger : undefined;
   const refusals = new EarlyRefusals({ word, logger: accessLogger });
+  const readForwardedFor = forwardedForReader(trustedProxyHops, logger);
   const adapter = new FastifyAdapter({
     bodyLimit: bodyLimitBytes,
     trustProxy: trustedProxyHops === 0 ? false : (_address: string, hop: number) => hop < trustedProxyHops,
     genReqId: requestIdOf,
     // A request that got through before the listener closed is answered, not turned away.
     return503OnClosing: false,
-    serverFactory: (handle: RequestListener) => listener(handle, refusals, { ...ARRIVAL, ...arrival }),
+    serverFactory: (handle: RequestListener) =>
+      listener(handle, { refusals, readForwardedFor, limits: { ...ARRIVAL, ...arrival } }),
     clientErrorHandler: (error, socket) => refusals.refuseUnread(error, socket),
     frameworkErrors: ({ statusCode = 400, code }: FastifyError, _request: unknown, reply: FastifyReply) =>
       refusals.refuse(reply.raw, { status: statusCode, reason: code, keepAlive: true }),
@@ -108,8 +111,14 @@ function closeConnectionsOnceIdle(fastify: FastifyInstance): void {
   });
 }
 
+interface Door {
+  readonly refusals: EarlyRefusals;
+  readonly readForwardedFor: ForwardedForReader;
+  readonly limits: ArrivalLimits;
+}
+
 /** Takes every request that Node would answer by itself to the application's own words. */
-function listener(handle: RequestListener, refusals: EarlyRefusals, limits: ArrivalLimits): Server {
+function listener(handle: RequestListener, { refusals, readForwardedFor, limits }: Door): Server {
   const server = createServer(
     {
       headersTimeout: limits.headersTimeoutMs,
@@ -120,9 +129,10 @@ function listener(handle: RequestListener, refusals: EarlyRefusals, limits: Arri
     },
     (request, response) => {
       // RFC 9112 section 3.2. HTTP/1.0 knows no Host.
-      if (request.headers.host !== undefined || request.httpVersion !== '1.1')
-        return handle(request, response);
-      refusals.refuse(response, { status: 400, reason: 'NO_HOST' });
+      if (request.headers.host === undefined && request.httpVersion === '1.1')
+        return refusals.refuse(response, { status: 400, reason: 'NO_HOST' });
+      readForwardedFor(request);
+      handle(request, response);
     },
   );
   server.on('checkExpectation', (_request, response) =>

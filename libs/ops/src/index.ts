@@ -1,5 +1,6 @@
 export { ClockWatch } from './clock-watch.js';
 export { type ErrorWording, type WordedError } from './early-refusals.js';
+export { plainAddress } from './forwarded-for.js';
 export {
   createHttpApplication,
   type ArrivalLimits,
