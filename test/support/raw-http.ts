@@ -13,7 +13,7 @@ export function rawRequest(
     method = 'GET',
     headers = [],
     body,
-  }: { method?: string; headers?: readonly string[]; body?: string } = {},
+  }: { method?: string; headers?: readonly string[]; body?: string | Buffer } = {},
 ): Promise<RawResponse> {
   return new Promise((resolve, reject) => {
     const { host } = new URL(url);

@@ -165,7 +165,8 @@ export class Suite {
     ];
   }
 
-  private remember(accessToken: string): string {
+  /** Makes sure that a token is found if it slips out. */
+  remember(accessToken: string): string {
     this.accessTokens.add(accessToken);
     return accessToken;
   }

@@ -49,8 +49,6 @@ export async function startGateway(
       trustedProxyHops: config.TRUSTED_PROXY_HOPS,
       word: wordOAuthError,
     });
-    // Bytes, as they came: a parser would hide what was doubled, nested or not UTF-8.
-    app.useBodyParser('application/x-www-form-urlencoded', {}, (_request, body, done) => done(null, body));
     const clock = new ClockWatch(() => app.get(UserTokenClient).clock.skewMs, 'user-token', logger);
     // Always up: who asks for no client can be served. `npm run client` reads there what is in force.
     const checks = {

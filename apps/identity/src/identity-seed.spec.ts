@@ -226,7 +226,9 @@ describe('identity with a seed of its own', () => {
     expect(lines.join()).not.toContain(PASSWORD.slice(0, 6));
   });
 
-  it.each([
+  const FORM = 'application/x-www-form-urlencoded';
+
+  it.each<[string, string, string | Buffer, number]>([
     ['broken JSON', 'application/json', '{"password":hunter2}', 400],
     ['another media type', 'text/xml', '<password>hunter2</password>', 415],
     [
@@ -236,6 +238,15 @@ describe('identity with a seed of its own', () => {
       413,
     ],
     ['a list', 'application/json', '["hunter2"]', 400],
+    ['JSON in latin1', 'application/json', Buffer.from('{"password":"hunter2\xe4"}', 'latin1'), 400],
+    [
+      'half a surrogate pair',
+      'application/json',
+      '{"grant_type":"password","password":"hunter2\\ud800"}',
+      400,
+    ],
+    ['a form in latin1', FORM, Buffer.from('grant_type=password&password=hunter2\xe4', 'latin1'), 400],
+    ['a form that is latin1 once decoded', FORM, 'grant_type=password&password=hunter2%E4', 400],
     ['a key that would change prototypes', 'application/json', '{"__proto__":{"password":"hunter2"}}', 400],
   ])('refuses %s as an OAuth error that does not quote it', async (_, type, body, status) => {
     lines.length = 0;

@@ -9,6 +9,7 @@ import { EarlyRefusals, frameHeaders, requestIdOf, type ErrorWording } from './e
 import { forwardedForReader, type ForwardedForReader } from './forwarded-for.js';
 import { NestLogger } from './nest-logger.js';
 import { wordProblem } from './problem.filter.js';
+import { ignoreMalformedType, readBodiesOnDemand } from './request-body.js';
 
 export interface HttpApplicationOptions {
   readonly logger: Logger;
@@ -17,7 +18,7 @@ export interface HttpApplicationOptions {
    * `X-Forwarded-For`; with 0, the default, it is the socket's, and no header can change it.
    */
   readonly trustedProxyHops?: number;
-  /** Longest request body, in bytes. Default 16,384 (16 KiB). */
+  /** Longest request body, in bytes; of a form as it is once decoded. Default 16,384 (16 KiB). */
   readonly bodyLimitBytes?: number;
   /** Whether each request leaves a log line. Default true. */
   readonly accessLog?: boolean;
@@ -40,7 +41,10 @@ const ARRIVAL: ArrivalLimits = { headersTimeoutMs: 10_000, requestTimeoutMs: 30_
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 const CLOSE_IDLE_EVERY_MS = 25;
 
-/** A Nest application on Fastify with the frame that every HTTP service here has: request ids, access log, limits, time-outs. */
+/**
+ * A Nest application on Fastify with the frame that every HTTP service here has: request ids, access log, limits, time-outs,
+ * bodies that are JSON (`request.body`) and refused only where a route reads them.
+ */
 export async function createHttpApplication(
   module: Type | DynamicModule,
   {
@@ -70,12 +74,15 @@ export async function createHttpApplication(
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     logger: new NestLogger(logger),
     abortOnError: false,
+    bodyParser: false,
   });
   const fastify = app.getHttpAdapter().getInstance();
   fastify.addHook('onRequest', (request, reply, done) => {
     reply.headers(frameHeaders(request.id));
+    ignoreMalformedType(request);
     done();
   });
+  readBodiesOnDemand(fastify);
   closeConnectionsOnceIdle(fastify);
   if (accessLogger) {
     fastify.addHook('onResponse', (request, reply, done) => {

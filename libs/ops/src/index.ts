@@ -9,7 +9,7 @@ export {
 export { type CheckResult, type Checks } from './health.module.js';
 export { startHttpService, type ListenerSettings, type RunningHttpService } from './http-service.js';
 export { InFlight } from './in-flight.js';
-export { InputPipe } from './input.pipe.js';
+export { FormBody, InputPipe } from './input.pipe.js';
 export { LineLimit, type LineLimitOptions } from './line-limit.js';
 export { createLogger, type LoggerOptions } from './logger.js';
 export { NestLogger } from './nest-logger.js';

@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+
 /** A request parameter that is not one string. The message names the parameter, never its value. */
 export class ParameterError extends Error {
   override readonly name = 'ParameterError';
@@ -22,4 +24,18 @@ export function formParameters(body: unknown, names: readonly string[]): URLSear
     form.append(name, value);
   }
   return form;
+}
+
+/**
+ * A parser puts U+FFFD in the place of what is not UTF-8: another password than the one that was meant.
+ *
+ * @throws ParameterError
+ */
+export function assertUtf8(form: Buffer): void {
+  try {
+    decodeURIComponent(form.toString());
+  } catch {
+    throw new ParameterError('The form must be percent-encoded UTF-8.');
+  }
+  if (!isUtf8(form)) throw new ParameterError('The form must be UTF-8.');
 }

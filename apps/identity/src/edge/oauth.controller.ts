@@ -1,8 +1,9 @@
-import { All, Controller, Post, Req, Res } from '@nestjs/common';
+import { All, Controller, Post, Req, Res, type RawBodyRequest } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { FormBody } from '@app/ops';
 import { AuthorizationServer } from '../authorization-server.js';
 import { tokenRequestParameters } from '../provider/token-request.js';
-import { formParameters, ParameterError } from './form-parameters.js';
+import { assertUtf8, formParameters, ParameterError } from './form-parameters.js';
 import { oidcRequest } from './oidc-request.js';
 
 const clientParameters = ['client_id', 'client_secret'];
@@ -35,7 +36,7 @@ export class OAuthController {
     names: readonly string[],
     required: string,
   ): Promise<void> {
-    const form = readForm(request.body, names, required);
+    const form = readForm(request, names, required);
     if (typeof form === 'string') {
       return void reply
         .code(400)
@@ -61,8 +62,13 @@ export class OAuthController {
 }
 
 /** @returns the form, or what is wrong with it */
-function readForm(body: unknown, names: readonly string[], required: string): URLSearchParams | string {
+function readForm(
+  { body, rawBody }: RawBodyRequest<FastifyRequest>,
+  names: readonly string[],
+  required: string,
+): URLSearchParams | string {
   try {
+    if (body instanceof FormBody && rawBody) assertUtf8(rawBody);
     const form = formParameters(body, names);
     return form.get(required) ? form : `Missing required parameter: ${required}`;
   } catch (error) {

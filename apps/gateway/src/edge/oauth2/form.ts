@@ -9,8 +9,11 @@ export interface FormRequest {
   readonly ip: string;
   readonly method: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Of `Content-Type`, in lower case, without parameters. */
+  readonly mediaType?: string | undefined;
   readonly query: unknown;
-  readonly body: unknown;
+  /** Bytes as they came: a parser would hide what was doubled, nested or not UTF-8. */
+  readonly rawBody?: Buffer | undefined;
   readonly raw: { readonly rawHeaders: readonly string[] };
 }
 
@@ -33,17 +36,20 @@ const NOT_IN_QUERY = [
  *
  * @throws {OAuthError} `invalid_request`; the description names a parameter of ours at the most
  */
-export function readForm({ method, headers, query, body }: FormRequest): Form {
+export function readForm(request: FormRequest): Form {
+  const { method, query, mediaType } = request;
   if (method !== 'POST') {
     throw new OAuthError(405, 'invalid_request', 'Only POST is answered here', { allow: 'POST' });
   }
   const inQuery = NOT_IN_QUERY.filter((name) => Object.hasOwn(query as object, name));
   if (inQuery.length > 0) throw invalid(`Not to be given in the URL: ${inQuery.join(', ')}`);
-  const contentType = headers['content-type'];
-  if (typeof contentType !== 'string' || !/^application\/x-www-form-urlencoded *(?:;|$)/i.test(contentType)) {
-    throw invalid('The body must be a form: application/x-www-form-urlencoded');
+  if (mediaType !== 'application/x-www-form-urlencoded') {
+    // Existing clients know 400 for JSON, which RFC 6749 has for every malformed request.
+    const status = mediaType === 'application/json' ? 400 : 415;
+    const description = 'The body must be a form, with Content-Type: application/x-www-form-urlencoded';
+    throw new OAuthError(status, 'invalid_request', description);
   }
-  return parse(Buffer.isBuffer(body) ? body : Buffer.alloc(0));
+  return parse(request.rawBody ?? Buffer.alloc(0));
 }
 
 /** @throws {OAuthError} when it is missing */
