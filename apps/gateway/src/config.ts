@@ -1,5 +1,6 @@
 import { authSettings } from '@app/auth/settings';
 import {
+  corsOriginsSetting,
   defineSettings,
   issuerUrl,
   list,
@@ -29,6 +30,7 @@ export const gatewaySettings = defineSettings({
     doc: 'issuer, with its trailing slash, e.g. https://acme-dev.auth0.com/',
     localDefault: 'http://localhost:3002/',
   },
+  CORS_ORIGINS: corsOriginsSetting,
   GATEWAY_CLIENTS: clientsSetting,
   GATEWAY_PUBLIC_URL: {
     schema: z

@@ -47,6 +47,7 @@ export async function startGateway(
     const app = await createHttpApplication(module, {
       logger,
       trustedProxyHops: config.TRUSTED_PROXY_HOPS,
+      corsOrigins: config.CORS_ORIGINS,
       word: wordOAuthError,
     });
     const clock = new ClockWatch(() => app.get(UserTokenClient).clock.skewMs, 'user-token', logger);

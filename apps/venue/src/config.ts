@@ -1,10 +1,18 @@
 import { authSettings } from '@app/auth/settings';
-import { defineSettings, readSettings, serviceSettings, type Environment, type Settings } from '@app/ops';
+import {
+  corsOriginsSetting,
+  defineSettings,
+  readSettings,
+  serviceSettings,
+  type Environment,
+  type Settings,
+} from '@app/ops';
 
 /** Environment variables of venue. */
 export const venueSettings = defineSettings({
   ...serviceSettings({ port: 3001, opsPort: 9001 }),
   ...authSettings,
+  CORS_ORIGINS: corsOriginsSetting,
 });
 
 export type VenueConfig = Settings<typeof venueSettings>;

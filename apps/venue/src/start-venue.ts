@@ -24,7 +24,7 @@ export async function startVenue(
   { logger, store }: VenueEnvironment,
 ): Promise<RunningHttpService> {
   const module = VenueModule.forRoot(authOptions(config, 'venue', store), logger);
-  const app = await createHttpApplication(module, { logger });
+  const app = await createHttpApplication(module, { logger, corsOrigins: config.CORS_ORIGINS });
   const clock = new ClockWatch(() => app.get(UserTokenClient).clock.skewMs, 'user-token', logger);
   // Redis being away makes the service slower, not unready.
   const running = await startHttpService('venue', app, config, {

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
+import { corsHeaders } from './cors.js';
 
 /** An error as an application words it. */
 export interface WordedError {
@@ -18,6 +19,8 @@ export type ErrorWording = (status: number, description: string, requestId: stri
 
 export interface EarlyRefusalsOptions {
   readonly word: ErrorWording;
+  /** Origins whose pages may read answers. */
+  readonly corsOrigins: readonly string[];
   /** Undefined where requests leave no log line. */
   readonly logger: Logger | undefined;
 }
@@ -117,7 +120,8 @@ export class EarlyRefusals {
     { status, keepAlive = false }: EarlyRefusal,
   ): void {
     const { headers, body } = this.worded(status, requestId);
-    response.writeHead(status, { ...headers, ...(!keepAlive && { connection: 'close' }) }).end(body);
+    const cors = corsHeaders(response.req.headers.origin, this.options.corsOrigins);
+    response.writeHead(status, { ...headers, ...cors, ...(!keepAlive && { connection: 'close' }) }).end(body);
   }
 
   private answerOn(socket: Socket, requestId: string, { status }: EarlyRefusal, more = {}): void {

@@ -5,6 +5,7 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
 import type { Logger } from 'pino';
+import { corsOptions } from './cors.js';
 import { EarlyRefusals, frameHeaders, requestIdOf, type ErrorWording } from './early-refusals.js';
 import { forwardedForReader, type ForwardedForReader } from './forwarded-for.js';
 import { NestLogger } from './nest-logger.js';
@@ -20,6 +21,8 @@ export interface HttpApplicationOptions {
   readonly trustedProxyHops?: number;
   /** Longest request body, in bytes; of a form as it is once decoded. Default 16,384 (16 KiB). */
   readonly bodyLimitBytes?: number;
+  /** Origins whose pages may read answers, as browsers send them. Default none: those of the service's own origin only. */
+  readonly corsOrigins?: readonly string[];
   /** Whether each request leaves a log line. Default true. */
   readonly accessLog?: boolean;
   /** How errors are worded before there is a route, and with it a filter. Default: problem details. */
@@ -43,7 +46,7 @@ const CLOSE_IDLE_EVERY_MS = 25;
 
 /**
  * A Nest application on Fastify with the frame that every HTTP service here has: request ids, access log, limits, time-outs,
- * bodies that are JSON (`request.body`) and refused only where a route reads them.
+ * bodies that are JSON (`request.body`) and refused only where a route reads them, CORS.
  */
 export async function createHttpApplication(
   module: Type | DynamicModule,
@@ -51,13 +54,14 @@ export async function createHttpApplication(
     logger,
     trustedProxyHops = 0,
     bodyLimitBytes = 16_384,
+    corsOrigins = [],
     accessLog = true,
     word = wordProblem,
     arrival,
   }: HttpApplicationOptions,
 ): Promise<NestFastifyApplication> {
   const accessLogger = accessLog && logger.isLevelEnabled('info') ? logger : undefined;
-  const refusals = new EarlyRefusals({ word, logger: accessLogger });
+  const refusals = new EarlyRefusals({ word, corsOrigins, logger: accessLogger });
   const readForwardedFor = forwardedForReader(trustedProxyHops, logger);
   const adapter = new FastifyAdapter({
     bodyLimit: bodyLimitBytes,
@@ -77,12 +81,14 @@ export async function createHttpApplication(
     bodyParser: false,
   });
   const fastify = app.getHttpAdapter().getInstance();
-  fastify.addHook('onRequest', (request, reply, done) => {
+  // Before Nest's own hooks, one of which answers preflights.
+  adapter.setOnRequestHook((request, reply, done) => {
     reply.headers(frameHeaders(request.id));
     ignoreMalformedType(request);
     done();
   });
   readBodiesOnDemand(fastify);
+  if (corsOrigins.length > 0) app.enableCors(corsOptions(corsOrigins));
   closeConnectionsOnceIdle(fastify);
   if (accessLogger) {
     fastify.addHook('onResponse', (request, reply, done) => {

@@ -1,4 +1,5 @@
 export { ClockWatch } from './clock-watch.js';
+export { corsOriginsSetting } from './cors.js';
 export { type ErrorWording, type WordedError } from './early-refusals.js';
 export { plainAddress } from './forwarded-for.js';
 export {
