@@ -44,7 +44,7 @@ export class InputPipe extends StandardSchemaValidationPipe {
     });
   }
 
-  override async transform<T = any>(value: T, metadata: ArgumentMetadata): Promise<T> {
+  override async transform<T>(value: T, metadata: ArgumentMetadata): Promise<T> {
     // `curl -d` calls JSON a form; the names of the fields that are missing then would lead nobody to the header.
     if (metadata.schema && value instanceof FormBody) throw notJson();
     return super.transform(value, metadata);
