@@ -18,7 +18,8 @@ export default {
   globalSetup: '<rootDir>/test/support/ensure-redis-server.ts',
   coverageProvider: 'v8',
   collectCoverageFrom: ['{apps,libs}/*/src/**/*.ts', '!**/*.spec.ts', '!**/main.ts', '!**/index.ts'],
-  testTimeout: 30_000,
+  // Against what hangs; a busy machine may take its time.
+  testTimeout: 90_000,
   // What each file loads stays in its process, and a process with gigabytes of it pauses for longer than the faults that are tested.
   workerIdleMemoryLimit: '400MB',
   projects: [

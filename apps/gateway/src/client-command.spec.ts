@@ -37,7 +37,7 @@ import { awaitInForce } from './gateways-in-force.js';
 import { readGatewayConfig, startGateway } from './index.js';
 
 // Each command is a process that takes a second of CPU to start.
-jest.setTimeout(120_000);
+jest.setTimeout(300_000);
 
 const run = promisify(execFile);
 const nowSeconds = () => Date.now() / 1000;

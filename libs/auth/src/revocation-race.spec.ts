@@ -100,7 +100,7 @@ describe('a verdict that is under way while its subject is revoked', () => {
     }
     // Else the rounds would not have been races.
     expect(overtaken).toBeGreaterThan(ROUNDS / 20);
-  }, 60_000);
+  }, 200_000);
 
   it('is not shared with a request of after it, where user-token cannot tell under which epoch it stands', async () => {
     let release = (): void => undefined;

@@ -342,7 +342,7 @@ describe('log-out and refresh of a session at the same time', () => {
       }
     }
     await suite.close();
-  }, 120_000);
+  }, 400_000);
 });
 
 describe('a registered client', () => {
@@ -404,7 +404,7 @@ describe('SESSION_SECRETS', () => {
     expect(withoutIt.status).toBe(401);
     await identity.stop();
     await redis.stop();
-  }, 60_000);
+  }, 200_000);
 });
 
 describe('refresh over two gateways and two user-tokens', () => {
@@ -455,5 +455,5 @@ describe('refresh over two gateways and two user-tokens', () => {
       expect(tokens.has(token)).toBe(false);
       token = [...tokens][0] as string;
     }
-  }, 120_000);
+  }, 400_000);
 });
