@@ -7,7 +7,6 @@ import {
   type OnApplicationShutdown,
 } from '@nestjs/common';
 import { CACHE_MANAGER, CacheModule, type Cache } from '@nestjs/cache-manager';
-import { PassportModule } from '@nestjs/passport';
 import { KeyvAdapter } from 'cache-manager';
 import { Keyv } from 'keyv';
 import type { SharedStore } from '@app/redis';
@@ -72,7 +71,6 @@ export class AuthModule implements OnApplicationShutdown {
       global: true,
       imports: [
         options,
-        PassportModule,
         CacheModule.registerAsync({
           imports: [options],
           inject: [AUTH_OPTIONS],

@@ -1,4 +1,10 @@
-import { Inject, Injectable, ForbiddenException, type ExecutionContext } from '@nestjs/common';
+import {
+  Inject,
+  Injectable,
+  ForbiddenException,
+  type CanActivate,
+  type ExecutionContext,
+} from '@nestjs/common';
 import { HttpAdapterHost, Reflector } from '@nestjs/core';
 import { AuthGuard } from '@nestjs/passport';
 import {
@@ -30,6 +36,19 @@ interface GuardedRequest extends BearerRequest {
   user?: Principal;
 }
 
+/**
+ * Nest's passport guard, which is shown a verdict and decides nothing. It is not a provider, so that options which an application
+ * has registered for its own strategies do not get into it.
+ */
+class PassportGuard extends AuthGuard(STRATEGY_NAME) {
+  /** Called by passport's middle part with what {@link BearerStrategy} made of the verdict. */
+  override handleRequest<User>(error: unknown, user: User | false): User {
+    if (error instanceof Error) throw error;
+    // Nest's guard wants a user; that there is none is said by leaving it out.
+    return (error || !user ? undefined : user) as User;
+  }
+}
+
 /** What a route asks; `public` routes ask nothing. */
 type RouteRequirement = AccessRequirement | 'public';
 
@@ -41,7 +60,8 @@ type RouteRequirement = AccessRequirement | 'public';
  * reached the answer is 503 with `Retry-After`, never a 401. Anything but HTTP is denied.
  */
 @Injectable()
-export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
+export class BearerGuard implements CanActivate {
+  private readonly passport = new PassportGuard();
   private readonly authenticated = new WeakMap<Verdict, Promise<Principal | undefined>>();
   private readonly requirements = new WeakMap<
     object,
@@ -58,13 +78,12 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
     private readonly clock: Clock,
     @Inject(AUTH_OPTIONS) private readonly settings: ResolvedAuthOptions,
   ) {
-    super();
     this.tokenMissing = this.newRefusal(undefined, 'An access token is required');
     this.tokenInvalid = this.newRefusal('invalid_token', INVALID_TOKEN_DESCRIPTION);
   }
 
   // Not async: a principal that this process knows is let in without a promise (see docs/architecture.md).
-  override canActivate(context: ExecutionContext): boolean | Promise<boolean> {
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     if (context.getType() !== 'http') throw new ForbiddenException();
     const requirement = this.requirementOf(context);
     if (requirement === 'public') return true;
@@ -96,13 +115,6 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
     const known = this.resolver.known(credentialsOf(token), nowSeconds);
     if (known) return this.admit(context, request, known, requirement, nowSeconds);
     return this.resolveAndAdmit(context, request, key ?? tokenKey(token), token, requirement);
-  }
-
-  /** Called by passport's middle part with what {@link BearerStrategy} made of the verdict. */
-  override handleRequest<User>(error: unknown, user: User | false): User {
-    if (error instanceof Error) throw error;
-    // Nest's guard wants a user; that there is none is said by leaving it out.
-    return (error || !user ? undefined : user) as User;
   }
 
   private refusalOf(context: ExecutionContext, credentials: UnusableCredentials): BearerRefusal {
@@ -140,7 +152,7 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
 
   private async askPassport(token: string, verdict: Verdict): Promise<Principal | undefined> {
     const verified = new VerifiedContext(token, verdict);
-    await super.canActivate(verified as unknown as ExecutionContext);
+    await this.passport.canActivate(verified as unknown as ExecutionContext);
     return verified.request.user;
   }
 

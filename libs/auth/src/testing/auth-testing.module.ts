@@ -1,5 +1,4 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import { PassportModule } from '@nestjs/passport';
 import { AUTH_OPTIONS, resolveAuthOptions } from '../auth.options.js';
 import { BearerGuard } from '../bearer.guard.js';
 import { BearerStrategy } from '../bearer.strategy.js';
@@ -25,7 +24,6 @@ export class AuthTestingModule {
     return {
       module: AuthTestingModule,
       global: true,
-      imports: [PassportModule],
       providers: [
         BearerGuard,
         BearerStrategy,

@@ -1,0 +1,106 @@
+import type { AddressInfo } from 'node:net';
+import {
+  Controller,
+  Get,
+  Global,
+  Module,
+  UseGuards,
+  type DynamicModule,
+  type INestApplication,
+  type Type,
+} from '@nestjs/common';
+import { APP_GUARD, NestFactory } from '@nestjs/core';
+import { PassportModule } from '@nestjs/passport';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { rawRequest } from '../../../test/support/raw-http.js';
+import { BearerGuard, CurrentUser, Scopes, type Principal } from './index.js';
+import { asUser, AuthTestingModule } from './testing/index.js';
+
+@Controller()
+class RoutesController {
+  @Get('me') me(@CurrentUser() user: Principal) {
+    return user.subject;
+  }
+  @Get('read') @Scopes('x') read() {
+    return 'read';
+  }
+}
+
+const authenticated = (user: Partial<Principal> = {}) => ['Authorization', asUser(user).authorization];
+const urlOf = (server: { address(): unknown }) =>
+  `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+
+describe.each(['fastify', 'express'])('in an application on %s', (platform) => {
+  let app: INestApplication | undefined;
+
+  afterEach(async () => {
+    await app?.close();
+    app = undefined;
+  });
+
+  /** Guarded everywhere. */
+  function guarded(parts: Pick<DynamicModule, 'imports' | 'controllers' | 'providers'> = {}): Type {
+    @Module({
+      controllers: parts.controllers ?? [RoutesController],
+      imports: [AuthTestingModule.forRoot(), ...(parts.imports ?? [])],
+      providers: [{ provide: APP_GUARD, useExisting: BearerGuard }, ...(parts.providers ?? [])],
+    })
+    class AppModule {}
+    return AppModule;
+  }
+
+  async function create(module: Type): Promise<INestApplication> {
+    const options = { logger: false, abortOnError: false } as const;
+    app =
+      platform === 'fastify'
+        ? await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(), options)
+        : await NestFactory.create(module, new ExpressAdapter(), options);
+    return app;
+  }
+
+  async function start(module: Type, prepare?: (app: INestApplication) => unknown): Promise<string> {
+    const created = await create(module);
+    await prepare?.(created);
+    await created.listen(0, '127.0.0.1');
+    return urlOf(created.getHttpServer() as { address(): unknown });
+  }
+
+  describe('options that it sets for its own passport strategies', () => {
+    @Controller()
+    @UseGuards(BearerGuard)
+    class GuardedController extends RoutesController {
+      @Get('mine') mine(@CurrentUser() user: Principal) {
+        return user.subject;
+      }
+    }
+
+    @Global()
+    @Module({})
+    class EverywhereModule {}
+
+    it.each([
+      ['property', { property: 'account' }],
+      ['defaultStrategy', { defaultStrategy: 'jwt' }],
+      ['session', { session: true }],
+      ['assignProperty', { assignProperty: 'account' }],
+      ['failureRedirect', { failureRedirect: '/log-in', failWithError: true }],
+      ['all', { property: 'x', defaultStrategy: 'x', session: true, assignProperty: 'x', authInfo: false }],
+    ])('have no say in the guard: %s', async (_title, options) => {
+      const passport = PassportModule.register(options);
+      const everywhere: DynamicModule = {
+        module: EverywhereModule,
+        imports: [passport],
+        exports: [passport],
+      };
+      const url = await start(guarded({ imports: [passport, everywhere], controllers: [GuardedController] }));
+      for (const path of ['me', 'mine']) {
+        const answer = await rawRequest(`${url}/${path}`, {
+          headers: authenticated({ subject: 'auth0|ada' }),
+        });
+        expect(answer).toMatchObject({ status: 200, body: 'auth0|ada' });
+      }
+      expect(await rawRequest(`${url}/me`)).toMatchObject({ status: 401 });
+    });
+  });
+});
