@@ -20,9 +20,10 @@ export interface BearerRequest {
   readonly body?: unknown;
 }
 
-const NONE: BearerCredentials = { kind: 'none' };
+// Frozen, for all callers get the same.
+const NONE: BearerCredentials = Object.freeze({ kind: 'none' });
 const SEVERAL = Symbol('several');
-const INVALID_TOKEN: BearerCredentials = { kind: 'invalid_token' };
+const INVALID_TOKEN: BearerCredentials = Object.freeze({ kind: 'invalid_token' });
 const BEARER = /^Bearer(?: +(.*))?$/i;
 const FORM = /^\s*application\/x-www-form-urlencoded\s*(?:;|$)/i;
 const B64TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;

@@ -15,7 +15,6 @@ import {
 } from '@app/user-token-client';
 import { decideAccess, type AccessRequirement } from './access-decision.js';
 import { AUTH_OPTIONS, type ResolvedAuthOptions } from './auth.options.js';
-import { bearerChallenge, type BearerError } from './bearer-challenge.js';
 import {
   credentialsOf,
   plainCredentials,
@@ -25,7 +24,7 @@ import {
   type BearerRequest,
   type UnusableCredentials,
 } from './bearer-credentials.js';
-import { BearerRefusal, INVALID_TOKEN_DESCRIPTION, VerdictUnavailable } from './bearer-refusal.js';
+import { BearerRefusals, VerdictUnavailable, type BearerRefusal } from './bearer-refusal.js';
 import { STRATEGY_NAME, VerifiedContext } from './bearer.strategy.js';
 import { Clock } from './clock.js';
 import { PrincipalResolver } from './principal-resolver.js';
@@ -67,9 +66,7 @@ export class BearerGuard implements CanActivate {
     object,
     { controller: object; requirement: RouteRequirement }
   >();
-  // Made once: the stack trace of a refusal would cost more than all else that leads to it, and nobody reads it.
-  private readonly tokenMissing: BearerRefusal;
-  private readonly tokenInvalid: BearerRefusal;
+  private readonly refusals: BearerRefusals;
 
   constructor(
     private readonly resolver: PrincipalResolver,
@@ -78,8 +75,7 @@ export class BearerGuard implements CanActivate {
     private readonly clock: Clock,
     @Inject(AUTH_OPTIONS) private readonly settings: ResolvedAuthOptions,
   ) {
-    this.tokenMissing = this.newRefusal(undefined, 'An access token is required');
-    this.tokenInvalid = this.newRefusal('invalid_token', INVALID_TOKEN_DESCRIPTION);
+    this.refusals = new BearerRefusals(settings.realm);
   }
 
   // Not async: a principal that this process knows is let in without a promise (see docs/architecture.md).
@@ -96,7 +92,7 @@ export class BearerGuard implements CanActivate {
     if (known) return this.admit(context, request, known, requirement, nowSeconds);
     const key = plain && tokenKey(tokenIn(plain));
     if (key && this.resolver.refusedLately(key)) {
-      return refuse(this.refusal(context, this.tokenInvalid));
+      return refuse(this.refusal(context, this.refusals.tokenInvalid()));
     }
     return this.findOut(context, request, key, requirement, nowSeconds);
   }
@@ -120,11 +116,11 @@ export class BearerGuard implements CanActivate {
   private refusalOf(context: ExecutionContext, credentials: UnusableCredentials): BearerRefusal {
     switch (credentials.kind) {
       case 'none':
-        return this.refusal(context, this.tokenMissing);
+        return this.refusal(context, this.refusals.tokenMissing());
       case 'invalid_token':
-        return this.refusal(context, this.tokenInvalid);
+        return this.refusal(context, this.refusals.tokenInvalid());
       case 'invalid_request':
-        return this.refusal(context, this.newRefusal('invalid_request', credentials.description));
+        return this.refusal(context, this.refusals.invalidRequest(credentials.description));
     }
   }
 
@@ -137,7 +133,7 @@ export class BearerGuard implements CanActivate {
   ): Promise<boolean> {
     const verdict = await this.reachVerdict(context, request, key, token);
     const principal = await this.authenticate(token, verdict);
-    if (!principal) throw this.refusal(context, this.tokenInvalid);
+    if (!principal) throw this.refusal(context, this.refusals.tokenInvalid());
     return this.admit(context, request, principal, requirement, this.clock.nowSeconds());
   }
 
@@ -184,27 +180,13 @@ export class BearerGuard implements CanActivate {
       return true;
     }
     delete request.user;
-    if (decision.error === 'invalid_token') throw this.refusal(context, this.tokenInvalid);
-    const description = 'The access token does not carry what this request needs';
-    throw this.refusal(context, this.newRefusal('insufficient_scope', description, decision.needed));
+    if (decision.error === 'invalid_token') throw this.refusal(context, this.refusals.tokenInvalid());
+    throw this.refusal(context, this.refusals.insufficientScope(decision.needed));
   }
 
   private refusal(context: ExecutionContext, refusal: BearerRefusal): BearerRefusal {
     this.setHeader(context, 'WWW-Authenticate', refusal.challenge);
     return refusal;
-  }
-
-  private newRefusal(
-    error: BearerError | undefined,
-    description: string,
-    scope?: readonly string[],
-  ): BearerRefusal {
-    const challenge = bearerChallenge({
-      realm: this.settings.realm,
-      ...(error && { error, description }),
-      ...(scope && { scope }),
-    });
-    return new BearerRefusal(error, description, challenge);
   }
 
   private setHeader(context: ExecutionContext, name: string, value: string): void {

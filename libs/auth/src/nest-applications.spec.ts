@@ -1,20 +1,23 @@
 import type { AddressInfo } from 'node:net';
 import {
+  Catch,
   Controller,
   Get,
   Global,
   Module,
   UseGuards,
+  type ArgumentsHost,
   type DynamicModule,
+  type HttpException,
   type INestApplication,
   type Type,
 } from '@nestjs/common';
-import { APP_GUARD, NestFactory } from '@nestjs/core';
+import { APP_FILTER, APP_GUARD, BaseExceptionFilter, HttpAdapterHost, NestFactory } from '@nestjs/core';
 import { PassportModule } from '@nestjs/passport';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { rawRequest } from '../../../test/support/raw-http.js';
-import { BearerGuard, CurrentUser, Scopes, type Principal } from './index.js';
+import { BearerGuard, BearerRefusal, CurrentUser, Scopes, type Principal } from './index.js';
 import { asUser, AuthTestingModule } from './testing/index.js';
 
 @Controller()
@@ -102,5 +105,63 @@ describe.each(['fastify', 'express'])('in an application on %s', (platform) => {
       }
       expect(await rawRequest(`${url}/me`)).toMatchObject({ status: 401 });
     });
+  });
+
+  describe('a filter that changes a refusal', () => {
+    const seen = new Set<unknown>();
+
+    @Catch(BearerRefusal)
+    class ChangingFilter extends BaseExceptionFilter {
+      override catch(refusal: BearerRefusal, host: ArgumentsHost) {
+        const body = refusal.getResponse() as Record<string, unknown>;
+        body.path = host.switchToHttp().getRequest<{ url: string }>().url;
+        Object.assign(refusal, { message: 'changed', challenge: 'changed' });
+        seen.add(refusal).add(body);
+        super.catch(refusal, host);
+      }
+    }
+
+    it.each([
+      ['no token', 'me', []],
+      ['a malformed one', 'me', ['Authorization', 'Bearer !']],
+      ['one that is not canonical', 'me', ['Authorization', 'Bearer short']],
+      ['one that is refused', 'me', ['Authorization', 'Bearer some-other-token-0001']],
+      ['one without the scope', 'read', authenticated()],
+    ])('changes that answer alone: %s', async (_title, path, headers) => {
+      seen.clear();
+      const filter = {
+        provide: APP_FILTER,
+        inject: [HttpAdapterHost],
+        useFactory: ({ httpAdapter }: HttpAdapterHost) => new ChangingFilter(httpAdapter),
+      };
+      const url = await start(guarded({ providers: [filter] }));
+      const answers = [];
+      for (const query of ['?first', '?second', '?third']) {
+        answers.push(await rawRequest(`${url}/${path}${query}`, { headers }));
+      }
+      const [first, , third] = answers.map(
+        ({ status, body, headers: { 'www-authenticate': challenge } }) => ({
+          status,
+          challenge,
+          body: JSON.parse(body) as object,
+        }),
+      );
+      expect(first?.challenge).toMatch(/^Bearer realm="api"/);
+      expect(first?.body).toMatchObject({ path: `/${path}?first` });
+      expect(third).toEqual({ ...first, body: { ...first?.body, path: `/${path}?third` } });
+      expect(seen.size).toBe(6);
+    });
+  });
+});
+
+describe('refusals', () => {
+  it('are exceptions like any other, but for the stack trace', async () => {
+    const { BearerRefusals } = await import('./bearer-refusal.js');
+    const before = Error.stackTraceLimit;
+    const refusal: HttpException = new BearerRefusals('api').tokenInvalid();
+    expect(Error.stackTraceLimit).toBe(before);
+    expect(refusal).toBeInstanceOf(Error);
+    expect(refusal.stack).not.toContain('\n');
+    expect(new Error('after').stack).toContain('\n');
   });
 });
