@@ -13,7 +13,7 @@ export type UnusableCredentials =
 /** The parts of an Express or Fastify request that are looked at. */
 export interface BearerRequest {
   /** Node's request below Fastify's. */
-  readonly raw?: { readonly rawHeaders: readonly string[] };
+  readonly raw?: { readonly rawHeaders?: readonly string[] };
   readonly rawHeaders?: readonly string[];
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly query?: unknown;
@@ -104,6 +104,7 @@ function claimedSubject(token: string): string | undefined {
 
 function readAuthorization(request: BearerRequest): string | undefined | typeof SEVERAL {
   const rawHeaders = request.raw?.rawHeaders ?? request.rawHeaders ?? [];
+  if (rawHeaders.length === 0) return authorizationIn(request.headers);
   let authorization: string | undefined;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!;
@@ -112,6 +113,16 @@ function readAuthorization(request: BearerRequest): string | undefined | typeof 
     authorization = rawHeaders[i + 1]!;
   }
   return authorization;
+}
+
+/**
+ * For requests that a serverless adapter has made, which have no raw headers. It may have kept several Authorization headers apart,
+ * under names of other case or in a list; those that it has joined with commas are no bearer token (RFC 6750 section 2.1). One that it
+ * has dropped cannot be known of.
+ */
+function authorizationIn(headers: BearerRequest['headers']): string | undefined | typeof SEVERAL {
+  const values = Object.keys(headers).flatMap((name) => (isAuthorization(name) ? (headers[name] ?? []) : []));
+  return values.length > 1 ? SEVERAL : values[0];
 }
 
 function isAuthorization(name: string): boolean {

@@ -1,3 +1,4 @@
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
   Catch,
@@ -150,6 +151,56 @@ describe.each(['fastify', 'express'])('in an application on %s', (platform) => {
       expect(first?.body).toMatchObject({ path: `/${path}?first` });
       expect(third).toEqual({ ...first, body: { ...first?.body, path: `/${path}?third` } });
       expect(seen.size).toBe(6);
+    });
+  });
+
+  describe('behind an adapter that leaves raw headers out', () => {
+    let adapter: Server | undefined;
+
+    afterEach(() => adapter?.close());
+
+    /** As serverless-http and its like make requests: with `headers` alone. */
+    async function serve(headersOf: (headers: IncomingMessage['headers']) => object): Promise<string> {
+      const made = await create(guarded());
+      await made.init();
+      const instance: unknown = made.getHttpAdapter().getInstance();
+      if (platform === 'fastify') await (instance as { ready(): Promise<void> }).ready();
+      const handle =
+        platform === 'fastify'
+          ? (instance as { routing: RequestListener }).routing
+          : (instance as RequestListener);
+      const server = createServer((request, response) => {
+        const headers = headersOf(request.headers);
+        Object.assign(request, { headers, rawHeaders: [] });
+        handle(request, response);
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      adapter = server;
+      return urlOf(server);
+    }
+
+    const user = asUser({ subject: 'auth0|ada' }).authorization;
+    const other = asUser({ subject: 'auth0|grace' }).authorization;
+
+    it.each<[string, object, number]>([
+      ['takes the one header that there is', { authorization: user }, 200],
+      ['takes it in a list of one', { authorization: [user] }, 200],
+      ['takes it under a name of another case', { Authorization: user }, 200],
+      ['refuses a list of two', { authorization: [user, other] }, 400],
+      ['refuses a list of the same twice', { authorization: [user, user] }, 400],
+      ['refuses two names of different case', { authorization: user, Authorization: other }, 400],
+      ['refuses two that were joined', { authorization: `${user}, ${other}` }, 400],
+      ['refuses two that were joined, of which one is Basic', { authorization: `Basic eDp5, ${user}` }, 401],
+      ['refuses an empty list', { authorization: [] }, 401],
+      ['refuses a request without any', {}, 401],
+      ['refuses another scheme', { authorization: 'Basic eDp5' }, 401],
+      ['refuses a token that nobody knows', { authorization: 'Bearer some-other-token-0001' }, 401],
+    ])('%s', async (_title, headers, status) => {
+      const url = await serve(({ host }) => ({ host, ...headers }));
+      const answer = await rawRequest(`${url}/me`);
+      expect(answer.status).toBe(status);
+      if (status === 200) expect(answer.body).toBe('auth0|ada');
+      else expect(answer.headers['www-authenticate']).toMatch(/^Bearer realm="api"/);
     });
   });
 });
