@@ -7,6 +7,7 @@ import {
   type OnApplicationShutdown,
 } from '@nestjs/common';
 import { CACHE_MANAGER, CacheModule, type Cache } from '@nestjs/cache-manager';
+import { DiscoveryModule } from '@nestjs/core';
 import { KeyvAdapter } from 'cache-manager';
 import { Keyv } from 'keyv';
 import type { SharedStore } from '@app/redis';
@@ -23,6 +24,8 @@ import { Clock, UserTokenClock } from './clock.js';
 import { PrincipalResolver, type TokenCaches } from './principal-resolver.js';
 import { ProcessTokenCache } from './process-token-cache.js';
 import { RevocationFeed } from './revocation-feed.js';
+import { RouteCheck } from './route-check.js';
+import { RouteRequirements } from './route-requirements.js';
 import { SharedTokenCache } from './shared-token-cache.js';
 import { TokenInspection } from './token-inspection.js';
 import { TcpTokenVerifier } from './tcp-token-verifier.js';
@@ -71,6 +74,7 @@ export class AuthModule implements OnApplicationShutdown {
       global: true,
       imports: [
         options,
+        DiscoveryModule,
         CacheModule.registerAsync({
           imports: [options],
           inject: [AUTH_OPTIONS],
@@ -80,6 +84,8 @@ export class AuthModule implements OnApplicationShutdown {
       providers: [
         BearerGuard,
         BearerStrategy,
+        RouteRequirements,
+        RouteCheck,
         TokenInspection,
         {
           provide: UserTokenClient,
@@ -117,7 +123,15 @@ export class AuthModule implements OnApplicationShutdown {
         },
       ],
       // Nest makes the guard anew in each module that names it in @UseGuards(), from these.
-      exports: [BearerGuard, UserTokenClient, PrincipalResolver, TokenInspection, Clock, options],
+      exports: [
+        BearerGuard,
+        UserTokenClient,
+        PrincipalResolver,
+        RouteRequirements,
+        TokenInspection,
+        Clock,
+        options,
+      ],
     };
   }
 

@@ -5,7 +5,7 @@ import {
   type CanActivate,
   type ExecutionContext,
 } from '@nestjs/common';
-import { HttpAdapterHost, Reflector } from '@nestjs/core';
+import { HttpAdapterHost } from '@nestjs/core';
 import { AuthGuard } from '@nestjs/passport';
 import {
   MAX_REQUEST_ID_LENGTH,
@@ -28,7 +28,7 @@ import { BearerRefusals, VerdictUnavailable, type BearerRefusal } from './bearer
 import { STRATEGY_NAME, VerifiedContext } from './bearer.strategy.js';
 import { Clock } from './clock.js';
 import { PrincipalResolver } from './principal-resolver.js';
-import { PERMISSIONS, PUBLIC, SCOPES } from './route-access.decorators.js';
+import { RouteRequirements } from './route-requirements.js';
 
 interface GuardedRequest extends BearerRequest {
   readonly id?: unknown;
@@ -48,9 +48,6 @@ class PassportGuard extends AuthGuard(STRATEGY_NAME) {
   }
 }
 
-/** What a route asks; `public` routes ask nothing. */
-type RouteRequirement = AccessRequirement | 'public';
-
 /**
  * Lets a request pass whose bearer token is active, meant for this service, and carries what the route's `@Scopes()` and
  * `@Permissions()` ask; puts the {@link Principal} on `request.user`. Works on Fastify and on Express.
@@ -62,26 +59,22 @@ type RouteRequirement = AccessRequirement | 'public';
 export class BearerGuard implements CanActivate {
   private readonly passport = new PassportGuard();
   private readonly authenticated = new WeakMap<Verdict, Promise<Principal | undefined>>();
-  private readonly requirements = new WeakMap<
-    object,
-    { controller: object; requirement: RouteRequirement }
-  >();
   private readonly refusals: BearerRefusals;
 
   constructor(
     private readonly resolver: PrincipalResolver,
-    private readonly reflector: Reflector,
+    private readonly routes: RouteRequirements,
     private readonly adapterHost: HttpAdapterHost,
     private readonly clock: Clock,
-    @Inject(AUTH_OPTIONS) private readonly settings: ResolvedAuthOptions,
+    @Inject(AUTH_OPTIONS) { realm }: ResolvedAuthOptions,
   ) {
-    this.refusals = new BearerRefusals(settings.realm);
+    this.refusals = new BearerRefusals(realm);
   }
 
   // Not async: a principal that this process knows is let in without a promise (see docs/architecture.md).
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     if (context.getType() !== 'http') throw new ForbiddenException();
-    const requirement = this.requirementOf(context);
+    const requirement = this.routes.of(context.getClass(), context.getHandler());
     if (requirement === 'public') return true;
 
     // Not switchToHttp(), which makes three closures.
@@ -191,25 +184,6 @@ export class BearerGuard implements CanActivate {
 
   private setHeader(context: ExecutionContext, name: string, value: string): void {
     this.adapterHost.httpAdapter.setHeader(context.switchToHttp().getResponse(), name, value);
-  }
-
-  private requirementOf(context: ExecutionContext): RouteRequirement {
-    const handler = context.getHandler();
-    const controller = context.getClass();
-    const known = this.requirements.get(handler);
-    if (known?.controller === controller) return known.requirement;
-    const requirement = this.readRequirement([handler, controller]);
-    this.requirements.set(handler, { controller, requirement });
-    return requirement;
-  }
-
-  private readRequirement(targets: Parameters<Reflector['getAllAndOverride']>[1]): RouteRequirement {
-    if (this.reflector.getAllAndOverride<boolean | undefined>(PUBLIC, targets)) return 'public';
-    return {
-      audience: this.settings.audience,
-      scopes: this.reflector.getAllAndOverride<string[] | undefined>(SCOPES, targets) ?? [],
-      permissions: this.reflector.getAllAndOverride<string[] | undefined>(PERMISSIONS, targets) ?? [],
-    };
   }
 }
 

@@ -5,20 +5,32 @@ import {
   Controller,
   Get,
   Global,
+  Inject,
   Module,
+  Scope,
   UseGuards,
+  VersioningType,
   type ArgumentsHost,
   type DynamicModule,
   type HttpException,
   type INestApplication,
   type Type,
 } from '@nestjs/common';
-import { APP_FILTER, APP_GUARD, BaseExceptionFilter, HttpAdapterHost, NestFactory } from '@nestjs/core';
+import {
+  APP_FILTER,
+  APP_GUARD,
+  BaseExceptionFilter,
+  HttpAdapterHost,
+  NestFactory,
+  REQUEST,
+} from '@nestjs/core';
+import { MessagePattern, Transport, ClientTCP } from '@nestjs/microservices';
 import { PassportModule } from '@nestjs/passport';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { firstValueFrom } from 'rxjs';
 import { rawRequest } from '../../../test/support/raw-http.js';
-import { BearerGuard, BearerRefusal, CurrentUser, Scopes, type Principal } from './index.js';
+import { BearerGuard, BearerRefusal, CurrentUser, Public, Scopes, type Principal } from './index.js';
 import { asUser, AuthTestingModule } from './testing/index.js';
 
 @Controller()
@@ -28,6 +40,12 @@ class RoutesController {
   }
   @Get('read') @Scopes('x') read() {
     return 'read';
+  }
+  @MessagePattern('closed') closed() {
+    return 'answered';
+  }
+  @MessagePattern('open') @Public() open() {
+    return 'answered';
   }
 }
 
@@ -202,6 +220,115 @@ describe.each(['fastify', 'express'])('in an application on %s', (platform) => {
       if (status === 200) expect(answer.body).toBe('auth0|ada');
       else expect(answer.headers['www-authenticate']).toMatch(/^Bearer realm="api"/);
     });
+  });
+
+  it('guards under a prefix and by version', async () => {
+    @Controller({ path: 'things', version: '1' })
+    class OneController {
+      @Get() @Scopes('x') list() {
+        return 'one';
+      }
+    }
+    @Controller({ path: 'things', version: '2' })
+    class TwoController extends OneController {
+      @Get() override list() {
+        return 'two';
+      }
+    }
+    const url = await start(guarded({ controllers: [OneController, TwoController] }), (made) =>
+      made.setGlobalPrefix('api').enableVersioning({ type: VersioningType.HEADER, header: 'X-Version' }),
+    );
+    for (const [version, body] of [
+      ['1', 'one'],
+      ['2', 'two'],
+    ] as const) {
+      const get = (headers: string[]) =>
+        rawRequest(`${url}/api/things`, { headers: ['X-Version', version, ...headers] });
+      expect(await get([])).toMatchObject({ status: 401 });
+      expect(await get(authenticated())).toMatchObject({ status: 403 });
+      expect(await get(authenticated({ scopes: ['x'] }))).toMatchObject({ status: 200, body });
+    }
+  });
+
+  it('guards once more where a controller or a handler names the guard as well', async () => {
+    @Controller()
+    @UseGuards(BearerGuard)
+    class ThriceController {
+      @Get('read') @UseGuards(BearerGuard) @Scopes('x') read() {
+        return 'read';
+      }
+    }
+    const url = await start(guarded({ controllers: [ThriceController] }));
+    expect(await rawRequest(`${url}/read`, { headers: authenticated() })).toMatchObject({ status: 403 });
+    const headers = authenticated({ scopes: ['x'] });
+    expect(await rawRequest(`${url}/read`, { headers })).toMatchObject({ status: 200 });
+  });
+
+  it('tells two users apart in a controller that is made for each request', async () => {
+    @Controller({ scope: Scope.REQUEST })
+    class PerRequestController {
+      constructor(@Inject(REQUEST) private readonly request: { user: Principal }) {}
+      @Get('me') me() {
+        return this.request.user.subject;
+      }
+    }
+    const url = await start(guarded({ controllers: [PerRequestController] }));
+    const subjects = Array.from({ length: 20 }, (_, i) => `auth0|${i}`);
+    const answers = await Promise.all(
+      subjects.map((subject) => rawRequest(`${url}/me`, { headers: authenticated({ subject }) })),
+    );
+    expect(answers.map(({ body }) => body)).toEqual(subjects);
+  });
+
+  it('answers no message of a microservice that shares its guards, @Public() or not', async () => {
+    let port = 0;
+    await start(guarded(), async (made) => {
+      const microservice = made.connectMicroservice(
+        { transport: Transport.TCP, options: { host: '127.0.0.1', port: 0 } },
+        { inheritAppConfig: true },
+      );
+      await made.startAllMicroservices();
+      port = microservice.unwrap<{ address(): AddressInfo }>().address().port;
+    });
+    const client = new ClientTCP({ host: '127.0.0.1', port });
+    for (const pattern of ['closed', 'open']) {
+      await expect(firstValueFrom(client.send(pattern, {}))).rejects.toMatchObject({ status: 'error' });
+    }
+    client.close();
+  });
+
+  it('judges by the AuthModule that a module itself imports, where there are two', async () => {
+    const part = (name: string): Type => {
+      @Controller(name)
+      @UseGuards(BearerGuard)
+      class PartController {
+        @Get() get() {
+          return name;
+        }
+      }
+      @Module({
+        imports: [AuthTestingModule.forRoot({ audience: `https://${name}/`, realm: name })],
+        controllers: [PartController],
+      })
+      class PartModule {}
+      return PartModule;
+    };
+    @Module({ imports: [part('one'), part('two')] })
+    class PartsModule {}
+    const url = await start(PartsModule);
+    const answers = ['one', 'two'].flatMap((name) =>
+      ['one', 'two'].map(async (audience) => {
+        const headers = authenticated({ audience: [`https://${audience}/`] });
+        const { status, headers: answered } = await rawRequest(`${url}/${name}`, { headers });
+        return [name, audience, status, answered['www-authenticate']?.split(',')[0]];
+      }),
+    );
+    expect(await Promise.all(answers)).toEqual([
+      ['one', 'one', 200, undefined],
+      ['one', 'two', 401, 'Bearer realm="one"'],
+      ['two', 'one', 401, 'Bearer realm="two"'],
+      ['two', 'two', 200, undefined],
+    ]);
   });
 });
 

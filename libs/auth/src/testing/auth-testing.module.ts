@@ -1,9 +1,12 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
 import { AUTH_OPTIONS, resolveAuthOptions } from '../auth.options.js';
 import { BearerGuard } from '../bearer.guard.js';
 import { BearerStrategy } from '../bearer.strategy.js';
 import { Clock, OwnClock } from '../clock.js';
 import { PrincipalResolver } from '../principal-resolver.js';
+import { RouteCheck } from '../route-check.js';
+import { RouteRequirements } from '../route-requirements.js';
 import { TokenVerifier } from '../token-verifier.js';
 import { TestTokenVerifier } from './test-users.js';
 
@@ -24,9 +27,12 @@ export class AuthTestingModule {
     return {
       module: AuthTestingModule,
       global: true,
+      imports: [DiscoveryModule],
       providers: [
         BearerGuard,
         BearerStrategy,
+        RouteRequirements,
+        RouteCheck,
         { provide: AUTH_OPTIONS, useValue: options },
         { provide: TokenVerifier, useValue: verifier },
         { provide: Clock, useValue: clock },
@@ -35,7 +41,7 @@ export class AuthTestingModule {
           useValue: new PrincipalResolver(verifier, undefined, { ttlMs: 1_000, max: 100 }, clock),
         },
       ],
-      exports: [BearerGuard, PrincipalResolver, Clock, AUTH_OPTIONS],
+      exports: [BearerGuard, PrincipalResolver, RouteRequirements, Clock, AUTH_OPTIONS],
     };
   }
 }
