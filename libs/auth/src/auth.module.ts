@@ -24,6 +24,7 @@ import { Clock, UserTokenClock } from './clock.js';
 import { PrincipalResolver, type TokenCaches } from './principal-resolver.js';
 import { ProcessTokenCache } from './process-token-cache.js';
 import { RevocationFeed } from './revocation-feed.js';
+import { RevocationWatch } from './revocation-watch.js';
 import { RouteCheck } from './route-check.js';
 import { RouteRequirements } from './route-requirements.js';
 import { SharedTokenCache } from './shared-token-cache.js';
@@ -84,6 +85,7 @@ export class AuthModule implements OnApplicationShutdown {
       providers: [
         BearerGuard,
         BearerStrategy,
+        RevocationWatch,
         RouteRequirements,
         RouteCheck,
         TokenInspection,
@@ -165,7 +167,7 @@ function tokenCaches(
 ): TokenCaches | undefined {
   if (!store || !feed) return undefined;
   const processCache = new ProcessTokenCache(options, feed);
-  feed.drive(processCache);
+  feed.tell(processCache);
   return {
     process: processCache,
     shared: new SharedTokenCache(store, cache, options, clock),

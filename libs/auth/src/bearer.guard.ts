@@ -13,7 +13,7 @@ import {
   type Principal,
   type Verdict,
 } from '@app/user-token-client';
-import { decideAccess, type AccessRequirement } from './access-decision.js';
+import { decideAccess } from './access-decision.js';
 import { AUTH_OPTIONS, type ResolvedAuthOptions } from './auth.options.js';
 import {
   credentialsOf,
@@ -21,16 +21,16 @@ import {
   readBearerCredentials,
   tokenIn,
   tokenKey,
-  type BearerRequest,
   type UnusableCredentials,
 } from './bearer-credentials.js';
 import { BearerRefusals, VerdictUnavailable, type BearerRefusal } from './bearer-refusal.js';
 import { STRATEGY_NAME, VerifiedContext } from './bearer.strategy.js';
 import { Clock } from './clock.js';
 import { PrincipalResolver } from './principal-resolver.js';
+import { RESPONSE, ROUTE, type AdmittedRequest, type GuardedRoute } from './revoked.js';
 import { RouteRequirements } from './route-requirements.js';
 
-interface GuardedRequest extends BearerRequest {
+interface GuardedRequest extends AdmittedRequest {
   readonly id?: unknown;
   user?: Principal;
 }
@@ -95,7 +95,7 @@ export class BearerGuard implements CanActivate {
     context: ExecutionContext,
     request: GuardedRequest,
     key: string | undefined,
-    requirement: AccessRequirement,
+    requirement: GuardedRoute,
     nowSeconds: number,
   ): boolean | Promise<boolean> {
     const credentials = readBearerCredentials(request);
@@ -122,7 +122,7 @@ export class BearerGuard implements CanActivate {
     request: GuardedRequest,
     key: string,
     token: string,
-    requirement: AccessRequirement,
+    requirement: GuardedRoute,
   ): Promise<boolean> {
     const verdict = await this.reachVerdict(context, request, key, token);
     const principal = await this.authenticate(token, verdict);
@@ -164,12 +164,14 @@ export class BearerGuard implements CanActivate {
     context: ExecutionContext,
     request: GuardedRequest,
     principal: Principal,
-    requirement: AccessRequirement,
+    requirement: GuardedRoute,
     nowSeconds: number,
   ): true {
     const decision = decideAccess(principal, requirement, nowSeconds);
     if (decision.allowed) {
       request.user = principal;
+      request[ROUTE] = requirement;
+      request[RESPONSE] = context.getArgByIndex(1);
       return true;
     }
     delete request.user;

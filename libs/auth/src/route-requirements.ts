@@ -1,11 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
-import type { AccessRequirement } from './access-decision.js';
 import { AUTH_OPTIONS, type ResolvedAuthOptions } from './auth.options.js';
+import { RevocationWatch } from './revocation-watch.js';
+import type { GuardedRoute } from './revoked.js';
 import { gatherAccess, routeAccess, type RouteClass } from './route-access.js';
 
 /** What a route asks; `public` routes ask nothing. */
-export type RouteRequirement = AccessRequirement | 'public';
+export type RouteRequirement = GuardedRoute | 'public';
 
 /** Of one handler, in one of the controllers that have it. */
 interface Known {
@@ -22,6 +23,7 @@ export class RouteRequirements {
 
   constructor(
     discovery: DiscoveryService,
+    private readonly watch: RevocationWatch,
     @Inject(AUTH_OPTIONS) private readonly options: ResolvedAuthOptions,
   ) {
     // Before there are routes: tracing wraps each handler as it becomes one, and takes along what stands on its function.
@@ -36,8 +38,9 @@ export class RouteRequirements {
     }
     this.gather(controller);
     const access = routeAccess(controller, handler);
+    const { watch } = this;
     const { audience } = this.options;
-    const requirement = access === 'public' ? access : { audience, ...access };
+    const requirement = access === 'public' ? access : { audience, ...access, watch };
     this.known.set(handler, { controller, requirement, next: first });
     return requirement;
   }

@@ -5,6 +5,7 @@ import { BearerGuard } from '../bearer.guard.js';
 import { BearerStrategy } from '../bearer.strategy.js';
 import { Clock, OwnClock } from '../clock.js';
 import { PrincipalResolver } from '../principal-resolver.js';
+import { RevocationWatch } from '../revocation-watch.js';
 import { RouteCheck } from '../route-check.js';
 import { RouteRequirements } from '../route-requirements.js';
 import { TokenVerifier } from '../token-verifier.js';
@@ -31,6 +32,7 @@ export class AuthTestingModule {
       providers: [
         BearerGuard,
         BearerStrategy,
+        RevocationWatch,
         RouteRequirements,
         RouteCheck,
         { provide: AUTH_OPTIONS, useValue: options },
