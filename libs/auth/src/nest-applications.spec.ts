@@ -6,12 +6,17 @@ import {
   Get,
   Global,
   Inject,
+  Injectable,
   Module,
+  Query,
   Scope,
   UseGuards,
   VersioningType,
   type ArgumentsHost,
+  type CallHandler,
+  type CanActivate,
   type DynamicModule,
+  type ExecutionContext,
   type HttpException,
   type INestApplication,
   type Type,
@@ -19,6 +24,8 @@ import {
 import {
   APP_FILTER,
   APP_GUARD,
+  APP_INTERCEPTOR,
+  APP_PIPE,
   BaseExceptionFilter,
   HttpAdapterHost,
   NestFactory,
@@ -262,6 +269,77 @@ describe.each(['fastify', 'express'])('in an application on %s', (platform) => {
     expect(await rawRequest(`${url}/read`, { headers: authenticated() })).toMatchObject({ status: 403 });
     const headers = authenticated({ scopes: ['x'] });
     expect(await rawRequest(`${url}/read`, { headers })).toMatchObject({ status: 200 });
+  });
+
+  it('refuses before pipes and interceptors of the application see the request, and takes no user of its middleware', async () => {
+    const seen: string[] = [];
+    const pipe = {
+      provide: APP_PIPE,
+      useValue: { transform: (value: unknown) => (seen.push('pipe'), value) },
+    };
+    const interceptor = {
+      provide: APP_INTERCEPTOR,
+      useValue: {
+        intercept: (_context: unknown, next: CallHandler) => {
+          seen.push('interceptor');
+          return next.handle();
+        },
+      },
+    };
+    @Controller()
+    class QueryController {
+      @Get('me') me(@CurrentUser() user: Principal, @Query('q') q: string) {
+        return `${user.subject} ${q}`;
+      }
+    }
+    const url = await start(
+      guarded({ controllers: [QueryController], providers: [pipe, interceptor] }),
+      (created) => {
+        const impersonate = (request: { user?: unknown }) => (request.user = { subject: 'auth0|root' });
+        if (platform === 'express') {
+          created.use((request: object, _response: unknown, next: () => void) => {
+            impersonate(request);
+            next();
+          });
+        } else {
+          (created as NestFastifyApplication)
+            .getHttpAdapter()
+            .getInstance()
+            .addHook('onRequest', async (request) => void impersonate(request as object));
+        }
+      },
+    );
+    expect(await rawRequest(`${url}/me?q=1`)).toMatchObject({ status: 401 });
+    expect(seen).toEqual([]);
+    const headers = authenticated({ subject: 'auth0|ada' });
+    expect(await rawRequest(`${url}/me?q=1`, { headers })).toMatchObject({
+      status: 200,
+      body: 'auth0|ada 1',
+    });
+    expect(new Set(seen)).toEqual(new Set(['pipe', 'interceptor']));
+  });
+
+  it('can be asked by a guard of the application, which lets others in by a key', async () => {
+    @Injectable()
+    class KeyOrBearerGuard implements CanActivate {
+      constructor(private readonly bearer: BearerGuard) {}
+      canActivate(context: ExecutionContext) {
+        const request = context.switchToHttp().getRequest<{ headers: Record<string, string> }>();
+        return request.headers['x-key'] === 'the-key' || this.bearer.canActivate(context);
+      }
+    }
+    @Module({
+      controllers: [RoutesController],
+      imports: [AuthTestingModule.forRoot()],
+      providers: [{ provide: APP_GUARD, useClass: KeyOrBearerGuard }],
+    })
+    class KeyOrBearerModule {}
+    const url = await start(KeyOrBearerModule);
+    const get = (...headers: string[]) => rawRequest(`${url}/read`, { headers });
+    expect(await get('X-Key', 'the-key')).toMatchObject({ status: 200 });
+    expect(await get('X-Key', 'another')).toMatchObject({ status: 401 });
+    expect(await get(...authenticated())).toMatchObject({ status: 403 });
+    expect(await get(...authenticated({ scopes: ['x'] }))).toMatchObject({ status: 200 });
   });
 
   it('tells two users apart in a controller that is made for each request', async () => {
