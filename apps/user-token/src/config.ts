@@ -80,8 +80,13 @@ export const userTokenSettings = defineSettings({
   },
   REFRESH_REPLAY_WINDOW_SECONDS: {
     schema: wholeNumber(1, 600),
-    doc: 'how long the old access token still gets the answer of a refresh, in seconds',
+    doc: 'how long the old access token still gets the answer of a refresh, in seconds; after that it ends its session',
     default: '30',
+  },
+  OAUTH_REFRESH_REUSE_SECONDS: {
+    schema: wholeNumber(0, 600),
+    doc: 'the same for the refresh token of a registered client, 0 for not at all, in seconds',
+    default: '10',
   },
   LOGIN_ATTEMPTS_PER_ACCOUNT: {
     schema: wholeNumber(1, 1000),
@@ -201,6 +206,7 @@ export function readUserTokenConfig(environment: Environment) {
     refreshExpiredLimitSeconds: settings.REFRESH_EXPIRED_LIMIT_SECONDS,
     reuseDetectionSeconds: settings.REFRESH_REUSE_DETECTION_SECONDS,
     replayWindowSeconds: settings.REFRESH_REPLAY_WINDOW_SECONDS,
+    clientReplayWindowSeconds: settings.OAUTH_REFRESH_REUSE_SECONDS,
     attemptLimits: {
       perAccount: settings.LOGIN_ATTEMPTS_PER_ACCOUNT,
       perAddress: settings.LOGIN_ATTEMPTS_PER_ADDRESS,

@@ -136,6 +136,7 @@ export class UserTokenModule {
     const sessions = new StoreSessions(store, box, {
       idleSeconds: config.sessionIdleSeconds,
       replayWindowSeconds: config.replayWindowSeconds,
+      clientReplayWindowSeconds: config.clientReplayWindowSeconds,
       reuseDetectionSeconds: config.reuseDetectionSeconds,
       // The holder may have to discover, to ask, and to fetch keys, each within the deadline, and to write.
       lockMs: 3 * config.upstreamTimeoutMs + 2_000,
