@@ -48,6 +48,9 @@ const MAX_LOCAL_DENIALS = 1_000_000;
 /** How long the fleet remembers that an opaque token was refused. */
 const OPAQUE_REFUSAL_SECONDS = 60;
 
+/** A log-in that has waited for so long, and is then answered within the deadline, is still waited for by the gateway. */
+const ATTEMPT_WAIT_MS = 3_000;
+
 const JWKS_REFRESH_SECONDS = 600;
 const JWKS_FETCH_LIMIT = { fetches: 2, seconds: 30 };
 const JWKS_GRANTED_FETCH_LIMIT = { fetches: 10, seconds: 30 };
@@ -148,6 +151,11 @@ export class UserTokenModule {
       expiredLimitSeconds: config.refreshExpiredLimitSeconds,
       clock,
     };
+    const attemptTimes = {
+      // It may have to discover and to ask, each within the deadline.
+      leaseMs: 2 * config.upstreamTimeoutMs + 5_000,
+      waitMs: ATTEMPT_WAIT_MS,
+    };
     const failures = new Failures(logger);
     return {
       module: UserTokenModule,
@@ -188,7 +196,7 @@ export class UserTokenModule {
               denials,
               sessions,
               logOut,
-              new StoreAttempts(store, config.attemptLimits),
+              new StoreAttempts(store, config.attemptLimits, attemptTimes),
               new SealedMfaHandles(box),
               refreshing,
               logger,

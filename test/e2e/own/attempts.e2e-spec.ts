@@ -1,3 +1,6 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { UserTokenClient } from '@app/user-token-client';
 import { RedisServer } from '../../support/redis-server.js';
 import { ScriptedIssuer, type ScriptedAnswer } from '../../support/scripted-issuer.js';
 import { ServiceProcess } from '../../support/service-process.js';
@@ -52,14 +55,14 @@ describe('attempts to log in', () => {
         body: JSON.stringify({ username, password: 'guess' }),
       });
 
-    it('reach Auth0 eleven times at the most for one account, however many come at once', async () => {
+    it('reach Auth0 ten times at the most for one account, however many come at once', async () => {
       const answers = await Promise.all(
         Array.from({ length: TOTAL }, (_, i) => tryAt(i, 'ada@example.com', `203.0.113.${i}`)),
       );
       // On a busy machine a gateway may give up (503) on a user-token that is about to ask.
       await until(() => issuer.asked.length >= 10, 10_000);
       const reached = issuer.asked.length;
-      expect(reached).toBeLessThanOrEqual(11);
+      expect(reached).toBeLessThanOrEqual(10);
       const of = (status: number) => answers.filter((answer) => answer.status === status);
       const limited = of(429);
       expect(of(401).length).toBeLessThanOrEqual(reached);
@@ -67,9 +70,12 @@ describe('attempts to log in', () => {
       expect(limited.length).toBeGreaterThan(0);
       for (const answer of limited) {
         const seconds = Number(answer.headers.get('retry-after'));
-        expect(seconds).toBeGreaterThan(800);
+        // A few while it was not decided yet whether the ten were wrong.
+        if (seconds > 2) expect(seconds).toBeGreaterThan(800);
         expect(seconds).toBeLessThanOrEqual(900);
       }
+      const next = await tryAt(0, 'ada@example.com', '198.51.100.1');
+      expect(Number(next.headers.get('retry-after'))).toBeGreaterThan(800);
       issuer.answers(() => issuer.grant());
       for (const spelling of ['ada@example.com', ' ADA@example.com', 'ａda@example.com']) {
         expect((await tryAt(0, spelling, '198.51.100.1')).status).toBe(429);
@@ -100,6 +106,25 @@ describe('attempts to log in', () => {
       for (let i = 0; i < 100; i += 1) await tryAt(i, `v6-${i}@example.com`, `2001:db8:1:2:${i}::1`);
       expect((await tryAt(0, 'v6@example.com', '2001:db8:1:2:ffff::9')).status).toBe(429);
       expect((await tryAt(0, 'v6@example.com', '2001:db8:1:3::1')).status).toBe(401);
+    });
+
+    it('with the right password all succeed, 11 of one user at once and 150 users behind one address', async () => {
+      issuer.answers(async () => {
+        await delay(50);
+        return issuer.grant({ sub: `auth0|${randomUUID()}` });
+      });
+      /** @returns how many got in; a busy machine may take longer than others wait, who are told to come again in a moment then */
+      const succeeded = async (attempts: Promise<Response>[]) => {
+        const answers = await Promise.all(attempts);
+        for (const { status, headers } of answers)
+          if (status !== 200) expect([status, headers.get('retry-after')]).toEqual([429, '2']);
+        return answers.filter(({ status }) => status === 200).length;
+      };
+      const one = Array.from({ length: 11 }, (_, i) => tryAt(i, 'eleven@example.com', `192.0.2.${60 + i}`));
+      expect(await succeeded(one)).toBeGreaterThanOrEqual(10);
+      const office = Array.from({ length: 150 }, (_, i) => tryAt(i, `office-${i}@example.com`, '192.0.2.90'));
+      expect(await succeeded(office)).toBeGreaterThanOrEqual(100);
+      expect((await tryAt(0, 'office-1@example.com', '192.0.2.90')).status).toBe(200);
     });
 
     it('that succeed, or that Auth0 could not judge, are not held against the account', async () => {
@@ -137,6 +162,40 @@ describe('attempts to log in', () => {
       expect(issuer.asked).toHaveLength(0);
     });
   });
+
+  it('of a user-token that was killed are neither held against the account nor forgotten at once', async () => {
+    const redis = await RedisServer.start();
+    // The lease of an attempt is twice that and 5 s.
+    const shared = {
+      REDIS_URL: redis.url,
+      AUTH0_ISSUER_URL: issuer.issuer,
+      UPSTREAM_TIMEOUT_MS: '3000',
+      LOGIN_ATTEMPTS_WINDOW_SECONDS: '3600',
+    };
+    const [killed, other] = await Promise.all([1, 2].map(() => ServiceProcess.start('user-token', shared)));
+    const clients = [killed!, other!].map(
+      ({ port }) => new UserTokenClient({ urls: `tcp://127.0.0.1:${port}`, sessionTimeoutMs: 30_000 }),
+    );
+    const logInAt = (at: number) => clients[at]!.login({ username: 'ada@example.com', password: 'x' });
+    try {
+      issuer.answers(() => new Promise<never>(() => undefined));
+      const lost = Promise.allSettled(Array.from({ length: 10 }, () => logInAt(0)));
+      await until(() => issuer.asked.length === 10, 10_000);
+      await killed!.stop('SIGKILL');
+      expect((await lost).map(({ status }) => status)).not.toContain('fulfilled');
+      issuer.answers(wrong);
+      expect(await logInAt(1)).toEqual({ granted: false, error: 'too_many_attempts', retryAfterSeconds: 2 });
+      expect(issuer.asked).toHaveLength(10);
+      await until(async () => {
+        const result = await logInAt(1);
+        return 'error' in result && result.error === 'invalid_grant';
+      }, 30_000);
+    } finally {
+      for (const client of clients) client.close();
+      await Promise.all([killed!.stop('SIGKILL'), other!.stop('SIGKILL')]);
+      await redis.stop();
+    }
+  }, 60_000);
 
   describe("Auth0's own answers", () => {
     let suite: Suite;

@@ -130,8 +130,8 @@ describe('OpenidAuthorizationServer', () => {
   ])('takes %s for a refusal', async (_title, status, error, refusal) => {
     answer = { status, body: { error, error_description: 'whatever', mfa_token: 'canary-mfa' } };
     const refused = await upstream().grantPassword(CREDENTIALS);
-    const mfaToken = error === 'mfa_required' ? { mfaToken: 'canary-mfa' } : {};
-    expect(refused).toEqual({ granted: false, error: refusal, ...mfaToken });
+    const ofMfa = error === 'mfa_required' ? { mfaToken: 'canary-mfa', passwordWasRight: true } : {};
+    expect(refused).toEqual({ granted: false, error: refusal, ...ofMfa });
   });
 
   it.each<[string, Answer | 'reset' | 'silence']>([

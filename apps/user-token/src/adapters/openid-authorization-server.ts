@@ -194,8 +194,9 @@ function refusalOf(failure: unknown): UpstreamRefusal | undefined {
   const refusal = Object.hasOwn(REFUSALS, error) ? REFUSALS[error] : undefined;
   if (!refusal) return undefined;
   const { mfa_token: mfaToken } = cause as { mfa_token?: unknown };
-  const sealable = refusal === 'mfa_required' && typeof mfaToken === 'string';
-  return { granted: false, error: refusal, ...(sealable && { mfaToken }) };
+  if (refusal !== 'mfa_required') return { granted: false, error: refusal };
+  const sealable = typeof mfaToken === 'string';
+  return { granted: false, error: refusal, passwordWasRight: true, ...(sealable && { mfaToken }) };
 }
 
 /** Of a log-in that was refused for what was typed. Other codes than `invalid_request` speak of the client, its grants, the scope. */
