@@ -103,6 +103,11 @@ export const userTokenSettings = defineSettings({
     doc: 'window of both limits, from the first wrong password on, in seconds',
     default: '900',
   },
+  LOGIN_DENIAL_DESCRIPTIONS: {
+    schema: z.enum(['pass', 'hide'], { message: 'must be pass or hide' }),
+    doc: 'what an Action of Auth0 says when it denies a log-in: pass it on to the user, or hide it',
+    default: 'hide',
+  },
   CLOCK_TOLERANCE_SECONDS: {
     schema: wholeNumber(0, 60),
     doc: 'how far the clock of Auth0 may be ahead, for nbf and iat, in seconds',
@@ -212,6 +217,7 @@ export function readUserTokenConfig(environment: Environment) {
       perAddress: settings.LOGIN_ATTEMPTS_PER_ADDRESS,
       windowSeconds: settings.LOGIN_ATTEMPTS_WINDOW_SECONDS,
     },
+    denialDescriptions: settings.LOGIN_DENIAL_DESCRIPTIONS,
     clockToleranceSeconds: settings.CLOCK_TOLERANCE_SECONDS,
     jwksMaxStaleSeconds: settings.JWKS_MAX_STALE_SECONDS,
     opaqueRecheckSeconds: settings.OPAQUE_RECHECK_SECONDS,

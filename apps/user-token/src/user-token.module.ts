@@ -79,6 +79,7 @@ export class UserTokenModule {
       audience: config.audience[0]!,
       scope: config.scope,
       realm: config.realm,
+      denialDescriptions: config.denialDescriptions,
       timeoutMs: config.upstreamTimeoutMs,
     };
     const authorizationServer = new OpenidAuthorizationServer(upstream, logger);

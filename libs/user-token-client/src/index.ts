@@ -6,6 +6,7 @@ export {
   inactiveReasonSchema,
   issuedTokenRequestSchema,
   loginRequestSchema,
+  MAX_DENIAL_DESCRIPTION_LENGTH,
   MAX_REQUEST_ID_LENGTH,
   MAX_USER_AGENT_LENGTH,
   patterns,

@@ -195,6 +195,33 @@ describe('UserTokenClient', () => {
     });
   });
 
+  describe('of a service that is one version behind user-token, or ahead of it', () => {
+    const login = { username: 'ada', password: 'x' };
+    const denied = { granted: false, error: 'access_denied' };
+
+    it.each<[string, object]>([
+      ['an error', { granted: false, error: 'brand_new' }],
+      ['a field', { ...denied, brandNew: 1 }],
+      ['an outcome', { granted: 'perhaps', token: { accessToken: 'x', expiresInSeconds: 1, scope: '' } }],
+    ])('takes %s that it does not know for no answer, and never for a grant', async (_title, result) => {
+      const fake = await replica();
+      fake.grants(result);
+      const client = clientOf(fake.url);
+      await expect(client.login(login)).rejects.toMatchObject({ code: 'protocol' });
+      await expect(client.refresh(TOKEN)).rejects.toMatchObject({ code: 'protocol' });
+    });
+
+    it.each([
+      ['without a description, as one that hides it', denied],
+      ['with one', { ...denied, description: 'Only on weekdays' }],
+      ['of before there were denials', { granted: false, error: 'invalid_grant' }],
+    ])('takes a refusal %s', async (_title, result) => {
+      const fake = await replica();
+      fake.grants(result);
+      expect(await clientOf(fake.url).login(login)).toEqual(result);
+    });
+  });
+
   it('rejects when there is no handler for the call', async () => {
     const fake = await replica();
     await expect(clientOf(fake.url).logout(TOKEN)).rejects.toMatchObject({ code: 'protocol' });

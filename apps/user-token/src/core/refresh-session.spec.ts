@@ -224,6 +224,37 @@ describe('RefreshSession', () => {
     });
   });
 
+  describe('that Auth0 refuses', () => {
+    const refusing = (status: number, body: object) => issuer.answers({ status, body });
+    const refused = { granted: false, error: 'invalid_grant' };
+
+    it.each([400, 401, 403, 500])(
+      'by a denial (%i) is over: it is ended, upstream too, and says to log in again',
+      async (status) => {
+        const { accessToken: first } = await core.loggedIn();
+        refusing(status, { error: 'access_denied', error_description: 'Only on weekdays' });
+        expect(await core.tryRefresh(first)).toEqual(refused);
+        expect(issuer.revoked).toEqual([granted[0]!.refresh_token]);
+        expect(await core.isActive(first)).toBe(false);
+        grants(() => issuer.grant());
+        expect(await core.tryRefresh(first)).toEqual(refused);
+      },
+    );
+
+    it.each<[string, number, object]>([
+      ['a wrong client secret', 401, { error: 'access_denied', error_description: 'Unauthorized' }],
+      ['an API that is gone', 403, { error: 'access_denied', error_description: 'Service not found: x' }],
+      ['a code that nobody knows', 403, { error: 'brand_new' }],
+    ])('because of %s goes on once that is over', async (_title, status, body) => {
+      const { accessToken: first } = await core.loggedIn();
+      refusing(status, body);
+      await expect(core.tryRefresh(first)).rejects.toThrow(UpstreamUnavailable);
+      grants(() => issuer.grant());
+      expect(await core.tryRefresh(first)).toMatchObject({ granted: true });
+      expect(issuer.revoked).toEqual([]);
+    });
+  });
+
   describe('whose grant the store does not take', () => {
     it('goes on from it with the retry', async () => {
       const { accessToken: first } = await core.loggedIn();

@@ -305,6 +305,8 @@ export class RefreshSession {
     // The refresh token is spent or revoked: only what others left behind may still be in force.
     if (error === 'invalid_grant')
       await this.giveUp(credential, { ...session, refreshToken: undefined }, lock);
+    // The user may not come in any more: he is to log in again, and is told there.
+    if (error === 'access_denied') return this.giveUp(credential, session, lock);
     return { granted: false, error };
   }
 
