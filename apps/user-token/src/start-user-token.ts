@@ -31,7 +31,8 @@ export interface RunningUserToken extends RunningService {
 }
 
 const MAX_MESSAGE_CHARS = 64 * 1024;
-const MAX_UNREAD_BYTES = 1024 * 1024;
+/** Two of the largest replies. */
+const MAX_UNREAD_BYTES = 2 * 1024 * 1024;
 const MESSAGE_TIMEOUT_MS = 5_000;
 /** For a TLS handshake, or the first call. */
 const INTRODUCTION_TIMEOUT_MS = 3_000;

@@ -18,6 +18,7 @@ import { MfaHandles } from './mfa-handles.js';
 import { credentialId, credentialOf, leftOf, Sessions, type Device, type Session } from './sessions.js';
 import { TokenCheck } from './token-check.js';
 import { tokenId } from './token-id.js';
+import { tooLong } from './token-length.js';
 
 /** The access token that was granted cannot be used. */
 interface Unusable {
@@ -38,6 +39,8 @@ const TAKEN = 'the access token that was granted is that of another session';
 /** A user who is revoked again with each of them has to come again later. */
 const MAX_TRIES = 3;
 const SECOND_MS = 1_000;
+/** What takes an operator to mend. */
+const SETTING_RETRY_SECONDS = 60;
 
 export interface LogInOptions {
   readonly clock: Clock;
@@ -123,6 +126,8 @@ export class LogIn {
   ): Promise<Outcome> {
     const { clock } = this.options;
     const grantedAtMs = clock.nowMs();
+    const unusable = tooLong(grant.accessToken);
+    if (unusable !== undefined) throw new UpstreamUnavailable(unusable, SETTING_RETRY_SECONDS);
     const checked = await this.tokenCheck.check(grant.accessToken);
     // As for a blocked user: whose access nobody could end gets none. Why is in the log of the check.
     if (!checked.active && checked.reason === 'invalid_subject')

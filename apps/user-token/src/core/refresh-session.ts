@@ -1,5 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isCanonicalToken, type GrantedToken, type GrantResult, type InactiveReason } from '@app/user-token-client';
+import {
+  isCanonicalToken,
+  type GrantedToken,
+  type GrantResult,
+  type InactiveReason,
+} from '@app/user-token-client';
 import { AuthorizationServer, UpstreamUnavailable, type UpstreamRefusal } from './authorization-server.js';
 import { nowInSeconds, type Clock } from './clock.js';
 import { Denials, deniedToken, type DeniedToken } from './denials.js';
@@ -23,6 +28,7 @@ import {
   type UnjudgedGrant,
 } from './sessions.js';
 import { TokenCheck } from './token-check.js';
+import { tooLong } from './token-length.js';
 
 const REFUSED: GrantResult = { granted: false, error: 'invalid_grant' };
 const REUSED: GrantResult = { granted: false, error: 'token_reused' };
@@ -323,7 +329,8 @@ export class RefreshSession {
       const { reason } = checked;
       const isPast = unjudged.expiresInSeconds > 0 && leftOf(unjudged, this.options.clock) === 0;
       if (reason === 'expired' || isPast) return 'expired';
-      const text = `the refreshed access token does not verify here (${reason})`;
+      const text =
+        tooLong(unjudged.accessToken) ?? `the refreshed access token does not verify here (${reason})`;
       if (!BAD_FOR_GOOD.has(reason)) throw new UpstreamUnavailable(text);
       this.log.warn({ subject: session.subject }, `${text}: its session is ended`);
       return this.end(credential, session, lock);

@@ -1,6 +1,6 @@
 import { All, Controller, Header, HttpCode, Inject, Req } from '@nestjs/common';
 import { Public, TokenInspection } from '@app/auth';
-import { issuedTokenKind, UserTokenClient, type GrantResult } from '@app/user-token-client';
+import { issuedTokenKind, MAX_TOKEN_LENGTH, UserTokenClient, type GrantResult } from '@app/user-token-client';
 import type { Client, GrantType } from '../../core/client.js';
 import { clientOf } from '../client-of.js';
 import { fits, MAX_PASSWORD_BYTES, MAX_USERNAME_BYTES } from '../credential-limits.js';
@@ -25,7 +25,6 @@ interface PairResponse {
 
 /** RFC 6749 section 3.3. */
 const SCOPE_TOKEN = /^[\x21\x23-\x5B\x5D-\x7E]+$/;
-const MAX_TOKEN_LENGTH = 8192;
 
 /** The RFC 6749 façade for registered clients: token, revocation (RFC 7009) and introspection (RFC 7662). */
 @Public()
