@@ -8,6 +8,7 @@ import {
   listenOrExplain,
   NestLogger,
   startOps,
+  STOP_TIMEOUT_MS,
   type Logger,
   type RunningService,
 } from '@app/ops';
@@ -114,6 +115,7 @@ export async function startUserToken(
     addresses: { tcp: `${tls ? 'tls+tcp' : 'tcp'}://${host}:${boundPort}` },
     port: boundPort,
     opsPort: ops.port,
+    stopTimeoutMs: config.drainDelayMs + STOP_TIMEOUT_MS,
     stop: async () => {
       clock.close();
       ops.drain();

@@ -4,7 +4,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import type { Checks } from './health.module.js';
 import { startOps } from './ops.listener.js';
-import type { RunningService } from './run-service.js';
+import { STOP_TIMEOUT_MS, type RunningService } from './run-service.js';
 import { listenOrExplain } from './start-error.js';
 
 /** The listeners of a service, as {@link serviceSettings} reads them. */
@@ -46,6 +46,7 @@ export async function startHttpService(
       addresses: { http: `http://${settings.HOST}:${port}` },
       port,
       opsPort: ops.port,
+      stopTimeoutMs: settings.DRAIN_DELAY_MS + STOP_TIMEOUT_MS,
       stop: async () => {
         ops.drain();
         await delay(settings.DRAIN_DELAY_MS);

@@ -18,7 +18,7 @@ export { startOps, type OpsListener, type OpsOptions } from './ops.listener.js';
 export { ProblemFilter, statusOf, type ProblemDetails } from './problem.filter.js';
 export { currentRequestId, runWithRequestId } from './request-context.js';
 export { RequestFailures } from './request-failures.js';
-export { runService, type RunningService, type RunOptions } from './run-service.js';
+export { STOP_TIMEOUT_MS, type RunningService } from './run-service.js';
 export {
   defineSettings,
   environmentSetting,

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { StartError } from './start-error.js';
 
 /** One environment variable. */
 export interface Setting<T = unknown> {
@@ -21,7 +22,7 @@ export type Settings<D extends SettingsDefinition> = {
 };
 
 /** Every wrong or missing variable, one line each. */
-export class SettingsError extends Error {
+export class SettingsError extends StartError {
   constructor(readonly problems: readonly string[]) {
     super(`The configuration is not complete:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
     this.name = 'SettingsError';
