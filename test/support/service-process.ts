@@ -15,6 +15,7 @@ export class ServiceProcess {
 
   private constructor(
     readonly name: string,
+    readonly environment: Readonly<Record<string, string>>,
     private readonly child: ChildProcess,
   ) {
     child.stdout?.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
@@ -37,7 +38,7 @@ export class ServiceProcess {
       env: { PATH, ENV_FILE: '/dev/null', PORT: '0', OPS_PORT: '0', ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    return new ServiceProcess(name, child);
+    return new ServiceProcess(name, environment, child);
   }
 
   /** Starts it and waits until it listens. */

@@ -3,12 +3,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import {
+  authorityOf,
   ClockWatch,
+  ensureListenable,
   InFlight,
   listenOrExplain,
   NestLogger,
   startOps,
   STOP_TIMEOUT_MS,
+  type Listening,
   type Logger,
   type RunningService,
 } from '@app/ops';
@@ -64,7 +67,11 @@ export async function startUserToken(
   { store, logger }: UserTokenEnvironment,
 ): Promise<RunningUserToken> {
   const inFlight = new InFlight();
-  const { host, port, tls } = config;
+  const { host, port, tls, opsHost, opsPort } = config;
+  const listening: Listening = { service: 'user-token', host, port, setting: 'PORT' };
+  // Preparing takes longer than somebody should wait for the word that it cannot listen.
+  await ensureListenable(listening);
+  await ensureListenable({ service: 'user-token ops', host: opsHost, port: opsPort, setting: 'OPS_PORT' });
   const tcpServer = new QuietTcpServer(
     {
       host,
@@ -88,7 +95,7 @@ export async function startUserToken(
     { strategy: tcpServer, logger: new NestLogger(logger), abortOnError: false },
   );
   await prepare(store, app.get(IssuerKeys), app.get<StoreDenials>(Denials));
-  await listenOrExplain({ service: 'user-token', port, setting: 'PORT' }, () => app.listen());
+  await listenOrExplain(listening, () => app.listen());
   const server = app.unwrap<Server>();
   const boundPort = (server.address() as AddressInfo).port;
   const clock = new ClockWatch(
@@ -98,8 +105,8 @@ export async function startUserToken(
   );
   const ops = await startOps({
     service: 'user-token',
-    host: config.opsHost,
-    port: config.opsPort,
+    host: opsHost,
+    port: opsPort,
     setting: 'OPS_PORT',
     logger,
     checks: {
@@ -110,9 +117,10 @@ export async function startUserToken(
     await app.close();
     throw error;
   });
-  logger.info({ port: boundPort }, `user-token listens on ${host}:${boundPort}`);
+  const authority = authorityOf(host, boundPort);
+  logger.info({ port: boundPort }, `user-token listens on ${authority}`);
   return {
-    addresses: { tcp: `${tls ? 'tls+tcp' : 'tcp'}://${host}:${boundPort}` },
+    addresses: { tcp: `${tls ? 'tls+tcp' : 'tcp'}://${authority}` },
     port: boundPort,
     opsPort: ops.port,
     stopTimeoutMs: config.drainDelayMs + STOP_TIMEOUT_MS,

@@ -12,6 +12,7 @@ export { startHttpService, type ListenerSettings, type RunningHttpService } from
 export { InFlight } from './in-flight.js';
 export { FormBody, InputPipe } from './input.pipe.js';
 export { LineLimit, type LineLimitOptions } from './line-limit.js';
+export { authorityOf, ensureListenable, listenOrExplain, type Listening } from './listen.js';
 export { createLogger, type LoggerOptions } from './logger.js';
 export { NestLogger } from './nest-logger.js';
 export { startOps, type OpsListener, type OpsOptions } from './ops.listener.js';
@@ -39,5 +40,5 @@ export {
   type Settings,
   type SettingsDefinition,
 } from './settings.js';
-export { listenOrExplain, StartError } from './start-error.js';
+export { StartError } from './start-error.js';
 export { type Logger } from 'pino';
