@@ -29,6 +29,7 @@ export const gatewaySettings = defineSettings({
     schema: issuerUrl(),
     doc: 'issuer, with its trailing slash, e.g. https://acme-dev.auth0.com/',
     localDefault: 'http://localhost:3002/',
+    localOnly: ['http://localhost:3002/'],
   },
   CORS_ORIGINS: corsOriginsSetting,
   GATEWAY_CLIENTS: clientsSetting,

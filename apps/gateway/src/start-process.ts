@@ -1,6 +1,6 @@
 import { openSharedStore } from '@app/auth/settings';
-import { createLogger, type Environment, type RunningService } from '@app/ops';
-import { readGatewayConfig } from './config.js';
+import { createLogger, warnOfUnread, type Environment, type RunningService } from '@app/ops';
+import { gatewaySettings, readGatewayConfig } from './config.js';
 import { startGateway } from './start-gateway.js';
 
 /**
@@ -15,6 +15,7 @@ export async function startProcess(environment: Environment): Promise<RunningSer
     environment: config.ENVIRONMENT,
     level: config.LOG_LEVEL,
   });
+  warnOfUnread(gatewaySettings, environment, logger);
   const store = openSharedStore(config.REDIS_URL, logger);
   const running = await startGateway(config, { logger, store });
   return { ...running, stop: () => running.stop().finally(() => store?.close()) };

@@ -1,5 +1,5 @@
-import { createLogger, type Environment, type RunningService } from '@app/ops';
-import { readIdentityConfig } from './config.js';
+import { createLogger, warnOfUnread, type Environment, type RunningService } from '@app/ops';
+import { identitySettings, readIdentityConfig } from './config.js';
 import { startIdentity } from './start-identity.js';
 
 /**
@@ -14,5 +14,6 @@ export async function startProcess(environment: Environment): Promise<RunningSer
     environment: config.ENVIRONMENT,
     level: config.LOG_LEVEL,
   });
+  warnOfUnread(identitySettings, environment, logger);
   return startIdentity(config, { logger });
 }

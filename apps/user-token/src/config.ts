@@ -3,11 +3,12 @@ import {
   issuerUrl,
   list,
   readSettings,
-  secret,
+  scope,
   secretList,
   serviceSettings,
   StartError,
   text,
+  visibleAscii,
   wholeNumber,
   type Environment,
 } from '@app/ops';
@@ -24,25 +25,32 @@ export const userTokenSettings = defineSettings({
     schema: issuerUrl(),
     doc: 'issuer, with its trailing slash, e.g. https://acme-dev.auth0.com/',
     localDefault: 'http://localhost:3002/',
+    localOnly: ['http://localhost:3002/'],
   },
   AUTH0_AUDIENCE: {
     schema: list(),
     doc: 'API identifier(s), comma-separated; log-ins ask for the first',
     localDefault: 'https://api.venue.example/',
   },
-  AUTH0_CLIENT_ID: { schema: text(), doc: 'client of this deployment at Auth0', localDefault: 'venue-suite' },
+  AUTH0_CLIENT_ID: {
+    schema: visibleAscii(),
+    doc: 'client of this deployment at Auth0',
+    localDefault: 'venue-suite',
+    localOnly: ['venue-suite', 'brief'],
+  },
   AUTH0_CLIENT_SECRET: {
-    schema: secret(1),
+    schema: visibleAscii(),
     doc: 'its secret',
     secret: true,
     localDefault: 'venue-suite-local-secret',
+    localOnly: ['venue-suite-local-secret', 'brief-local-secret'],
   },
   AUTH0_REALM: {
     schema: text().optional(),
     doc: 'connection to log in with; unset: the default directory of the tenant',
   },
   AUTH0_SCOPE: {
-    schema: text(),
+    schema: scope(),
     doc: "scopes asked for at log-in: OpenID's and the API's, separated by spaces",
     default: 'openid profile email offline_access read:venues write:venues',
   },
@@ -51,12 +59,14 @@ export const userTokenSettings = defineSettings({
     doc: 'the store that all services share; memory: is private to one process',
     secret: true,
     localDefault: 'memory:',
+    localOnly: ['memory:'],
   },
   SESSION_SECRETS: {
     schema: secretList(),
     doc: 'comma-separated, 32 characters or more each; the first seals sessions, all open them',
     secret: true,
     localDefault: 'local-only-session-secret-change-me-000',
+    localOnly: ['local-only-session-secret-change-me-000'],
   },
   SESSION_IDLE_SECONDS: {
     schema: wholeNumber(60, 365 * DAY_SECONDS),
@@ -171,9 +181,20 @@ export const userTokenSettings = defineSettings({
     schema: text().optional(),
     doc: 'mutual TLS: PEM of the authority that signs clients',
     secret: true,
+    multiline: true,
   },
-  USER_TOKEN_TLS_CERT: { schema: text().optional(), doc: 'mutual TLS: PEM of our certificate', secret: true },
-  USER_TOKEN_TLS_KEY: { schema: text().optional(), doc: 'mutual TLS: PEM of our key', secret: true },
+  USER_TOKEN_TLS_CERT: {
+    schema: text().optional(),
+    doc: 'mutual TLS: PEM of our certificate',
+    secret: true,
+    multiline: true,
+  },
+  USER_TOKEN_TLS_KEY: {
+    schema: text().optional(),
+    doc: 'mutual TLS: PEM of our key',
+    secret: true,
+    multiline: true,
+  },
 });
 
 /** @throws {SettingsError | StartError} */

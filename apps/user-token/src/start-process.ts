@@ -1,6 +1,6 @@
-import { createLogger, type Environment, type RunningService } from '@app/ops';
+import { createLogger, warnOfUnread, type Environment, type RunningService } from '@app/ops';
 import { openStore } from '@app/redis';
-import { readUserTokenConfig } from './config.js';
+import { readUserTokenConfig, userTokenSettings } from './config.js';
 import { startUserToken } from './start-user-token.js';
 
 /**
@@ -15,6 +15,7 @@ export async function startProcess(environment: Environment): Promise<RunningSer
     environment: config.environment,
     level: config.logLevel,
   });
+  warnOfUnread(userTokenSettings, environment, logger);
   const store = openStore(config.redisUrl, { log: logger });
   const running = await startUserToken(config, { store, logger });
   return { ...running, stop: () => running.stop().finally(() => store.close()) };

@@ -1,6 +1,6 @@
 import { openSharedStore } from '@app/auth/settings';
-import { createLogger, type Environment, type RunningService } from '@app/ops';
-import { readVenueConfig } from './config.js';
+import { createLogger, warnOfUnread, type Environment, type RunningService } from '@app/ops';
+import { readVenueConfig, venueSettings } from './config.js';
 import { startVenue } from './start-venue.js';
 
 /**
@@ -11,6 +11,7 @@ import { startVenue } from './start-venue.js';
 export async function startProcess(environment: Environment): Promise<RunningService> {
   const config = readVenueConfig(environment);
   const logger = createLogger({ service: 'venue', environment: config.ENVIRONMENT, level: config.LOG_LEVEL });
+  warnOfUnread(venueSettings, environment, logger);
   const store = openSharedStore(config.REDIS_URL, logger);
   const running = await startVenue(config, { logger, store });
   return { ...running, stop: () => running.stop().finally(() => store?.close()) };

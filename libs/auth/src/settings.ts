@@ -15,12 +15,14 @@ export const authSettings = defineSettings({
     doc: 'the store that all services share; memory: is private to one process',
     secret: true,
     localDefault: 'memory:',
+    localOnly: ['memory:'],
   },
   TOKEN_CACHE_SECRET: {
     schema: secret(),
     doc: 'seals cached principals in Redis; 32 characters or more, the same in all services',
     secret: true,
     localDefault: 'local-only-token-cache-secret-change-me',
+    localOnly: ['local-only-token-cache-secret-change-me'],
   },
   USER_TOKEN_URL: {
     schema: text().refine(isReplicaList, 'must be tcp://host:port or tls+tcp://host:port, comma-separated'),
@@ -31,9 +33,20 @@ export const authSettings = defineSettings({
     schema: text().optional(),
     doc: 'mutual TLS: PEM of the authority that signs user-token',
     secret: true,
+    multiline: true,
   },
-  USER_TOKEN_TLS_CERT: { schema: text().optional(), doc: 'mutual TLS: PEM of our certificate', secret: true },
-  USER_TOKEN_TLS_KEY: { schema: text().optional(), doc: 'mutual TLS: PEM of our key', secret: true },
+  USER_TOKEN_TLS_CERT: {
+    schema: text().optional(),
+    doc: 'mutual TLS: PEM of our certificate',
+    secret: true,
+    multiline: true,
+  },
+  USER_TOKEN_TLS_KEY: {
+    schema: text().optional(),
+    doc: 'mutual TLS: PEM of our key',
+    secret: true,
+    multiline: true,
+  },
 });
 
 type AuthSettings = Settings<typeof authSettings> & { readonly ENVIRONMENT: string };

@@ -20,21 +20,25 @@ export { ProblemFilter, statusOf, type ProblemDetails } from './problem.filter.j
 export { currentRequestId, runWithRequestId } from './request-context.js';
 export { RequestFailures } from './request-failures.js';
 export { STOP_TIMEOUT_MS, type RunningService } from './run-service.js';
+export { type Environment } from './setting-value.js';
 export {
   defineSettings,
   environmentSetting,
+  host,
   issuerUrl,
   list,
   logLevelSetting,
   port,
   readSettings,
+  scope,
   secret,
   secretList,
   serviceSettings,
   SettingsError,
   text,
+  visibleAscii,
+  warnOfUnread,
   wholeNumber,
-  type Environment,
   type LogLevel,
   type Setting,
   type Settings,
