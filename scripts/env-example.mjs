@@ -18,6 +18,8 @@ const HEAD = `# Every variable of every service, with its default. Made by \`npm
 # "local default": taken when ENVIRONMENT=local and the variable is unset; elsewhere it must be set.
 # "secret": NAME_FILE may name a file that holds the value instead.
 # \`npm start\` runs all services in one process: there PORT and OPS_PORT are GATEWAY_PORT, GATEWAY_OPS_PORT, VENUE_PORT and so on.
+# \`npm start\` and \`npm run start:*\` read a copy of this that is named .env, or the file that ENV_FILE names; what is set already stays.
+# A value with a "#" needs single quotes around it there. What each service says of a wrong value is in docs/settings.md.
 `;
 
 export function envExample() {

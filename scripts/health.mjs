@@ -17,7 +17,8 @@ function isReady(address) {
   return new Promise((resolve) => {
     // An agent of its own goes by way of no proxy.
     const agent = new Agent();
-    get({ host: address, port, agent, path: '/health/ready', signal: AbortSignal.timeout(TIMEOUT_MS) })
+    get({ host: address, port, agent, path: '/health/ready', timeout: TIMEOUT_MS })
+      .on('timeout', () => resolve(false))
       .on('response', ({ statusCode }) => resolve(statusCode === 200))
       .on('error', () => resolve(false));
   });
