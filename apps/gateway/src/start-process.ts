@@ -1,5 +1,5 @@
 import { openSharedStore } from '@app/auth/settings';
-import { createLogger, warnOfUnread, type Environment, type RunningService } from '@app/ops';
+import { createLogger, RenewedTls, warnOfUnread, type Environment, type RunningService } from '@app/ops';
 import { gatewaySettings, readGatewayConfig } from './config.js';
 import { startGateway } from './start-gateway.js';
 
@@ -17,6 +17,17 @@ export async function startProcess(environment: Environment): Promise<RunningSer
   });
   warnOfUnread(gatewaySettings, environment, logger);
   const store = openSharedStore(config.REDIS_URL, logger);
-  const running = await startGateway(config, { logger, store });
-  return { ...running, stop: () => running.stop().finally(() => store?.close()) };
+  const renewedTls = RenewedTls.open({
+    prefix: 'USER_TOKEN_TLS',
+    role: 'client',
+    environment,
+    log: logger,
+  });
+  const running = await startGateway(config, { logger, store, renewedTls });
+  const stop = () =>
+    running.stop().finally(() => {
+      renewedTls?.close();
+      return store?.close();
+    });
+  return { ...running, stop };
 }

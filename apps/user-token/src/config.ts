@@ -8,12 +8,14 @@ import {
   serviceSettings,
   StartError,
   text,
+  tlsMaterialOf,
+  tlsSettings,
   visibleAscii,
   wholeNumber,
   type Environment,
 } from '@app/ops';
 import { isStoreUrl } from '@app/redis';
-import { isLoopback, type TlsMaterial } from '@app/user-token-client';
+import { isLoopback } from '@app/user-token-client';
 import { z } from 'zod';
 
 const DAY_SECONDS = 24 * 3600;
@@ -177,36 +179,13 @@ export const userTokenSettings = defineSettings({
     doc: 'connections at a time that have not shown a certificate (without TLS: not asked anything) yet, for 3 s at most; a new one takes the place of the oldest',
     default: '500',
   },
-  USER_TOKEN_TLS_CA: {
-    schema: text().optional(),
-    doc: 'mutual TLS: PEM of the authority that signs clients',
-    secret: true,
-    multiline: true,
-  },
-  USER_TOKEN_TLS_CERT: {
-    schema: text().optional(),
-    doc: 'mutual TLS: PEM of our certificate',
-    secret: true,
-    multiline: true,
-  },
-  USER_TOKEN_TLS_KEY: {
-    schema: text().optional(),
-    doc: 'mutual TLS: PEM of our key',
-    secret: true,
-    multiline: true,
-  },
+  ...tlsSettings('USER_TOKEN_TLS', 'clients'),
 });
 
 /** @throws {SettingsError | StartError} */
 export function readUserTokenConfig(environment: Environment) {
   const settings = readSettings(userTokenSettings, environment);
-  const { USER_TOKEN_TLS_CA: ca, USER_TOKEN_TLS_CERT: cert, USER_TOKEN_TLS_KEY: key } = settings;
-  const tls: TlsMaterial | undefined = ca && cert && key ? { ca, cert, key } : undefined;
-  if (!tls && (ca || cert || key)) {
-    throw new StartError(
-      'USER_TOKEN_TLS_CA, USER_TOKEN_TLS_CERT and USER_TOKEN_TLS_KEY must be set together.',
-    );
-  }
+  const tls = tlsMaterialOf('USER_TOKEN_TLS', settings, 'server');
   if (!tls && !isLoopback(settings.HOST) && settings.ENVIRONMENT !== 'local') {
     throw new StartError(
       'user-token would receive access tokens and passwords unencrypted: set USER_TOKEN_TLS_CA, USER_TOKEN_TLS_CERT and USER_TOKEN_TLS_KEY (each also as *_FILE), or HOST=127.0.0.1.',

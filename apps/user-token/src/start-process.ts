@@ -1,4 +1,4 @@
-import { createLogger, warnOfUnread, type Environment, type RunningService } from '@app/ops';
+import { createLogger, RenewedTls, warnOfUnread, type Environment, type RunningService } from '@app/ops';
 import { openStore } from '@app/redis';
 import { readUserTokenConfig, userTokenSettings } from './config.js';
 import { startUserToken } from './start-user-token.js';
@@ -16,7 +16,18 @@ export async function startProcess(environment: Environment): Promise<RunningSer
     level: config.logLevel,
   });
   warnOfUnread(userTokenSettings, environment, logger);
+  const renewedTls = RenewedTls.open({
+    prefix: 'USER_TOKEN_TLS',
+    role: 'server',
+    environment,
+    log: logger,
+  });
   const store = openStore(config.redisUrl, { log: logger });
-  const running = await startUserToken(config, { store, logger });
-  return { ...running, stop: () => running.stop().finally(() => store.close()) };
+  const running = await startUserToken(config, { store, logger, renewedTls });
+  const stop = () =>
+    running.stop().finally(() => {
+      renewedTls?.close();
+      return store.close();
+    });
+  return { ...running, stop };
 }

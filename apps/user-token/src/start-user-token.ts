@@ -13,6 +13,7 @@ import {
   STOP_TIMEOUT_MS,
   type Listening,
   type Logger,
+  type RenewedTls,
   type RunningService,
 } from '@app/ops';
 import type { SharedStore } from '@app/redis';
@@ -27,6 +28,8 @@ import { UserTokenModule } from './user-token.module.js';
 export interface UserTokenEnvironment {
   readonly store: SharedStore;
   readonly logger: Logger;
+  /** Certificates that are read again; else those of the configuration stay. */
+  readonly renewedTls?: RenewedTls | undefined;
 }
 
 export interface RunningUserToken extends RunningService {
@@ -64,7 +67,7 @@ async function atMost(ms: number, done: Promise<unknown>): Promise<void> {
 /** Starts user-token: TCP interface and ops listener. */
 export async function startUserToken(
   config: UserTokenConfig,
-  { store, logger }: UserTokenEnvironment,
+  { store, logger, renewedTls }: UserTokenEnvironment,
 ): Promise<RunningUserToken> {
   const inFlight = new InFlight();
   const { host, port, tls, opsHost, opsPort } = config;
@@ -90,6 +93,7 @@ export async function startUserToken(
     },
     logger,
   );
+  renewedTls?.onRenewal((material) => tcpServer.renew(material));
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(
     UserTokenModule.forRoot(config, { store, logger, inFlight }),
     { strategy: tcpServer, logger: new NestLogger(logger), abortOnError: false },

@@ -1,5 +1,5 @@
 import { openSharedStore } from '@app/auth/settings';
-import { createLogger, warnOfUnread, type Environment, type RunningService } from '@app/ops';
+import { createLogger, RenewedTls, warnOfUnread, type Environment, type RunningService } from '@app/ops';
 import { readVenueConfig, venueSettings } from './config.js';
 import { startVenue } from './start-venue.js';
 
@@ -13,6 +13,17 @@ export async function startProcess(environment: Environment): Promise<RunningSer
   const logger = createLogger({ service: 'venue', environment: config.ENVIRONMENT, level: config.LOG_LEVEL });
   warnOfUnread(venueSettings, environment, logger);
   const store = openSharedStore(config.REDIS_URL, logger);
-  const running = await startVenue(config, { logger, store });
-  return { ...running, stop: () => running.stop().finally(() => store?.close()) };
+  const renewedTls = RenewedTls.open({
+    prefix: 'USER_TOKEN_TLS',
+    role: 'client',
+    environment,
+    log: logger,
+  });
+  const running = await startVenue(config, { logger, store, renewedTls });
+  const stop = () =>
+    running.stop().finally(() => {
+      renewedTls?.close();
+      return store?.close();
+    });
+  return { ...running, stop };
 }

@@ -1,6 +1,16 @@
-import { defineSettings, list, secret, StartError, text, type Settings } from '@app/ops';
+import {
+  defineSettings,
+  list,
+  secret,
+  StartError,
+  text,
+  tlsMaterialOf,
+  tlsSettings,
+  type RenewedTls,
+  type Settings,
+} from '@app/ops';
 import { isStoreUrl, openStore, type SharedStore, type StoreLog } from '@app/redis';
-import { isLoopback, parseReplicaAddresses, type TlsMaterial } from '@app/user-token-client';
+import { isLoopback, parseReplicaAddresses } from '@app/user-token-client';
 import type { AuthOptions } from './auth.options.js';
 
 /** Environment variables of a service that guards its routes; to be spread into its settings. */
@@ -29,24 +39,7 @@ export const authSettings = defineSettings({
     doc: 'user-token replicas, comma-separated: tls+tcp://host:port (mutual TLS) or, on this machine, tcp://host:port',
     localDefault: 'tcp://127.0.0.1:3003',
   },
-  USER_TOKEN_TLS_CA: {
-    schema: text().optional(),
-    doc: 'mutual TLS: PEM of the authority that signs user-token',
-    secret: true,
-    multiline: true,
-  },
-  USER_TOKEN_TLS_CERT: {
-    schema: text().optional(),
-    doc: 'mutual TLS: PEM of our certificate',
-    secret: true,
-    multiline: true,
-  },
-  USER_TOKEN_TLS_KEY: {
-    schema: text().optional(),
-    doc: 'mutual TLS: PEM of our key',
-    secret: true,
-    multiline: true,
-  },
+  ...tlsSettings('USER_TOKEN_TLS', 'user-token'),
 });
 
 type AuthSettings = Settings<typeof authSettings> & { readonly ENVIRONMENT: string };
@@ -56,15 +49,17 @@ type AuthSettings = Settings<typeof authSettings> & { readonly ENVIRONMENT: stri
  *
  * @param store the store that the services of this environment share; undefined where it is private to the process, and then
  *   nothing is cached
+ * @param renewed certificates for mutual TLS that are read again; those of the settings where there are none
  * @throws {StartError} when access tokens would leave the machine unencrypted, outside of ENVIRONMENT=local
  */
 export function authOptions(
   settings: AuthSettings,
   realm: string,
   store: SharedStore | undefined,
+  renewed?: RenewedTls,
 ): AuthOptions {
-  const { USER_TOKEN_TLS_CA: ca, USER_TOKEN_TLS_CERT: cert, USER_TOKEN_TLS_KEY: key } = settings;
-  const tls: TlsMaterial | undefined = ca && cert && key ? { ca, cert, key } : undefined;
+  const own = tlsMaterialOf('USER_TOKEN_TLS', settings, 'client');
+  const tls = renewed ? () => renewed.current : own;
   const addresses = parseReplicaAddresses(settings.USER_TOKEN_URL);
   if (
     settings.ENVIRONMENT !== 'local' &&

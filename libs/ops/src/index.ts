@@ -18,6 +18,7 @@ export { NestLogger } from './nest-logger.js';
 export { startOps, type OpsListener, type OpsOptions } from './ops.listener.js';
 export { ProblemFilter, statusOf, type ProblemDetails } from './problem.filter.js';
 export { currentRequestId, runWithRequestId } from './request-context.js';
+export { RenewedTls, type RenewedTlsOptions } from './renewed-tls.js';
 export { RequestFailures } from './request-failures.js';
 export { STOP_TIMEOUT_MS, type RunningService } from './run-service.js';
 export { type Environment } from './setting-value.js';
@@ -45,4 +46,5 @@ export {
   type SettingsDefinition,
 } from './settings.js';
 export { StartError } from './start-error.js';
+export { tlsMaterialOf, tlsSettings, type TlsMaterial, type TlsRole } from './tls-material.js';
 export { type Logger } from 'pino';

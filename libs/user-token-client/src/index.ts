@@ -59,7 +59,8 @@ export {
 } from './issued-token.js';
 export { MeasuredClock, type ClockReading, type OwnClocks } from './measured-clock.js';
 export { MAX_SUBJECT_LENGTH, principalSchema, subjectSchema, type Principal } from './principal.js';
-export { type TlsMaterial } from './replica.js';
+export { type TlsMaterial, type TlsSource } from './replica.js';
+export { explainTlsFailure } from './tls-failure.js';
 export { UserTokenClient, type UserTokenClientOptions } from './user-token-client.js';
 export { UserTokenUnavailable, type UnavailableCode } from './user-token-unavailable.js';
 export {
