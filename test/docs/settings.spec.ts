@@ -1,0 +1,63 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gatewaySettings } from '@app/gateway';
+import { identitySettings } from '@app/identity';
+import { readSettings, SettingsError, type SettingsDefinition } from '@app/ops';
+import { userTokenSettings } from '@app/user-token';
+import { venueSettings } from '@app/venue';
+import { withSettingsTable } from '../../scripts/env-example.mjs';
+
+const document = readFileSync(join(import.meta.dirname, '../../docs/settings.md'), 'utf8');
+const SERVICES: Readonly<Record<string, SettingsDefinition>> = {
+  gateway: gatewaySettings,
+  venue: venueSettings,
+  'user-token': userTokenSettings,
+  identity: identitySettings,
+};
+
+/** Of the table of every setting: its name, and what is said of a wrong value. */
+const rows = [...document.matchAll(/^\| `([A-Z0-9_]+)`(?: \(secret\))? +\|[^|]*\|[^|]*\| (.*?) *\|$/gm)].map(
+  ([, name = '', said = '']) => ({ name, said: said.replace(/; elsewhere: .*/, '') }),
+);
+
+function problemsOf(settings: SettingsDefinition, environment: Record<string, string>): readonly string[] {
+  try {
+    readSettings(settings, { ENVIRONMENT: 'local', ...environment });
+    return [];
+  } catch (error) {
+    if (error instanceof SettingsError) return error.problems;
+    throw error;
+  }
+}
+
+describe('docs/settings.md', () => {
+  it('has a row for every setting; `npm run env-example` writes them', () => {
+    expect(withSettingsTable(document)).toBe(document);
+    expect(rows.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(Object.values(SERVICES).flatMap((settings) => Object.keys(settings))),
+    );
+  });
+
+  it.each(rows.filter(({ said }) => said !== 'see TLS'))(
+    'says what a service says: $name $said',
+    ({ name, said }) => {
+      const readers = Object.values(SERVICES).filter((settings) => name in settings);
+      expect(readers).not.toEqual([]);
+      for (const settings of readers) {
+        // What is not refused as a value is where it is blank, or quoted.
+        const problems = ['é', '  ', '""'].map((value) => problemsOf(settings, { [name]: value }).join('\n'));
+        expect(problems.some((text) => text.startsWith(`${name} ${said}`))).toBe(true);
+        expect(problems.at(-1)).toMatch(new RegExp(`^${name} has quotes around its value`));
+      }
+    },
+  );
+
+  it.each([...Object.keys(SERVICES)])('names everything that is wrong with %s at once', (service) => {
+    const settings = SERVICES[service]!;
+    const names = Object.keys(settings);
+    const wrong = Object.fromEntries(names.map((name) => [name, '"wrong"']));
+    const problems = problemsOf(settings, wrong);
+    expect(problems.map((problem) => problem.split(' ')[0])).toEqual(names);
+    expect(problems.every((problem) => problem.includes('quotes'))).toBe(true);
+  });
+});
