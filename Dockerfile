@@ -48,7 +48,7 @@ COPY --from=build /app/apps/user-token/dist apps/user-token/dist
 COPY --from=build /app/apps/venue/dist apps/venue/dist
 COPY scripts/health.mjs scripts/health.mjs
 USER node
-# node handles SIGTERM itself (libs/ops/src/run-service.ts), so it may be process 1.
+# node handles SIGTERM itself (libs/ops/src/run-service.ts), so it may be process 1; docker run --init also takes one of its first moments.
 ENTRYPOINT ["node", "--enable-source-maps", "--max-semi-space-size=64"]
 
 FROM service AS gateway
