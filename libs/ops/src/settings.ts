@@ -109,7 +109,7 @@ function readOne(name: string, setting: Setting, environment: Environment, local
   }
   if (!local && isLocalOnly(raw, setting)) {
     throw new SettingProblem(
-      `${name} is one for local work, which everybody can read: outside of ENVIRONMENT=local it must be your own`,
+      `${name} is one for local work, published with this project: outside of ENVIRONMENT=local set one of your own`,
     );
   }
   if (!local && parsed.data instanceof URL && isPlainHttp(parsed.data)) {
