@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gatewaySettings } from '@app/gateway';
 import { identitySettings } from '@app/identity';
-import { readSettings, SettingsError, type SettingsDefinition } from '@app/ops';
+import { readSettings, SettingsError, warnOfUnread, type SettingsDefinition } from '@app/ops';
 import { userTokenSettings } from '@app/user-token';
 import { venueSettings } from '@app/venue';
 import { withSettingsTable } from '../../scripts/env-example.mjs';
@@ -52,7 +52,32 @@ describe('docs/settings.md', () => {
     },
   );
 
-  it.each([...Object.keys(SERVICES)])('names everything that is wrong with %s at once', (service) => {
+  it.each(Object.keys(SERVICES))(
+    'lets %s warn of nothing that others read, nor of what is usual',
+    (service) => {
+      const others = Object.values(SERVICES).flatMap((settings) => Object.keys(settings));
+      const suite = ['IDENTITY', 'USER_TOKEN', 'GATEWAY', 'VENUE'].flatMap((name) => [
+        ...[`${name}_PORT`, `${name}_OPS_PORT`, `${name}_SERVICE_HOST`, `${name}_SERVICE_PORT`],
+        `${name}_PORT_3000_TCP_ADDR`,
+      ]);
+      const compose = [
+        'BIND_ADDRESS',
+        'NODE_IMAGE',
+        'REDIS_IMAGE',
+        'COMPOSE_PROJECT_NAME',
+        'REDIS_PORT',
+        'REDIS_HOST',
+      ];
+      const names = [...others, ...suite, ...compose, ...Object.keys(process.env)];
+      const told: object[] = [];
+      warnOfUnread(SERVICES[service]!, Object.fromEntries(names.map((name) => [name, 'x'])), {
+        warn: (fields) => told.push(fields),
+      });
+      expect(told).toEqual([]);
+    },
+  );
+
+  it.each(Object.keys(SERVICES))('names everything that is wrong with %s at once', (service) => {
     const settings = SERVICES[service]!;
     const names = Object.keys(settings);
     const wrong = Object.fromEntries(names.map((name) => [name, '"wrong"']));
