@@ -54,6 +54,24 @@ describe('starting', () => {
       /TOKEN_CACHE_SECRET_FILE names a file that cannot be read/,
     ],
     [
+      'values are quoted, published, folders, or under another name',
+      'user-token',
+      {
+        ...prod(),
+        AUTH0_CLIENTID: 'own',
+        AUTH0_CLIENT_SECRET: 'venue-suite-local-secret',
+        REDIS_URL: '"redis://127.0.0.1:1"',
+        SESSION_SECRETS_FILE: '/tmp',
+      },
+      /AUTH0_CLIENT_ID is missing[^]*AUTH0_CLIENT_SECRET is one for local work[^]*REDIS_URL has quotes[^]*SESSION_SECRETS_FILE names a folder[^]*AUTH0_CLIENTID is set and not read: is AUTH0_CLIENT_ID meant/,
+    ],
+    [
+      'certificates are none',
+      'venue',
+      { USER_TOKEN_TLS_CA: 'x', USER_TOKEN_TLS_CERT: 'y', USER_TOKEN_TLS_KEY: '/run/secrets/key.pem' },
+      /USER_TOKEN_TLS_CA is no PEM[^]*USER_TOKEN_TLS_CERT is no PEM[^]*USER_TOKEN_TLS_KEY is no PEM .*: a path is given as \*_FILE/,
+    ],
+    [
       'the seed file is not there',
       'identity',
       { IDENTITY_SEED: '/no/such/seed.yaml' },
