@@ -1,8 +1,9 @@
 // HEALTHCHECK of a container: `node scripts/health.mjs 9001` exits with 0 when the ops listener of its service says ready.
 import { Agent, get } from 'node:http';
 
-/** Where a listener on all addresses is reached from within; one on `::` takes IPv4, too, and may have nothing else. */
-const LOOPBACK = { '': ['127.0.0.1'], '0.0.0.0': ['127.0.0.1'], '::': ['::1', '127.0.0.1'] };
+/** Where a listener on all addresses is reached from within. */
+const ALL = ['::1', '127.0.0.1'];
+const LOOPBACK = { '': ALL, '*': ALL, '::': ALL, '0.0.0.0': ['127.0.0.1'] };
 const TIMEOUT_MS = 2_000;
 
 const [defaultPort] = process.argv.slice(2);

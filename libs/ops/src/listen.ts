@@ -66,10 +66,10 @@ function explain(code: string, { service, host, port, setting }: Listening): str
     case 'EACCES':
       return `Port ${port} (${service}) is not for this user to listen on: ${choose}, from 1024 on, or give the process CAP_NET_BIND_SERVICE.`;
     case 'EADDRNOTAVAIL':
-      return `${where} is no address of this machine: set it to one that is, or to 0.0.0.0 or :: for all of them.`;
+      return `${where} is no address of this machine: set it to one that is, or to * for all of them.`;
     case 'EAFNOSUPPORT':
     case 'EINVAL':
-      return `${where} is an address of a kind that this machine has not: set it to 0.0.0.0, or to :: where there is IPv6 only.`;
+      return `${where} is an address of a kind that this machine has not: set it to * for all that it has.`;
     default:
       if (/^(ENOTFOUND|EAI_)/.test(code))
         return `${where} is a name that does not resolve (${code}): set it to an address of this machine.`;

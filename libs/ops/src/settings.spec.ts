@@ -243,6 +243,7 @@ describe('settings', () => {
 
   it.each([
     ['0.0.0.0', '0.0.0.0'],
+    ['*', expect.stringMatching(/^(::|0\.0\.0\.0)$/)],
     ['::', '::'],
     ['[::]', '::'],
     ['[::1]', '::1'],
@@ -250,7 +251,7 @@ describe('settings', () => {
     ['localhost', 'localhost'],
     ['user-token_1.internal', 'user-token_1.internal'],
   ])('take %s as a host', (given, expected) => {
-    expect(host().parse(given)).toBe(expected);
+    expect(host().parse(given)).toEqual(expected);
   });
 
   it.each([
@@ -261,7 +262,7 @@ describe('settings', () => {
     '3000',
     '1.2.3',
     '256.1.1.1',
-    '*',
+    '**',
     '-a',
   ])('do not take %s as a host', (given) => {
     expect(host().safeParse(given).success).toBe(false);

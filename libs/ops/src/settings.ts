@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { z } from 'zod';
 import { printable } from './printable.js';
 import { readValue, SettingProblem, type Environment } from './setting-value.js';
@@ -192,13 +193,22 @@ export function scope(): z.ZodType<string> {
   );
 }
 
-/** Address to listen on: an IP address, in brackets or not, or a name. */
+/** Address to listen on: an IP address, in brackets or not, a name, or `*` for all addresses of this machine. */
 export function host(): z.ZodType<string> {
-  const message = 'must be an address or a name without a port, such as 127.0.0.1, 0.0.0.0 or ::';
+  const message =
+    'must be an address or a name without a port, such as 127.0.0.1 or ::, or * for all addresses';
   return z
     .string(message)
-    .transform((value) => value.replace(/^\[(.*)\]$/, '$1'))
+    .transform((value) => (value === '*' ? allAddresses() : value.replace(/^\[(.*)\]$/, '$1')))
     .refine((value) => isIP(value) !== 0 || isHostName(value), message);
+}
+
+/** IPv6 and IPv4, as far as this machine has them. */
+function allAddresses(): string {
+  const interfaces = Object.values(networkInterfaces());
+  return interfaces.some((addresses) => addresses?.some(({ family }) => family === 'IPv6'))
+    ? '::'
+    : '0.0.0.0';
 }
 
 /** Of digits and dots alone it would be an address that is none, which resolvers make something of. */
@@ -249,12 +259,12 @@ export function serviceSettings({ port: httpPort, opsPort }: { port: number; ops
   return defineSettings({
     ENVIRONMENT: environmentSetting,
     LOG_LEVEL: logLevelSetting,
-    HOST: { schema: host(), doc: 'address to listen on', default: '0.0.0.0', localDefault: '127.0.0.1' },
+    HOST: { schema: host(), doc: 'address to listen on', default: '*', localDefault: '127.0.0.1' },
     PORT: { schema: port(), doc: 'port to listen on', default: String(httpPort) },
     OPS_HOST: {
       schema: host(),
       doc: 'address of the health listener',
-      default: '0.0.0.0',
+      default: '*',
       localDefault: '127.0.0.1',
     },
     OPS_PORT: { schema: port(), doc: 'port of the health listener', default: String(opsPort) },

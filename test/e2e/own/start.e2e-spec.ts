@@ -110,7 +110,7 @@ describe('starting', () => {
 
   (hasIPv6 ? it.each : it.skip.each)([
     ['[::1]', '::1'],
-    ['::', '[::]'],
+    ['*', '[::]'],
   ])('listens on %s, where the health check of a container finds it', async (host, opsHost) => {
     const venue = await ServiceProcess.start('venue', {
       HOST: host,
