@@ -63,10 +63,14 @@ export function revisionOf(content: string): string {
 export class ClientDocument {
   private constructor(
     private readonly path: string,
+    private readonly source: string,
     private readonly document: Document,
     readonly clients: readonly ClientRecord[],
-    readonly revision: string,
   ) {}
+
+  get revision(): string {
+    return revisionOf(this.source);
+  }
 
   /** @throws {StartError} naming the file and every field that is wrong, never what it holds */
   static async read(path: string): Promise<ClientDocument> {
@@ -80,7 +84,7 @@ export class ClientDocument {
     const [broken] = document.errors;
     if (broken) throw new StartError(`The clients in ${path} are not YAML: ${broken.message}`);
     const { data, error } = documentSchema.safeParse(document.toJS());
-    if (!error) return new ClientDocument(path, document, data.clients, revisionOf(source));
+    if (!error) return new ClientDocument(path, source, document, data.clients);
     const problems = error.issues.map((issue) => {
       const where = issue.code === 'unrecognized_keys' ? [...issue.path, ...issue.keys] : issue.path;
       return `  ${where.map(String).join('.') || 'the whole file'}: ${issue.message}`;
@@ -99,7 +103,7 @@ export class ClientDocument {
     const node = itemWith(list, 'client_id', record.client_id);
     if (node) this.update(node, record);
     else list.add(this.document.createNode(record));
-    const source = this.document.toString({ lineWidth: 0, flowCollectionPadding: false });
+    const source = this.rendered();
     const others = (clients: readonly ClientRecord[]) =>
       clients.filter(({ client_id: id }) => id !== record.client_id);
     const after = ClientDocument.parse(this.path, source).clients;
@@ -107,6 +111,13 @@ export class ClientDocument {
     throw new StartError(
       `${this.path} says of several clients at once what is to be changed of one: write out what stands there as *alias.`,
     );
+  }
+
+  /** Laid out as it was, so that a comparison shows what was changed. */
+  private rendered(): string {
+    const indentSeq = !/^- /m.test(this.source);
+    const text = this.document.toString({ lineWidth: 0, flowCollectionPadding: false, indentSeq });
+    return this.source.includes('\r\n') ? text.replaceAll('\n', '\r\n') : text;
   }
 
   /** Field by field, and secret by secret: comments stay beside what they speak of. */
