@@ -16,7 +16,7 @@ const SERVICES = {
 };
 
 const HEAD = `# Every variable of every service, with its default. Made by \`npm run env-example\`.
-# "local default": taken when ENVIRONMENT=local and the variable is unset; elsewhere it must be set.
+# "local default": taken when ENVIRONMENT=local and the variable is unset; elsewhere it must be set. LOCAL_NAME replaces it.
 # "secret": NAME_FILE may name a file that holds the value instead.
 # \`npm start\` runs all services in one process: there PORT and OPS_PORT are GATEWAY_PORT, GATEWAY_OPS_PORT, VENUE_PORT and so on.
 # \`npm start\` and \`npm run start:*\` read a copy of this that is named .env, or the file that ENV_FILE names; what is set already stays.

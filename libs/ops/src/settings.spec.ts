@@ -58,6 +58,15 @@ describe('settings', () => {
     expect(problemsOf({ ENVIRONMENT: 'dev' })).toMatch(/ISSUER is missing[\s\S]*SECRET is missing/);
   });
 
+  it('take LOCAL_NAME in place of a local default, and only there', () => {
+    const local = { LOCAL_ISSUER: 'http://identity:3002/', LOCAL_PORT: '1' };
+    const settings = readSettings(definition, { ENVIRONMENT: 'local', ...local });
+    expect(settings).toMatchObject({ ISSUER: new URL('http://identity:3002/'), PORT: 3001 });
+    const given = { ENVIRONMENT: 'local', ISSUER: 'http://other:1/', ...local };
+    expect(readSettings(definition, given).ISSUER.href).toBe('http://other:1/');
+    expect(problemsOf({ ENVIRONMENT: 'dev', ...local })).toContain('ISSUER is missing');
+  });
+
   it('count an empty variable as unset', () => {
     expect(readSettings(definition, { ...complete, PORT: '' }).PORT).toBe(3001);
   });
