@@ -1,4 +1,4 @@
-import { HASH_OF_S } from '../../../../test/support/oauth-clients.js';
+import { clientsYaml, HASH_OF_S } from '../../../../test/support/oauth-clients.js';
 import { ClientDocument } from './client-document.js';
 
 /** As people write it: comments wherever they may stand, strings with and without quotes, keys in another order than ours. */
@@ -35,5 +35,12 @@ describe('a file of clients, after a change', () => {
     // The space within braces is the one thing that is not kept.
     const bare = source.replace('{ ', '{').replace(' }', '}');
     expect(change(source)).toBe(bare.replace('enabled: true', 'enabled: false'));
+  });
+
+  it('does not say what goes without saying', () => {
+    const document = ClientDocument.parse('clients.yaml', clientsYaml('first'));
+    const [client] = document.clients;
+    const changed = document.with({ ...client!, scope: 'a' });
+    expect(changed).toBe(clientsYaml('first').replace('read:venues', 'a'));
   });
 });

@@ -101,7 +101,8 @@ export class ClientDocument {
     const list: unknown = this.document.get('clients');
     if (!isSeq(list)) throw new StartError(`${this.path} has no list of clients`);
     const node = itemWith(list, 'client_id', record.client_id);
-    if (node) this.update(node, record);
+    const before = this.clients.find(({ client_id: id }) => id === record.client_id);
+    if (node && before) this.update(node, before, record);
     else list.add(this.document.createNode(record));
     const source = this.rendered();
     const others = (clients: readonly ClientRecord[]) =>
@@ -121,11 +122,10 @@ export class ClientDocument {
   }
 
   /** Field by field, and secret by secret: comments stay beside what they speak of. */
-  private update(node: YAMLMap, fields: object): void {
-    const before = node.toJS(this.document) as Record<string, unknown>;
+  private update<T extends object>(node: YAMLMap, before: T, fields: T): void {
     for (const [name, value] of Object.entries(fields)) {
       const current: unknown = node.get(name, true);
-      if (JSON.stringify(before[name]) === JSON.stringify(value)) continue;
+      if (isDeepStrictEqual(before[name as keyof T], value)) continue;
       if (name === 'secrets' && isSeq(current)) this.updateSecrets(current, value as ClientRecord['secrets']);
       else if (isScalar(current)) current.value = value;
       else node.set(name, this.document.createNode(value));
@@ -137,7 +137,7 @@ export class ClientDocument {
     list.items = secrets.map((secret) => {
       const node = itemWith(list, 'hash', secret.hash);
       if (!node) return this.document.createNode(secret);
-      this.update(node, secret);
+      this.update(node, node.toJS(this.document) as typeof secret, secret);
       return node;
     });
   }
