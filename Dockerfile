@@ -33,7 +33,8 @@ RUN node scripts/service-files.mjs /services
 
 # What the images of services have in common.
 FROM ${NODE_IMAGE} AS service
-ENV NODE_ENV=production
+# npm is there for `npm run client`, and asks nobody for news of its own.
+ENV NODE_ENV=production NPM_CONFIG_UPDATE_NOTIFIER=false
 COPY scripts/health.mjs /app/scripts/
 USER node
 
