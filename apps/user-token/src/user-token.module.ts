@@ -12,6 +12,7 @@ import { JwksTokenCheck } from './adapters/jwks-token-check.js';
 import { OpenidAuthorizationServer } from './adapters/openid-authorization-server.js';
 import { PrincipalClaims } from './adapters/principal-claims.js';
 import { SealedBox } from './adapters/sealed-box.js';
+import { roomForDenials } from './adapters/denials/room-for-denials.js';
 import { StoreDenials } from './adapters/denials/store-denials.js';
 import { IssuedTokenCheck } from './adapters/issued-token-check.js';
 import { SealedMfaHandles } from './adapters/sealed-mfa-handles.js';
@@ -43,8 +44,6 @@ import { ReplyClock } from './edge/reply-clock.js';
 import { SessionController } from './edge/session.controller.js';
 import { TokenController } from './edge/token.controller.js';
 
-/** Denials kept in the process; less than 200 bytes each. */
-const MAX_LOCAL_DENIALS = 1_000_000;
 /** How long the fleet remembers that an opaque token was refused. */
 const OPAQUE_REFUSAL_SECONDS = 60;
 
@@ -175,7 +174,7 @@ export class UserTokenModule {
               {
                 whenUnknown: config.denialsUnknown,
                 whenAgeUnknown: config.opaqueUnknownAge,
-                maxLocal: MAX_LOCAL_DENIALS,
+                maxLocal: roomForDenials(),
                 clockToleranceSeconds: config.clockToleranceSeconds,
                 subjectDenialSeconds: Math.max(MAX_TOKEN_LIFETIME_SECONDS, config.sessionIdleSeconds),
               },
