@@ -387,6 +387,14 @@ describe('npm run client', () => {
     expect((await client('rotate', 'first', '--keep-hours', 'x')).stderr).toMatch(/^--keep-hours must/);
   });
 
+  it('does not take the clients for local work for those of a deployment', async () => {
+    environment = { PATH: environment['PATH']!, ENVIRONMENT: 'prod' };
+    expect(await client('list')).toMatchObject({
+      ok: false,
+      stderr: 'GATEWAY_CLIENTS is not set, so this gateway has no clients: name a YAML file, or redis:.\n',
+    });
+  });
+
   it.each([
     ['a URL to wait for that is none', ['disable', 'first', '--wait', '127.0.0.1:9000'], '--wait'],
     ['nothing', [], 'Usage'],

@@ -20,7 +20,7 @@ const USAGE = `Usage:
 after 15 seconds with an error.
 
 GATEWAY_CLIENTS says which clients: the path of a YAML file, or redis: for those in REDIS_URL.
-Unset: ${bundledClients}`;
+Unset: ${bundledClients}, for local work`;
 
 const options = {
   grants: { type: 'string' },
