@@ -68,13 +68,6 @@ describe('docker-compose.yml', () => {
     });
   });
 
-  it('hands on no value of its own outside of local work', () => {
-    const fallbacks = Object.values(services).flatMap(({ environment = {} }) =>
-      Object.entries(environment).filter(([, value]) => /^\$\{\w+:-.+\}$/.test(value)),
-    );
-    expect(new Set(fallbacks.map(([name]) => name))).toEqual(new Set(['ENVIRONMENT', 'LOG_LEVEL']));
-  });
-
   describe.each(Object.entries(services))('contains %s', (name, service) => {
     it('without capabilities, new privileges, or anything of the host', () => {
       expect(service).toMatchObject({ cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'] });
