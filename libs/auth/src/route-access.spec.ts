@@ -145,6 +145,19 @@ describe('what a route asks is kept', () => {
     @Get('list') @Traced() @Scopes('x') list() {}
   }
 
+  @Controller({ path: 'transient', scope: Scope.TRANSIENT })
+  class TransientController {
+    @Get('list') @Traced() @Scopes('x') list() {}
+  }
+
+  @Controller({ path: 'durable', scope: Scope.REQUEST, durable: true })
+  class DurableController extends PerRequestController {
+    constructor(@Inject(REQUEST) request: object) {
+      super(request);
+    }
+    @Get('list') override list() {}
+  }
+
   @Controller({ path: 'bound-per-request', scope: Scope.REQUEST })
   class BoundPerRequestController extends PerRequestController {
     constructor(@Inject(REQUEST) request: object) {
@@ -196,6 +209,8 @@ describe('what a route asks is kept', () => {
       CopiedController,
       BoundController,
       PerRequestController,
+      TransientController,
+      DurableController,
       BoundPerRequestController,
       ClassInsideController,
       ClassOutsideController,
@@ -233,6 +248,8 @@ describe('what a route asks is kept', () => {
     ['in a class that methods are copied from', '/copied/list', closed],
     ['of a method that the constructor binds', '/bound/list', closed],
     ['of a controller that is made for each request', '/per-request/list', closed],
+    ['of one that is transient', '/transient/list', closed],
+    ['of one that is durable', '/durable/list', closed],
     ['on a class, below a decorator that puts another one in its place', '/class-inside/list', closed],
     ['on a class, above one', '/class-outside/list', closed],
     ['on a class, above one that makes a proxy', '/class-proxied/list', closed],
