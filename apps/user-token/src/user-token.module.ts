@@ -70,6 +70,7 @@ export class UserTokenModule {
     { store, logger, inFlight, clock = store }: UserTokenDependencies,
   ): DynamicModule {
     const { issuer } = config;
+    const nowSeconds = () => nowInSeconds(clock);
     const claims = new PrincipalClaims(config.principalClaims, logger);
     const upstream = {
       issuer,
@@ -89,6 +90,8 @@ export class UserTokenModule {
       maxStaleSeconds: config.jwksMaxStaleSeconds,
       fetchLimit: JWKS_FETCH_LIMIT,
       grantedFetchLimit: JWKS_GRANTED_FETCH_LIMIT,
+      clockToleranceSeconds: config.clockToleranceSeconds,
+      nowSeconds,
       log: logger,
     });
     const box = new SealedBox(config.sessionSecrets);
@@ -97,7 +100,6 @@ export class UserTokenModule {
       idleSeconds: config.sessionIdleSeconds,
       absoluteSeconds: config.sessionAbsoluteSeconds,
     };
-    const nowSeconds = () => nowInSeconds(clock);
     const firstSights = new FirstSights(store, box, {
       maxTokenLifetimeSeconds: MAX_TOKEN_LIFETIME_SECONDS,
       firstSightsSinceSeconds: (generation) => firstSightsSinceSeconds(generation, store.serverId),

@@ -4,6 +4,8 @@ import { HealthCheck, HealthCheckService, HealthIndicatorService, TerminusModule
 /** State of one thing that the service needs. `detail` is shown to operators. */
 export interface CheckResult {
   readonly up: boolean;
+  /** Up, but not all that it should be: shown, and no reason to keep traffic away. */
+  readonly degraded?: boolean;
   readonly detail?: string;
 }
 
@@ -31,7 +33,7 @@ class HealthController {
     return { status: 'ok' };
   }
 
-  /** Traffic is welcome: every check passes and the service is not draining. 503 otherwise. */
+  /** Traffic is welcome: no check is down, degraded ones or not, and the service is not draining. 503 otherwise. */
   @Get('ready')
   @HealthCheck()
   ready() {
@@ -41,10 +43,11 @@ class HealthController {
     });
     return this.health.check(
       checks.map(([name, check]) => async () => {
-        const { up, detail } = await resultOf(check);
+        const { up, degraded, detail } = await resultOf(check);
         const indicator = this.indicators.check(name);
         const data: Record<string, string> = detail === undefined ? {} : { detail };
-        return up ? indicator.up(data) : indicator.down(data);
+        if (!up) return indicator.down(data);
+        return degraded ? indicator.degraded(data) : indicator.up(data);
       }),
     );
   }

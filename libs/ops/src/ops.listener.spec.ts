@@ -21,6 +21,7 @@ async function readiness(checks: Checks) {
 describe('the ops listener', () => {
   it.each<[string, Checks, number]>([
     ['every check passes', { store: () => ({ up: true }) }, 200],
+    ['a check is degraded', { store: () => ({ up: true, degraded: true, detail: 'slow' }) }, 200],
     ['a check does not pass', { store: () => ({ up: false, detail: 'away' }) }, 503],
     [
       'a check throws',
@@ -36,5 +37,23 @@ describe('the ops listener', () => {
     const answer = await readiness(checks);
     expect(answer).toMatchObject({ status, live: 200 });
     expect(answer.body).not.toContain('canary');
+  });
+
+  it('tells what is degraded apart from what is well and what is down', async () => {
+    const checks: Checks = {
+      store: () => ({ up: true }),
+      client: () => ({ up: true, degraded: true, detail: 'wrong secret' }),
+    };
+    const degraded = await readiness(checks);
+    expect(JSON.parse(degraded.body)).toMatchObject({
+      status: 'degraded',
+      details: { store: { status: 'up' }, client: { status: 'degraded', detail: 'wrong secret' } },
+    });
+    const down = await readiness({ ...checks, issuer: () => ({ up: false }) });
+    expect(down.status).toBe(503);
+    expect(JSON.parse(down.body)).toMatchObject({
+      status: 'error',
+      details: { client: { status: 'degraded' }, issuer: { status: 'down' } },
+    });
   });
 });

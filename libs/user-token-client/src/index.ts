@@ -61,6 +61,7 @@ export { MeasuredClock, type ClockReading, type OwnClocks } from './measured-clo
 export { MAX_SUBJECT_LENGTH, principalSchema, subjectSchema, type Principal } from './principal.js';
 export { type TlsMaterial, type TlsSource } from './replica.js';
 export { explainTlsFailure } from './tls-failure.js';
+export { tokenFacts, type TokenFacts } from './token-facts.js';
 export { UserTokenClient, type UserTokenClientOptions } from './user-token-client.js';
 export { UserTokenUnavailable, type UnavailableCode } from './user-token-unavailable.js';
 export {

@@ -208,7 +208,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
       jwe({ alg: 'dir', enc: 'A256GCM' }, 'aaaa', 'bbbb', 'cccc', 'dddd'),
     ],
   ])('are not asked about when they are garbage: %s', async (_title, token) => {
-    expect(await checkEverywhere(token)).toEqual(Array(3).fill({ active: false, reason: 'malformed' }));
+    expect(await checkEverywhere(token)).toMatchObject(Array(3).fill({ active: false, reason: 'malformed' }));
     expect(asked).toEqual([]);
   });
 

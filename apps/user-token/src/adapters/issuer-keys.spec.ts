@@ -22,6 +22,7 @@ const silent = {
   error: () => undefined,
 };
 
+const REFUSED = { active: false, reason: 'invalid' };
 const UNLIMITED = { fetches: 1_000, seconds: 1 };
 
 describe('IssuerKeys', () => {
@@ -64,11 +65,12 @@ describe('IssuerKeys', () => {
   const keysWith = (options: Partial<IssuerKeysOptions> = {}) =>
     new IssuerKeys({
       jwksUri: () => Promise.resolve(uri),
-      timeoutMs: 500,
+      timeoutMs: 5_000,
       refreshAfterSeconds: 600,
       maxStaleSeconds: 3600,
       fetchLimit: { fetches: 2, seconds: 30 },
       grantedFetchLimit: { fetches: 2, seconds: 30 },
+      clockToleranceSeconds: 5,
       log: silent,
       ...options,
     });
@@ -161,11 +163,204 @@ describe('IssuerKeys', () => {
 
   it('refuses a key that is in no set fetched since it was asked for', async () => {
     const made = await mintToken(k2);
-    expect(await checkWith().check(made)).toEqual({ active: false, reason: 'invalid' });
+    expect(await checkWith().check(made)).toMatchObject(REFUSED);
     const check = checkWith({ fetchLimit: UNLIMITED });
     await check.check(await mintToken(k1));
-    expect(await check.check(made)).toEqual({ active: false, reason: 'invalid' });
+    expect(await check.check(made)).toMatchObject(REFUSED);
     expect(fetches).toBe(3);
+  });
+
+  describe('asks for no key by another name than a text:', () => {
+    it.each([
+      ['a number', 7],
+      ['null', null],
+      ['a list', ['k1']],
+      ['an object', { kid: 'k1' }],
+      ['true', true],
+    ])('%s', async (_title, kid) => {
+      const keys = keysWith({ fetchLimit: UNLIMITED, grantedFetchLimit: UNLIMITED });
+      const token = await mintToken(k1, { header: { kid } });
+      for (const find of [keys.find, keys.findForGranted])
+        expect(await checkOf(keys, find).check(token)).toMatchObject(REFUSED);
+      expect(fetches).toBe(0);
+    });
+  });
+
+  describe('knows of a key that is unknown', () => {
+    const TOLERANCE_SECONDS = 5;
+    const ago = (seconds: number) => ({ claims: { iat: Math.floor(Date.now() / 1000) - seconds } });
+
+    it.each([
+      ['an hour', 3_600],
+      ['a little more than the tolerance', TOLERANCE_SECONDS + 2],
+    ])(
+      'that it is in no set, if its token was issued %s before the newest fetch',
+      async (_title, seconds) => {
+        const before = ago(seconds);
+        const check = checkWith({ fetchLimit: UNLIMITED });
+        await check.check(await mintToken(k1));
+        publish(k1.jwk, k2.jwk);
+        for (let i = 0; i < 50; i += 1) {
+          const made = await mintToken(k2, { ...before, header: { kid: `made-up-${i}` } });
+          expect(await check.check(made)).toMatchObject(REFUSED);
+        }
+        expect(fetches).toBe(1);
+      },
+    );
+
+    it('nothing, if its token was issued within the second of it', async () => {
+      const check = checkWith({ clockToleranceSeconds: 0 });
+      await check.check(await mintToken(k1));
+      publish(k1.jwk, k2.jwk);
+      expect(await check.check(await mintToken(k2))).toMatchObject({ active: true });
+    });
+
+    it('nothing, if its token was issued within the tolerance before it: the clocks may differ by that', async () => {
+      const check = checkWith({ clockToleranceSeconds: 60 });
+      await check.check(await mintToken(k1));
+      publish(k1.jwk, k2.jwk);
+      expect(await check.check(await mintToken(k2, ago(30)))).toMatchObject({ active: true });
+      expect(fetches).toBe(2);
+    });
+
+    it('the same after the limit is used up: old tokens are refused, new ones told to come again', async () => {
+      const check = checkWith({ fetchLimit: { fetches: 1, seconds: 30 } });
+      await check.check(await mintToken(k1));
+      expect(await check.check(await mintToken(k2, ago(3_600)))).toMatchObject(REFUSED);
+      await expect(check.check(await mintToken(k2))).rejects.toThrow(UpstreamUnavailable);
+    });
+
+    it('no more for a time that is made up: those are within the limit, or refused', async () => {
+      const check = checkWith();
+      await check.check(await mintToken(k1));
+      for (let ahead = 0; ahead < 40; ahead += 1) {
+        const made = await mintToken(k2, { ...ago(-ahead), header: { kid: `made-up-${ahead}` } });
+        const checked = await check.check(made).catch((error: unknown) => error);
+        if (ahead > TOLERANCE_SECONDS + 20) expect(checked).toMatchObject({ reason: 'not_yet_valid' });
+        else expect(checked).not.toMatchObject({ active: true });
+      }
+      expect(fetches).toBe(2);
+    });
+
+    it('nothing from the time of a token that was just granted', async () => {
+      const keys = keysWith();
+      await keys.load();
+      publish(k1.jwk, k2.jwk);
+      const granted = checkOf(keys, keys.findForGranted);
+      expect(await granted.check(await mintToken(k2, ago(3_600)))).toMatchObject({ active: true });
+    });
+  });
+
+  describe('uses of a set what can be used', () => {
+    let lines: { fields: { skipped?: string }; message: string }[];
+    const log = {
+      ...silent,
+      warn: (fields: object, message: string) => void lines.push({ fields, message }),
+    };
+
+    beforeEach(() => {
+      lines = [];
+    });
+
+    it.each<[string, unknown, string]>([
+      ['an entry without kty', { kid: 'x', n: 'AQAB' }, 'key 1 has no kty'],
+      ['a kty that is a number', { kty: 7 }, 'key 1 has no kty'],
+      ['null', null, 'key 1 is not an object'],
+      ['a text', 'k1', 'key 1 is not an object'],
+      ['a list', [], 'key 1 is not an object'],
+      ['an unknown kty', { kty: 'LATTICE', kid: 'k1' }, 'key 1 is not for RS256'],
+      ['another kty', { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA' }, 'key 1 is not for RS256'],
+      ['a symmetric key', { kty: 'oct', k: 'AAAA', kid: 'k1' }, 'key 1 is not for RS256'],
+      ['a key without modulus', { kty: 'RSA', kid: 'k1', e: 'AQAB' }, 'key 1 cannot be read'],
+      ['a modulus that is no base64url', { kty: 'RSA', kid: 'k1', e: 'AQAB', n: '?' }, '2048 bits'],
+      ['a modulus that is a number', { kty: 'RSA', kid: 'k1', e: 'AQAB', n: 7 }, '2048 bits'],
+      ['a short key', { kty: 'RSA', kid: 'k1', e: 'AQAB', n: `w${'A'.repeat(170)}` }, '2048 bits'],
+    ])('beside %s, and says so once', async (_title, odd, skipped) => {
+      publish(odd as object, k1.jwk);
+      const keys = keysWith({ log });
+      for (let i = 0; i < 3; i += 1) {
+        await keys.load();
+        expect(await checkOf(keys).check(await mintToken(k1))).toMatchObject({ active: true });
+      }
+      expect(lines.map(({ fields }) => fields.skipped)).toEqual([expect.stringContaining(skipped)]);
+      expect(keys.check()).toMatchObject({ up: true, detail: expect.stringContaining('1 at hand') });
+    });
+
+    it.each<[string, (jwk: JWK) => JWK]>([
+      ['a private key', (jwk) => ({ ...jwk, d: 'AAAA', p: 'AA', q: 'AA', dp: 'AA', dq: 'AA', qi: 'AA' })],
+      ['a key for encryption', (jwk) => ({ ...jwk, use: 'enc' })],
+      ['a key of another algorithm', (jwk) => ({ ...jwk, alg: 'PS256' })],
+      ['a key that is not to verify', (jwk) => ({ ...jwk, key_ops: ['encrypt'] })],
+      ['a key whose operations are a text', (jwk) => ({ ...jwk, key_ops: 'verify' as unknown as string[] })],
+    ])('beside %s of its own kind', async (_title, change) => {
+      publish(change(k2.jwk), k1.jwk);
+      const check = checkWith({ log });
+      expect(await check.check(await mintToken(k1))).toMatchObject({ active: true });
+      expect(await check.check(await mintToken(k2))).toMatchObject(REFUSED);
+      expect(lines).toHaveLength(1);
+    });
+
+    it('of more than a hundred', async () => {
+      const others = Array.from({ length: 300 }, (_, i) => ({ ...k2.jwk, kid: `other-${i}` }));
+      publish(...others, k1.jwk);
+      const check = checkWith({ log });
+      expect(await check.check(await mintToken(k1))).toMatchObject({ active: true });
+      expect(lines).toEqual([]);
+    });
+
+    it('and names few of very many that cannot', async () => {
+      publish(...Array.from({ length: 300 }, () => ({ kty: 'oct' })), k1.jwk);
+      const check = checkWith({ log });
+      expect(await check.check(await mintToken(k1))).toMatchObject({ active: true });
+      expect(lines[0]!.fields.skipped).toMatch(/and 295 more$/);
+      expect(lines[0]!.fields.skipped!.length).toBeLessThan(300);
+    });
+
+    it('with a byte order mark before it', async () => {
+      answer = { status: 200, body: `\ufeff${JSON.stringify({ keys: [k1.jwk] })}` };
+      expect(await checkWith().check(await mintToken(k1))).toMatchObject({ active: true });
+    });
+  });
+
+  describe('where it is not said which key it is', () => {
+    const nameless = ({ jwk }: TestKey): JWK => ({ ...jwk, kid: undefined as unknown as string });
+
+    it.each<[string, () => JWK[], (key: TestKey) => Promise<string>]>([
+      ['two keys have one kid', () => [k1.jwk, { ...k2.jwk, kid: 'k1' }], (key) => minted(key, 'k1')],
+      ['keys have a kid, and the token has none', () => [k1.jwk, k2.jwk], (key) => minted(key, undefined)],
+      ['neither has one', () => [nameless(k1), nameless(k2)], (key) => minted(key, undefined)],
+      ['there is one key, and the token has no kid', () => [k2.jwk], (key) => minted(key, undefined)],
+    ])('tries those that fit: %s', async (_title, published, mint) => {
+      publish(...published());
+      const check = checkWith();
+      expect(await check.check(await mint(k2))).toMatchObject({ active: true });
+      expect(await check.check(await mint(await newKey()))).toMatchObject(REFUSED);
+      expect(fetches).toBe(1);
+    });
+
+    it('tries ten', async () => {
+      const copies = (count: number) => Array.from({ length: count }, () => k2.jwk);
+      publish(...copies(9), k1.jwk);
+      expect(await checkWith().check(await minted(k1, undefined))).toMatchObject({ active: true });
+      publish(...copies(10), k1.jwk);
+      expect(await checkWith().check(await minted(k1, undefined))).toMatchObject(REFUSED);
+    });
+
+    it('does not try a key by another kid', async () => {
+      publish(k1.jwk, k2.jwk);
+      expect(await checkWith().check(await minted(k2, 'k1'))).toMatchObject(REFUSED);
+    });
+
+    it('judges the claims as ever', async () => {
+      publish(k1.jwk, k2.jwk);
+      const token = await mintToken(k2, {
+        header: { kid: undefined },
+        claims: { aud: 'https://other.test/' },
+      });
+      expect(await checkWith().check(token)).toMatchObject({ active: false, reason: 'wrong_audience' });
+    });
+
+    const minted = (key: TestKey, kid: string | undefined) => mintToken(key, { header: { kid } });
   });
 
   it('answers a flood of random kids with as many fetches as the limit allows, and known keys go on working', async () => {
@@ -236,7 +431,7 @@ describe('IssuerKeys', () => {
     publish(k2.jwk);
     await check.check(old);
     await delay(50);
-    expect(await check.check(old)).toEqual({ active: false, reason: 'invalid' });
+    expect(await check.check(old)).toMatchObject(REFUSED);
   });
 
   describe('while the keys cannot be had', () => {
@@ -283,15 +478,52 @@ describe('IssuerKeys', () => {
     });
 
     it.each([
-      ['of another issuer', { iss: 'https://issuer.other/' }],
-      ['that has expired', { exp: 1 }],
-    ])('still refuses a token %s', async (_title, claims) => {
+      ['of another issuer', { iss: 'https://issuer.other/' }, 'wrong_issuer'],
+      ['that has expired', { exp: 1 }, 'expired'],
+      ['that is from the future', { iat: 4_000_000_000 }, 'not_yet_valid'],
+    ])('still refuses a token %s, and asks for no key', async (_title, claims, reason) => {
       answer = { status: 500, body: '' };
-      expect(await checkWith().check(await mintToken(k1, { claims }))).toEqual({
+      expect(await checkWith().check(await mintToken(k1, { claims }))).toMatchObject({
         active: false,
-        reason: 'invalid',
+        reason,
       });
+      expect(fetches).toBe(0);
     });
+
+    it.each([
+      ['in seconds', () => ({ 'retry-after': '17' }), 17],
+      ['by a limit that ends', () => ({ 'x-ratelimit-reset': unixTimeIn(20) }), 20],
+      ['beyond reason', () => ({ 'retry-after': '86400' }), 60],
+    ])('waits as long as the server has said: %s', async (_title, headers, seconds) => {
+      answer = { status: 429, body: '', headers: headers() };
+      const check = checkWith({ fetchLimit: UNLIMITED });
+      const token = await mintToken(k1);
+      await expect(check.check(token)).rejects.toThrow(UpstreamUnavailable);
+      publish(k1.jwk);
+      const waiting: unknown = await check.check(token).catch((error: unknown) => error);
+      const { retryAfterSeconds } = waiting as UpstreamUnavailable;
+      expect(retryAfterSeconds).toBeGreaterThan(seconds - 10);
+      expect(retryAfterSeconds).toBeLessThanOrEqual(seconds + 1);
+      expect(fetches).toBe(1);
+    });
+
+    it('says so for readiness, and why', async () => {
+      const keys = keysWith({ fetchLimit: UNLIMITED });
+      answer = { status: 500, body: '' };
+      await keys.load();
+      expect(keys.check()).toMatchObject({
+        degraded: true,
+        detail: expect.stringMatching(/none at hand.*answered 500/),
+      });
+      answer = { status: 200, body: '<html>' };
+      await keys.load();
+      expect(keys.check()).toMatchObject({ degraded: true, detail: expect.stringContaining('no key set') });
+      publish(k1.jwk);
+      await keys.load();
+      expect(keys.check()).toEqual({ up: true, detail: '1 at hand' });
+    });
+
+    const unixTimeIn = (seconds: number) => String(Math.floor(Date.now() / 1000) + seconds);
 
     it('asks ever more seldom, not once per request', async () => {
       const check = checkWith({ refreshAfterSeconds: 0 });

@@ -123,7 +123,7 @@ describe('JwksTokenCheck', () => {
     const checked = await check.check(token);
     expect(checked).toMatchObject({ active: false });
     // `aud` and `exp` of a wrong type are refused by jose under the claim's own name.
-    if (reason !== 'invalid') expect(checked).toEqual({ active: false, reason });
+    if (reason !== 'invalid') expect(checked).toMatchObject({ active: false, reason });
   });
 
   describe('whose subject could not be named in a revocation', () => {
@@ -269,7 +269,7 @@ describe('JwksTokenCheck', () => {
   it('refuses a token whose payload was changed', async () => {
     const [header, , signature] = (await mintToken(key)).split('.');
     const payload = Buffer.from('{"sub":"auth0|root"}').toString('base64url');
-    expect(await check.check(`${header}.${payload}.${signature}`)).toEqual({
+    expect(await check.check(`${header}.${payload}.${signature}`)).toMatchObject({
       active: false,
       reason: 'invalid',
     });
@@ -277,14 +277,14 @@ describe('JwksTokenCheck', () => {
 
   it('refuses a token signed by another key under the same kid', async () => {
     const token = await mintToken(await newKey());
-    expect(await check.check(token)).toEqual({ active: false, reason: 'invalid' });
+    expect(await check.check(token)).toMatchObject({ active: false, reason: 'invalid' });
   });
 
   it.each(['none', 'None', 'NONE'])('refuses alg %p', async (alg) => {
     const [, payload] = (await mintToken(key)).split('.');
     const header = Buffer.from(JSON.stringify({ alg, typ: 'JWT' })).toString('base64url');
     for (const token of [`${header}.${payload}.`, `${header}.${payload}.AAAA`]) {
-      expect(await check.check(token)).toEqual({ active: false, reason: 'invalid' });
+      expect(await check.check(token)).toMatchObject({ active: false, reason: 'invalid' });
     }
   });
 
@@ -303,7 +303,10 @@ describe('JwksTokenCheck', () => {
         'base64url',
       );
       const mac = createHmac('sha256', secret).update(`${header}.${payload}`).digest('base64url');
-      expect(await check.check(`${header}.${payload}.${mac}`)).toEqual({ active: false, reason: 'invalid' });
+      expect(await check.check(`${header}.${payload}.${mac}`)).toMatchObject({
+        active: false,
+        reason: 'invalid',
+      });
     }
   });
 
@@ -312,7 +315,7 @@ describe('JwksTokenCheck', () => {
     const token = await mintToken(own, {
       header: { jwk: own.jwk, jku: 'http://127.0.0.1:1/', x5u: 'http://127.0.0.1:1/' },
     });
-    expect(await check.check(token)).toEqual({ active: false, reason: 'invalid' });
+    expect(await check.check(token)).toMatchObject({ active: false, reason: 'invalid' });
   });
 });
 

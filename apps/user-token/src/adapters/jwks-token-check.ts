@@ -1,6 +1,14 @@
 // RFC 9068 section 4 and RFC 8725: validating a JWT access token.
-import { decodeJwt, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
-import type { InactiveReason } from '@app/user-token-client';
+import {
+  decodeJwt,
+  errors,
+  jwtVerify,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  type JWTVerifyOptions,
+  type JWTVerifyResult,
+} from 'jose';
+import { tokenFacts, type InactiveReason } from '@app/user-token-client';
 import { TokenCheck, type CheckedToken } from '../core/token-check.js';
 import { audienceOf, timeOf, type PrincipalClaims } from './principal-claims.js';
 
@@ -18,6 +26,9 @@ export interface JwtOptions {
 
 /** `JWT` is Auth0's own profile, `at+jwt` RFC 9068's. Anything else is some other kind of JWT (RFC 8725 section 3.11). */
 const ACCESS_TOKEN_TYPES = ['jwt', 'at+jwt', 'application/at+jwt'];
+const ALGORITHM = 'RS256';
+/** Keys that are tried where the header does not say which of them it is: each costs a verification, and strangers send tokens, too. */
+const MAX_CANDIDATES = 10;
 
 /** Checks JWT access tokens against the issuer's published keys. RS256 only. */
 export class JwksTokenCheck extends TokenCheck {
@@ -31,21 +42,16 @@ export class JwksTokenCheck extends TokenCheck {
 
   override async check(accessToken: string): Promise<CheckedToken> {
     try {
-      const { payload, protectedHeader } = await jwtVerify(accessToken, this.keys, {
-        algorithms: ['RS256'],
-        issuer: this.options.issuer,
-        audience: [...this.options.audience],
-        requiredClaims: ['exp', 'iat', 'sub'],
-        clockTolerance: this.options.clockToleranceSeconds,
-        currentDate: new Date(this.nowSeconds() * 1000),
-      });
+      // Whose key it is signed by matters only to a token that could be good, and nobody is asked for another's.
+      const refusal = this.refusalByOwnWord(decodeJwt(accessToken), accessToken);
+      if (refusal) return refusal;
+      const { payload, protectedHeader } = await this.verify(accessToken);
       const { typ } = protectedHeader;
-      if (typ !== undefined && !ACCESS_TOKEN_TYPES.includes(typ.toLowerCase())) return refused('invalid');
+      if (typ !== undefined && !ACCESS_TOKEN_TYPES.includes(typ.toLowerCase()))
+        return refused('invalid', 'it is another kind of JWT than an access token, by its typ');
       return this.principalOf(payload);
     } catch (error) {
-      if (error instanceof errors.JOSEError) return refused(reasonOf(error));
-      // Its key could not be had, but whose it is matters only to a token that could be good.
-      if (this.isBadByItsOwnWord(accessToken)) return refused('invalid');
+      if (error instanceof errors.JOSEError) return this.refusalOf(error, accessToken);
       throw error;
     }
   }
@@ -54,27 +60,43 @@ export class JwksTokenCheck extends TokenCheck {
     return this.options.nowSeconds?.() ?? Date.now() / 1000;
   }
 
-  private isBadByItsOwnWord(accessToken: string): boolean {
+  private async verify(accessToken: string): Promise<JWTVerifyResult> {
+    const options: JWTVerifyOptions = {
+      algorithms: [ALGORITHM],
+      issuer: this.options.issuer,
+      audience: [...this.options.audience],
+      requiredClaims: ['exp', 'iat', 'sub'],
+      clockTolerance: this.options.clockToleranceSeconds,
+      currentDate: new Date(this.nowSeconds() * 1000),
+    };
     try {
-      const { iss = this.options.issuer, exp = Infinity } = decodeJwt(accessToken);
-      return iss !== this.options.issuer || exp <= this.nowSeconds();
-    } catch {
-      return true;
+      return await jwtVerify(accessToken, this.keys, options);
+    } catch (error) {
+      if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+      return verifyByOneOf(error, accessToken, options);
     }
   }
 
+  /** Of a token that nobody's signature would make good. */
+  private refusalByOwnWord({ iss, iat, exp }: JWTPayload, accessToken: string): CheckedToken | undefined {
+    if (iss !== undefined && iss !== this.options.issuer) return this.ofAnotherIssuer(accessToken);
+    const [issuedAtSeconds, expiresAtSeconds] = [timeOf(iat), timeOf(exp)];
+    if (expiresAtSeconds !== undefined && expiresAtSeconds <= this.nowSeconds()) return refused('expired');
+    return issuedAtSeconds === undefined ? undefined : this.refusalOfTime('iat', issuedAtSeconds);
+  }
+
   private principalOf(payload: JWTPayload): CheckedToken {
-    const nowSeconds = this.nowSeconds();
     const { sub, iss } = payload;
     const [audience, iat, exp] = [audienceOf(payload.aud), timeOf(payload.iat), timeOf(payload.exp)];
     if (typeof sub !== 'string' || sub === '' || iss === undefined || audience === undefined)
-      return refused('invalid');
-    if (exp === undefined || iat === undefined) return refused('invalid');
+      return refused('invalid', 'its sub or aud is empty or of a wrong type');
+    if (exp === undefined || iat === undefined)
+      return refused('invalid', 'its exp or iat is not a time since 1970');
     const expiresAtSeconds = Math.min(exp, iat + this.options.maxLifetimeSeconds);
-    if (expiresAtSeconds <= nowSeconds) return refused('expired');
-    if (iat > nowSeconds + this.options.clockToleranceSeconds) return refused('not_yet_valid');
+    if (expiresAtSeconds <= this.nowSeconds()) return refused('expired');
     // Bound to a key that a bearer of the token has not shown (RFC 9449, RFC 8705).
-    if (payload['cnf'] !== undefined) return refused('invalid');
+    if (payload['cnf'] !== undefined)
+      return refused('invalid', 'it is bound to a key (cnf), and is no bearer token');
     const subject = this.claims.subject(sub);
     if (subject === undefined) return refused('invalid_subject');
     return {
@@ -90,18 +112,75 @@ export class JwksTokenCheck extends TokenCheck {
       },
     };
   }
-}
 
-function reasonOf(error: errors.JOSEError): InactiveReason {
-  if (error instanceof errors.JWTExpired) return 'expired';
-  if (error instanceof errors.JWTClaimValidationFailed) {
-    if (error.claim === 'iss') return 'wrong_issuer';
-    if (error.claim === 'aud') return 'wrong_audience';
-    if (error.claim === 'nbf') return 'not_yet_valid';
+  private refusalOf(error: errors.JOSEError, accessToken: string): CheckedToken {
+    if (error instanceof errors.JWTExpired) return refused('expired');
+    if (error instanceof errors.JWTClaimValidationFailed) return this.refusalOfClaim(error, accessToken);
+    if (error instanceof errors.JOSEAlgNotAllowed) {
+      const { alg } = tokenFacts(accessToken);
+      return refused(
+        'invalid',
+        `it is signed by ${alg}, and only ${ALGORITHM} is taken: set the signing algorithm of the API to ${ALGORITHM}`,
+      );
+    }
+    if (error instanceof errors.JWKSNoMatchingKey)
+      return refused('invalid', 'its key is not among those that the issuer publishes');
+    if (error instanceof errors.JWSSignatureVerificationFailed)
+      return refused('invalid', 'its signature does not verify by a key of the issuer');
+    return refused('invalid', 'it is not a signed JWT as RFC 7515 and RFC 7519 have it');
   }
-  return 'invalid';
+
+  private refusalOfClaim(
+    { claim, reason, payload }: errors.JWTClaimValidationFailed,
+    accessToken: string,
+  ): CheckedToken {
+    const { audience } = tokenFacts(accessToken);
+    const nbf = timeOf(payload.nbf);
+    if (claim === 'iss') return this.ofAnotherIssuer(accessToken);
+    if (claim === 'aud' && reason === 'check_failed')
+      return refused(
+        'wrong_audience',
+        `its aud is "${audience}", AUTH0_AUDIENCE is "${this.options.audience.join(', ')}"`,
+      );
+    if (claim === 'nbf' && nbf !== undefined)
+      return this.refusalOfTime('nbf', nbf) ?? refused('not_yet_valid');
+    return refused('invalid', `its ${claim} is missing or of a wrong type`);
+  }
+
+  private ofAnotherIssuer(accessToken: string): CheckedToken {
+    const { issuer } = tokenFacts(accessToken);
+    return refused('wrong_issuer', `its iss is "${issuer}", AUTH0_ISSUER_URL is "${this.options.issuer}"`);
+  }
+
+  private refusalOfTime(claim: 'iat' | 'nbf', atSeconds: number): CheckedToken | undefined {
+    const { clockToleranceSeconds } = this.options;
+    const aheadSeconds = atSeconds - this.nowSeconds();
+    if (aheadSeconds <= clockToleranceSeconds) return undefined;
+    return refused(
+      'not_yet_valid',
+      `its ${claim} is ${Math.ceil(aheadSeconds)} s ahead of our clock, CLOCK_TOLERANCE_SECONDS is ${clockToleranceSeconds}: check that NTP runs here and at the issuer`,
+    );
+  }
 }
 
-function refused(reason: InactiveReason): CheckedToken {
-  return { active: false, reason };
+/** RFC 7515 section 4.1.4: what `kid` leaves open is found out by trying. */
+async function verifyByOneOf(
+  candidates: errors.JWKSMultipleMatchingKeys,
+  accessToken: string,
+  options: JWTVerifyOptions,
+): Promise<JWTVerifyResult> {
+  let tried = 0;
+  for await (const key of candidates) {
+    try {
+      return await jwtVerify(accessToken, key, options);
+    } catch (error) {
+      if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
+    }
+    if ((tried += 1) >= MAX_CANDIDATES) break;
+  }
+  throw new errors.JWSSignatureVerificationFailed();
+}
+
+function refused(reason: InactiveReason, detail?: string): CheckedToken {
+  return { active: false, reason, ...(detail !== undefined && { detail }) };
 }

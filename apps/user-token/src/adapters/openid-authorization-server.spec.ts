@@ -311,6 +311,25 @@ describe('OpenidAuthorizationServer', () => {
     await expect(upstream().grantPassword(CREDENTIALS)).rejects.toMatchObject({ retryAfterSeconds: 300 });
   });
 
+  it.each<[string, Record<string, string>]>([
+    ['Retry-After as a date', { 'retry-after': new Date(Date.now() + 120_000).toUTCString() }],
+    ['x-ratelimit-reset alone', { 'x-ratelimit-reset': String(Math.ceil(Date.now() / 1000) + 120) }],
+  ])('passes on when a rate limit ends, for every question: %s', async (_title, headers) => {
+    answer = { status: 429, type: 'text/plain', body: 'Too many requests.', headers };
+    const one = upstream();
+    const questions = [
+      () => one.grantPassword(CREDENTIALS),
+      () => one.grantRefresh('canary-refresh'),
+      () => one.revoke('canary-refresh'),
+      () => one.userInfo('opaque-token-0001'),
+    ];
+    for (const ask of questions) {
+      const error: unknown = await ask().catch((reason: unknown) => reason);
+      expect((error as UpstreamUnavailable).retryAfterSeconds).toBeGreaterThan(60);
+      expect((error as UpstreamUnavailable).retryAfterSeconds).toBeLessThanOrEqual(122);
+    }
+  });
+
   it.each<[string, Record<string, unknown>]>([
     ['another issuer', { issuer: 'https://evil.example/' }],
     ['a token endpoint elsewhere', { token_endpoint: 'https://evil.example/token' }],

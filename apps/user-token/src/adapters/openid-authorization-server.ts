@@ -10,6 +10,7 @@ import {
   type UserInfo,
 } from '../core/authorization-server.js';
 import type { Log } from '../core/log.js';
+import { retryAfterSeconds } from './retry-after.js';
 import { answeredError, responseOf, type AnsweredError } from './token-endpoint-errors.js';
 
 export interface OpenidOptions {
@@ -268,11 +269,4 @@ function unavailable(endpoint: string, error: unknown, answered?: AnsweredError)
   const code =
     error instanceof Error ? ((error.cause as { code?: string } | undefined)?.code ?? error.name) : 'error';
   return new UpstreamUnavailable(`${where} gave no usable answer (${code})`);
-}
-
-const MAX_RETRY_AFTER_SECONDS = 300;
-
-function retryAfterSeconds(response: Response): number | undefined {
-  const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
-  return seconds > 0 ? Math.min(Math.ceil(seconds), MAX_RETRY_AFTER_SECONDS) : undefined;
 }

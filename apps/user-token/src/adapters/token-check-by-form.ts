@@ -20,7 +20,11 @@ export class TokenCheckByForm extends TokenCheck {
       case 'opaque':
         return this.opaque.check(accessToken);
       case undefined:
-        return Promise.resolve({ active: false, reason: 'malformed' });
+        return Promise.resolve({
+          active: false,
+          reason: 'malformed',
+          detail: 'it is too long, or neither a signed JWT nor opaque as Auth0 issues them',
+        });
     }
   }
 }

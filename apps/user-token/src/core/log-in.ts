@@ -134,7 +134,7 @@ export class LogIn {
       return { granted: false, error: 'invalid_grant' };
     if (!checked.active) {
       throw new UpstreamUnavailable(
-        `the authorization server issued an access token that does not verify here (${checked.reason}): compare AUTH0_ISSUER_URL and AUTH0_AUDIENCE with the tenant`,
+        `the authorization server issued an access token that does not verify here: ${checked.detail ?? checked.reason}`,
       );
     }
     const { subject, issuedAtSeconds, expiresAtSeconds } = checked.principal;

@@ -7,7 +7,14 @@ export interface ActiveToken {
   readonly mayBeOlder?: boolean | undefined;
 }
 
-export type CheckedToken = ActiveToken | { readonly active: false; readonly reason: InactiveReason };
+export interface RefusedToken {
+  readonly active: false;
+  readonly reason: InactiveReason;
+  /** What exactly was wrong, for a log: it may repeat what the token says, as far as that can be printed. */
+  readonly detail?: string | undefined;
+}
+
+export type CheckedToken = ActiveToken | RefusedToken;
 
 /** The time of issue, as denials are to see it: every denial of its subject is meant for a token that may be older. */
 export function issuedAtForDenials({ principal, mayBeOlder }: ActiveToken): number {

@@ -17,7 +17,7 @@ export class VerifyToken {
     if (!isCanonicalToken(accessToken)) return { active: false, reason: 'malformed' };
     const id = tokenId(accessToken);
     const checked = await this.check(accessToken);
-    if (!checked.active) return checked;
+    if (!checked.active) return { active: false, reason: checked.reason };
     // Read by every caller for himself, after the shared check: a denial written in between is seen.
     const { subject } = checked.principal;
     const issuedAtSeconds = issuedAtForDenials(checked);

@@ -1,0 +1,51 @@
+import { isJwt } from './canonical-token.js';
+import type { Principal } from './principal.js';
+
+/** What a log may show of an access token: in ASCII that can be printed, and cut. */
+export interface TokenFacts {
+  readonly alg?: string;
+  readonly kid?: string;
+  readonly issuer?: string;
+  readonly audience?: string;
+}
+
+const MAX_SHOWN_LENGTH = 128;
+const MAX_SHOWN_AUDIENCES = 4;
+
+/**
+ * @param token what it says of itself, which nobody may have verified; nothing where it is opaque, or no JWT at all. Or whom it
+ *   speaks for
+ */
+export function tokenFacts(token: string | Principal): TokenFacts {
+  if (typeof token !== 'string')
+    return { ...shown('issuer', token.issuer), ...shown('audience', token.audience) };
+  if (!isJwt(token)) return {};
+  const [header, payload] = token.split('.').slice(0, 2).map(objectOf);
+  return {
+    ...shown('alg', header?.['alg']),
+    ...shown('kid', header?.['kid']),
+    ...shown('issuer', payload?.['iss']),
+    ...shown('audience', payload?.['aud']),
+  };
+}
+
+function objectOf(part: string): Readonly<Record<string, unknown>> {
+  try {
+    return Object(JSON.parse(Buffer.from(part, 'base64url').toString())) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
+}
+
+function shown(name: keyof TokenFacts, value: unknown): TokenFacts {
+  return value === undefined ? {} : { [name]: textOf(value) };
+}
+
+/** A text as it is, a list of texts with commas; of all else its type. */
+function textOf(value: unknown): string {
+  const texts: unknown[] = Array.isArray(value) ? value.slice(0, MAX_SHOWN_AUDIENCES) : [value];
+  const text = texts
+    .map((entry) => (typeof entry === 'string' ? entry.slice(0, MAX_SHOWN_LENGTH) : `<${typeof entry}>`))
+    .join(', ');
+  return text.slice(0, MAX_SHOWN_LENGTH).replace(/[^\x20-\x7e]/g, '?');
+}
