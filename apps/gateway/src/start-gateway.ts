@@ -29,7 +29,7 @@ export async function startGateway(
   config: GatewayConfig,
   { logger, store, renewedTls }: GatewayEnvironment,
 ): Promise<RunningHttpService> {
-  const options = authOptions(config, REALM, store, renewedTls);
+  const options = authOptions(config, REALM, store, logger, renewedTls);
   // `/auth/me` tells its holder about an opaque token as well, and that is only good for the issuer's userinfo.
   const audience = [...options.audience, `${config.AUTH0_ISSUER_URL.href}userinfo`];
   const clients = await openClientRegistry({

@@ -269,6 +269,30 @@ describe('user-token on TCP', () => {
     expect(logs.filter((line) => line.includes('signing keys')).length).toBeLessThanOrEqual(20);
   });
 
+  it('logs why it refuses a token, with the number of the request, and the token nowhere', async () => {
+    logs.length = 0;
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const accessToken = [
+      part({ alg: 'RS256', kid: 'key-7' }),
+      part({ iss: 'https://issuer.other/', aud: 'https://api.other/', sub: 'canary' }),
+      'AAAA',
+    ].join('.');
+    expect(await client.verify({ accessToken, requestId: 'request-8' })).toMatchObject({ active: false });
+    const told = logs.map((line) => JSON.parse(line)).filter(({ reason }) => reason === 'wrong_issuer');
+    expect(told).toEqual([
+      expect.objectContaining({
+        level: 30,
+        requestId: 'request-8',
+        kid: 'key-7',
+        alg: 'RS256',
+        issuer: 'https://issuer.other/',
+        audience: 'https://api.other/',
+        detail: 'its iss is "https://issuer.other/", AUTH0_ISSUER_URL is "http://localhost:1/"',
+      }),
+    ]);
+    expect(logs.join('')).not.toMatch(/canary|AAAA/);
+  });
+
   it('gives each of the tokens of one message its own answer', async () => {
     const undecided = ['eyJhbGciOiJSUzI1NiJ9', 'eyJzdWIiOiJjYW5hcnkifQ', 'AAAA'].join('.');
     const [none, malformed] = await Promise.allSettled(

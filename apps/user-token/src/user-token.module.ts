@@ -2,13 +2,14 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
 import type { InFlight, Logger } from '@app/ops';
 import { SharedStore } from '@app/redis';
-import { firstSightsSinceSeconds } from '@app/user-token-client';
+import { firstSightsSinceSeconds, RefusalLog } from '@app/user-token-client';
 import { CountedTokenCheck } from './adapters/counted-token-check.js';
 import { DatedGrants } from './adapters/dated-grants.js';
 import { FirstSights } from './adapters/first-sights.js';
 import { FleetTokenCheck } from './adapters/fleet-token-check.js';
 import { IssuerKeys } from './adapters/issuer-keys.js';
 import { JwksTokenCheck } from './adapters/jwks-token-check.js';
+import { LoggedTokenCheck } from './adapters/logged-token-check.js';
 import { OpenidAuthorizationServer } from './adapters/openid-authorization-server.js';
 import { PrincipalClaims } from './adapters/principal-claims.js';
 import { SealedBox } from './adapters/sealed-box.js';
@@ -71,6 +72,7 @@ export class UserTokenModule {
   ): DynamicModule {
     const { issuer } = config;
     const nowSeconds = () => nowInSeconds(clock);
+    const refusals = new RefusalLog(logger);
     const claims = new PrincipalClaims(config.principalClaims, logger);
     const upstream = {
       issuer,
@@ -186,7 +188,7 @@ export class UserTokenModule {
         {
           provide: VerifyToken,
           inject: [TokenCheck, Denials],
-          useFactory: (check: TokenCheck, denials: Denials) => new VerifyToken(check, denials),
+          useFactory: (check: TokenCheck, denials: Denials) => new VerifyToken(check, denials, refusals),
         },
         {
           provide: LogIn,
@@ -214,7 +216,13 @@ export class UserTokenModule {
           provide: LogOut,
           inject: [Denials],
           useFactory: (denials: Denials) =>
-            new LogOut(authorizationServer, tokenCheck, denials, sessions, refreshing),
+            new LogOut(
+              authorizationServer,
+              new LoggedTokenCheck(tokenCheck, refusals),
+              denials,
+              sessions,
+              refreshing,
+            ),
         },
         {
           provide: SessionAccess,

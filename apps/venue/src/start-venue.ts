@@ -26,7 +26,7 @@ export async function startVenue(
   config: VenueConfig,
   { logger, store, renewedTls }: VenueEnvironment,
 ): Promise<RunningHttpService> {
-  const module = VenueModule.forRoot(authOptions(config, 'venue', store, renewedTls), logger);
+  const module = VenueModule.forRoot(authOptions(config, 'venue', store, logger, renewedTls), logger);
   const app = await createHttpApplication(module, { logger, corsOrigins: config.CORS_ORIGINS });
   const clock = new ClockWatch(() => app.get(UserTokenClient).clock.skewMs, 'user-token', logger);
   // Redis being away makes the service slower, not unready.

@@ -1,5 +1,11 @@
+import { Logger } from '@nestjs/common';
 import type { SharedStore } from '@app/redis';
-import type { UserTokenClient, UserTokenClientOptions } from '@app/user-token-client';
+import {
+  RefusalLog,
+  type RefusalLines,
+  type UserTokenClient,
+  type UserTokenClientOptions,
+} from '@app/user-token-client';
 
 export const AUTH_OPTIONS = Symbol('AUTH_OPTIONS');
 
@@ -17,6 +23,8 @@ export interface AuthOptions {
   /** Protection space named in challenges (RFC 9110 section 11.5). Default `api`. */
   readonly realm?: string;
   readonly cache?: AuthCacheOptions;
+  /** Where it is told why tokens were refused, e.g. a pino logger. Default: Nest's logger, where `info` is called `log`. */
+  readonly log?: RefusalLines;
 }
 
 export interface AuthCacheOptions {
@@ -42,6 +50,7 @@ export interface ResolvedAuthOptions {
   readonly store: SharedStore | undefined;
   readonly realm: string;
   readonly cache: Required<AuthCacheOptions>;
+  readonly refusalLog: RefusalLog;
 }
 
 /** @throws {TypeError} naming the option that is wrong */
@@ -65,5 +74,14 @@ export function resolveAuthOptions(options: AuthOptions): ResolvedAuthOptions {
       refusalTtlMs: options.cache?.refusalTtlMs ?? 5_000,
       maxRefusals: options.cache?.maxRefusals ?? 10_000,
     },
+    refusalLog: new RefusalLog(options.log ?? nestLines()),
+  };
+}
+
+function nestLines(): RefusalLines {
+  const logger = new Logger('BearerGuard');
+  return {
+    debug: (fields, message) => logger.debug(`${message} ${JSON.stringify(fields)}`),
+    info: (fields, message) => logger.log(`${message} ${JSON.stringify(fields)}`),
   };
 }

@@ -11,6 +11,7 @@ import {
   MAX_REQUEST_ID_LENGTH,
   UserTokenUnavailable,
   type Principal,
+  type RefusalLog,
   type Verdict,
 } from '@app/user-token-client';
 import { decideAccess } from './access-decision.js';
@@ -60,15 +61,17 @@ export class BearerGuard implements CanActivate {
   private readonly passport = new PassportGuard();
   private readonly authenticated = new WeakMap<Verdict, Promise<Principal | undefined>>();
   private readonly refusals: BearerRefusals;
+  private readonly refusalLog: RefusalLog;
 
   constructor(
     private readonly resolver: PrincipalResolver,
     private readonly routes: RouteRequirements,
     private readonly adapterHost: HttpAdapterHost,
     private readonly clock: Clock,
-    @Inject(AUTH_OPTIONS) { realm }: ResolvedAuthOptions,
+    @Inject(AUTH_OPTIONS) { realm, refusalLog }: ResolvedAuthOptions,
   ) {
     this.refusals = new BearerRefusals(realm);
+    this.refusalLog = refusalLog;
   }
 
   // Not async: a principal that this process knows is let in without a promise (see docs/architecture.md).
@@ -84,9 +87,8 @@ export class BearerGuard implements CanActivate {
     const known = plain && this.resolver.known(plain, nowSeconds);
     if (known) return this.admit(context, request, known, requirement, nowSeconds);
     const key = plain && tokenKey(tokenIn(plain));
-    if (key && this.resolver.refusedLately(key)) {
-      return refuse(this.refusal(context, this.refusals.tokenInvalid()));
-    }
+    const refusedFor = key && this.resolver.refusedLately(key);
+    if (refusedFor) return refuse(this.invalidToken(context, request, refusedFor, undefined));
     return this.findOut(context, request, key, requirement, nowSeconds);
   }
 
@@ -99,20 +101,25 @@ export class BearerGuard implements CanActivate {
     nowSeconds: number,
   ): boolean | Promise<boolean> {
     const credentials = readBearerCredentials(request);
-    if (credentials.kind !== 'token') return refuse(this.refusalOf(context, credentials));
+    if (credentials.kind !== 'token') return refuse(this.refusalOf(context, request, credentials));
     const { token } = credentials;
     const known = this.resolver.known(credentialsOf(token), nowSeconds);
     if (known) return this.admit(context, request, known, requirement, nowSeconds);
     return this.resolveAndAdmit(context, request, key ?? tokenKey(token), token, requirement);
   }
 
-  private refusalOf(context: ExecutionContext, credentials: UnusableCredentials): BearerRefusal {
+  private refusalOf(
+    context: ExecutionContext,
+    request: GuardedRequest,
+    credentials: UnusableCredentials,
+  ): BearerRefusal {
     switch (credentials.kind) {
       case 'none':
         return this.refusal(context, this.refusals.tokenMissing());
       case 'invalid_token':
-        return this.refusal(context, this.refusals.tokenInvalid());
+        return this.invalidToken(context, request, 'malformed', undefined);
       case 'invalid_request':
+        this.tell(request, 'invalid_request', undefined, credentials.description);
         return this.refusal(context, this.refusals.invalidRequest(credentials.description));
     }
   }
@@ -126,7 +133,8 @@ export class BearerGuard implements CanActivate {
   ): Promise<boolean> {
     const verdict = await this.reachVerdict(context, request, key, token);
     const principal = await this.authenticate(token, verdict);
-    if (!principal) throw this.refusal(context, this.refusals.tokenInvalid());
+    if (!principal)
+      throw this.invalidToken(context, request, verdict.active ? 'invalid' : verdict.reason, token);
     return this.admit(context, request, principal, requirement, this.clock.nowSeconds());
   }
 
@@ -175,8 +183,32 @@ export class BearerGuard implements CanActivate {
       return true;
     }
     delete request.user;
-    if (decision.error === 'invalid_token') throw this.refusal(context, this.refusals.tokenInvalid());
+    if (decision.error === 'invalid_token') {
+      const reason = nowSeconds < principal.expiresAtSeconds ? 'wrong_audience' : 'expired';
+      throw this.invalidToken(context, request, reason, principal);
+    }
+    this.tell(request, decision.error, principal, `it takes ${decision.needed.join(' ')}`);
     throw this.refusal(context, this.refusals.insufficientScope(decision.needed));
+  }
+
+  /** Which of the reasons it was is for the log alone. */
+  private invalidToken(
+    context: ExecutionContext,
+    request: GuardedRequest,
+    reason: string,
+    token: string | Principal | undefined,
+  ): BearerRefusal {
+    this.tell(request, reason, token);
+    return this.refusal(context, this.refusals.tokenInvalid());
+  }
+
+  private tell(
+    request: GuardedRequest,
+    reason: string,
+    token: string | Principal | undefined,
+    detail?: string,
+  ): void {
+    this.refusalLog.refused(reason, token, { requestId: requestIdOf(request), detail });
   }
 
   private refusal(context: ExecutionContext, refusal: BearerRefusal): BearerRefusal {

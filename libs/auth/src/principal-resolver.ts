@@ -1,5 +1,5 @@
 import { StoreUnavailable } from '@app/redis';
-import type { Principal, Verdict } from '@app/user-token-client';
+import type { InactiveReason, Principal, Verdict } from '@app/user-token-client';
 import type { Clock } from './clock.js';
 import { FrozenPrincipals } from './frozen-principals.js';
 import type { ProcessTokenCache } from './process-token-cache.js';
@@ -40,9 +40,9 @@ export class PrincipalResolver {
     return this.caches?.process.get(credentials, nowSeconds);
   }
 
-  /** Whether the token of this {@link tokenKey} was refused within the last seconds. */
-  refusedLately(key: string): boolean {
-    return this.refused.has(key);
+  /** Why the token of this {@link tokenKey} was refused within the last seconds; undefined where it was not. */
+  refusedLately(key: string): InactiveReason | undefined {
+    return this.refused.reasonOf(key);
   }
 
   /**
@@ -85,7 +85,7 @@ export class PrincipalResolver {
     const verdictAtSeconds = this.clock.nowSeconds();
     const verdict = await this.verifier.verify(token, { requestId });
     if (!verdict.active) {
-      this.refused.add(key);
+      this.refused.add(key, verdict.reason);
       return verdict;
     }
     const { epoch } = verdict;

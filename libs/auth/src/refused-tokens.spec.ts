@@ -7,18 +7,18 @@ describe('the refusals that are remembered', () => {
 
   it('holds a refusal for its time to live, however often it is asked for', () => {
     const refused = new RefusedTokens({ ttlMs: 1_000, max: 10 });
-    refused.add('a');
+    refused.add('a', 'expired');
     jest.advanceTimersByTime(999);
-    expect([refused.has('a'), refused.has('b')]).toEqual([true, false]);
+    expect([refused.reasonOf('a'), refused.reasonOf('b')]).toEqual(['expired', undefined]);
     jest.advanceTimersByTime(1);
-    expect(refused.has('a')).toBe(false);
+    expect(refused.reasonOf('a')).toBeUndefined();
   });
 
   it('holds at least half of the number, the youngest, and never more than the number', () => {
     const refused = new RefusedTokens({ ttlMs: 1_000, max: 10 });
     const keys = Array.from({ length: 103 }, (_, index) => String(index));
-    for (const key of keys) refused.add(key);
-    const held = keys.filter((key) => refused.has(key));
+    for (const key of keys) refused.add(key, 'invalid');
+    const held = keys.filter((key) => refused.reasonOf(key) !== undefined);
     expect(held.length).toBeLessThanOrEqual(10);
     expect(held).toEqual(expect.arrayContaining(keys.slice(-5)));
   });

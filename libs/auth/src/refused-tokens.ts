@@ -1,3 +1,5 @@
+import type { InactiveReason } from '@app/user-token-client';
+
 export interface RefusedTokensOptions {
   /** How long a refusal is remembered, in milliseconds. */
   readonly ttlMs: number;
@@ -5,27 +7,33 @@ export interface RefusedTokensOptions {
   readonly max: number;
 }
 
+interface Refusal {
+  /** By performance.now(). */
+  readonly untilMs: number;
+  readonly reason: InactiveReason;
+}
+
 /**
  * Tokens that were refused lately, by their {@link tokenKey}: refusals alone, never outages. In two generations, the older of
  * which is dropped, whole, when the younger one has half of the number.
  */
 export class RefusedTokens {
-  /** Key and when it is forgotten (performance.now()). */
-  private recent = new Map<string, number>();
-  private former = new Map<string, number>();
+  private recent = new Map<string, Refusal>();
+  private former = new Map<string, Refusal>();
 
   constructor(private readonly options: RefusedTokensOptions) {}
 
-  has(key: string): boolean {
-    const untilMs = this.recent.get(key) ?? this.former.get(key);
-    return untilMs !== undefined && performance.now() < untilMs;
+  /** @returns undefined for one that was not refused, or is forgotten */
+  reasonOf(key: string): InactiveReason | undefined {
+    const refusal = this.recent.get(key) ?? this.former.get(key);
+    return refusal !== undefined && performance.now() < refusal.untilMs ? refusal.reason : undefined;
   }
 
-  add(key: string): void {
+  add(key: string, reason: InactiveReason): void {
     if (this.recent.size >= this.options.max / 2) {
       this.former = this.recent;
       this.recent = new Map();
     }
-    this.recent.set(key, performance.now() + this.options.ttlMs);
+    this.recent.set(key, { untilMs: performance.now() + this.options.ttlMs, reason });
   }
 }

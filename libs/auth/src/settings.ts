@@ -10,7 +10,7 @@ import {
   type Settings,
 } from '@app/ops';
 import { isStoreUrl, openStore, type SharedStore, type StoreLog } from '@app/redis';
-import { isLoopback, parseReplicaAddresses } from '@app/user-token-client';
+import { isLoopback, parseReplicaAddresses, type RefusalLines } from '@app/user-token-client';
 import type { AuthOptions } from './auth.options.js';
 
 /** Environment variables of a service that guards its routes; to be spread into its settings. */
@@ -49,6 +49,7 @@ type AuthSettings = Settings<typeof authSettings> & { readonly ENVIRONMENT: stri
  *
  * @param store the store that the services of this environment share; undefined where it is private to the process, and then
  *   nothing is cached
+ * @param log where it is told why tokens were refused
  * @param renewed certificates for mutual TLS that are read again; those of the settings where there are none
  * @throws {StartError} when access tokens would leave the machine unencrypted, outside of ENVIRONMENT=local
  */
@@ -56,6 +57,7 @@ export function authOptions(
   settings: AuthSettings,
   realm: string,
   store: SharedStore | undefined,
+  log: RefusalLines,
   renewed?: RenewedTls,
 ): AuthOptions {
   const own = tlsMaterialOf('USER_TOKEN_TLS', settings, 'client');
@@ -80,6 +82,7 @@ export function authOptions(
     store,
     realm,
     cache: { secret: settings.TOKEN_CACHE_SECRET },
+    log,
   };
 }
 

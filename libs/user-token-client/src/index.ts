@@ -59,6 +59,7 @@ export {
 } from './issued-token.js';
 export { MeasuredClock, type ClockReading, type OwnClocks } from './measured-clock.js';
 export { MAX_SUBJECT_LENGTH, principalSchema, subjectSchema, type Principal } from './principal.js';
+export { RefusalLog, type RefusalFields, type RefusalLines } from './refusal-log.js';
 export { type TlsMaterial, type TlsSource } from './replica.js';
 export { explainTlsFailure } from './tls-failure.js';
 export { tokenFacts, type TokenFacts } from './token-facts.js';

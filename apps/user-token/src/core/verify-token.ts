@@ -1,4 +1,4 @@
-import { isCanonicalToken, type Verdict } from '@app/user-token-client';
+import { isCanonicalToken, type InactiveReason, type RefusalLog, type Verdict } from '@app/user-token-client';
 import { Denials } from './denials.js';
 import { issuedAtForDenials, TokenCheck, type CheckedToken } from './token-check.js';
 import { tokenId } from './token-id.js';
@@ -10,19 +10,27 @@ export class VerifyToken {
   constructor(
     private readonly tokenCheck: TokenCheck,
     private readonly denials: Denials,
+    private readonly refusals: RefusalLog,
   ) {}
 
-  /** @throws {UpstreamUnavailable | DenialsUnknown} when no verdict can be reached */
-  async execute(accessToken: string): Promise<Verdict> {
-    if (!isCanonicalToken(accessToken)) return { active: false, reason: 'malformed' };
+  /**
+   * @param requestId of the caller, where the log does not know it by itself
+   * @throws {UpstreamUnavailable | DenialsUnknown} when no verdict can be reached
+   */
+  async execute(accessToken: string, requestId?: string): Promise<Verdict> {
+    const refused = (reason: InactiveReason, detail?: string): Verdict => {
+      this.refusals.refused(reason, accessToken, { requestId, detail });
+      return { active: false, reason };
+    };
+    if (!isCanonicalToken(accessToken)) return refused('malformed');
     const id = tokenId(accessToken);
     const checked = await this.check(accessToken);
-    if (!checked.active) return { active: false, reason: checked.reason };
+    if (!checked.active) return refused(checked.reason, checked.detail);
     // Read by every caller for himself, after the shared check: a denial written in between is seen.
     const { subject } = checked.principal;
     const issuedAtSeconds = issuedAtForDenials(checked);
     const { denied, epoch } = await this.denials.status({ subject, tokenId: id, issuedAtSeconds });
-    if (denied) return { active: false, reason: 'revoked' };
+    if (denied) return refused('revoked');
     return { active: true, principal: checked.principal, epoch };
   }
 

@@ -52,7 +52,7 @@ export class TokenController {
   private async answer({ accessToken, requestId }: VerifyRequest, index: number): Promise<VerifyAnswer> {
     const named = { index, tokenHash: tokenHash(accessToken) };
     try {
-      return { ...named, verdict: await this.verifyToken.execute(accessToken) };
+      return { ...named, verdict: await this.verifyToken.execute(accessToken, requestId) };
     } catch (error) {
       return { ...named, failure: this.failures.of(error, requestId) };
     }

@@ -26,7 +26,12 @@ import { TestTokenVerifier } from './test-users.js';
 @Module({})
 export class AuthTestingModule {
   static forRoot({ audience = 'https://api.test/', realm = 'api' } = {}): DynamicModule {
-    const options = resolveAuthOptions({ audience, realm, userToken: { urls: 'tcp://127.0.0.1:1' } });
+    const options = resolveAuthOptions({
+      audience,
+      realm,
+      userToken: { urls: 'tcp://127.0.0.1:1' },
+      log: { debug: () => undefined, info: () => undefined },
+    });
     const verifier = new TestTokenVerifier(options.audience);
     const clock = new OwnClock();
     return {
