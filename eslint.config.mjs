@@ -52,7 +52,7 @@ export default tseslint.config(
   mayNotImport(['libs/redis/**'], [...APPS, 'auth', 'user-token-client', 'ops'], 'redis imports nobody.'),
   mayNotImport(['libs/ops/**'], [...APPS, 'auth', 'redis', 'user-token-client'], 'ops imports nobody.'),
   mayNotImport(['libs/auth/**'], [...APPS, 'ops'], 'auth imports redis and user-token-client.'),
-  mayNotImport(['libs/auth/src/settings.ts'], APPS, 'Libraries never import apps.'),
+  mayNotImport(['libs/auth/src/{settings,readiness}.ts'], APPS, 'Libraries never import apps.'),
   mayNotImport(
     ['apps/identity/**'],
     [...APPS, 'auth', 'redis', 'user-token-client'],

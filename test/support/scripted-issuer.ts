@@ -10,6 +10,14 @@ export interface ScriptedAnswer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** What user-token asks for its readiness, which is no part of what the specs are about. */
+function isCheck(form: URLSearchParams): boolean {
+  return (
+    form.get('refresh_token')?.startsWith('readiness-check') ||
+    !(form.has('username') || form.has('refresh_token'))
+  );
+}
+
 /**
  * An authorization server of Auth0's dialect whose token endpoint answers what it is told, and keeps what it was asked. Its tokens
  * verify.
@@ -64,6 +72,7 @@ export class ScriptedIssuer {
             scripted.revoked.push(form.get('token') ?? '');
             return reply({ status: 200, body: {} });
           default:
+            if (isCheck(form)) return reply({ status: 400, body: { error: 'invalid_request' } });
             scripted.asked.push(form);
             scripted.askedHeaders.push(request.headers);
             return reply(await scripted.answer(form));

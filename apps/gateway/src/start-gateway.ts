@@ -1,6 +1,6 @@
+import { userTokenReadiness } from '@app/auth/readiness';
 import { authOptions } from '@app/auth/settings';
 import {
-  ClockWatch,
   createHttpApplication,
   startHttpService,
   type Logger,
@@ -53,17 +53,17 @@ export async function startGateway(
       corsOrigins: config.CORS_ORIGINS,
       word: wordOAuthError,
     });
-    const clock = new ClockWatch(() => app.get(UserTokenClient).clock.skewMs, 'user-token', logger);
+    const userToken = await userTokenReadiness(app.get(UserTokenClient), logger);
     // Always up: who asks for no client can be served. `npm run client` reads there what is in force.
     const checks = {
       clients: () => ({ up: true, detail: clients.inForce() }),
-      clock: () => clock.check(),
+      ...userToken.checks,
     };
     const running = await startHttpService('gateway', app, config, { logger, checks });
     app.get(UserTokenClient).connect();
     const stop = () =>
       running.stop().finally(() => {
-        clock.close();
+        userToken.close();
         return clients.close();
       });
     return { ...running, stop };

@@ -159,6 +159,11 @@ export const userTokenSettings = defineSettings({
     doc: 'deadline of a request to Auth0, in ms',
     default: '5000',
   },
+  ISSUER_CHECK_SECONDS: {
+    schema: wholeNumber(0, DAY_SECONDS),
+    doc: 'how often it is checked, for /health/ready, that Auth0 takes these settings, in seconds; each time leaves two failed exchanges in its log. 0: only until all was well once',
+    default: '300',
+  },
   DENIALS_UNKNOWN: {
     schema: z.enum(['refuse', 'accept'], { message: 'must be refuse or accept' }),
     doc: 'where it is not known what was revoked, since Redis is away from the start on or has lost it while no user-token ran: refuse (503) tokens of before, or accept them',
@@ -225,6 +230,7 @@ export function readUserTokenConfig(environment: Environment) {
     opaqueUnknownAge: settings.OPAQUE_UNKNOWN_AGE,
     principalClaims: settings.PRINCIPAL_CLAIMS,
     upstreamTimeoutMs: settings.UPSTREAM_TIMEOUT_MS,
+    issuerCheckSeconds: settings.ISSUER_CHECK_SECONDS,
     denialsUnknown: settings.DENIALS_UNKNOWN,
     maxConnections: settings.MAX_CONNECTIONS,
     maxConnectionsPerAddress: settings.MAX_CONNECTIONS_PER_ADDRESS,

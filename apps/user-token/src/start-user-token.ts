@@ -5,6 +5,7 @@ import type { MicroserviceOptions } from '@nestjs/microservices';
 import {
   authorityOf,
   ClockWatch,
+  DependencyWatch,
   ensureListenable,
   InFlight,
   listenOrExplain,
@@ -18,6 +19,8 @@ import {
 } from '@app/ops';
 import type { SharedStore } from '@app/redis';
 import type { StoreDenials } from './adapters/denials/store-denials.js';
+import { GrantedTokenCheck } from './adapters/granted-token-check.js';
+import { ISSUER_CHECKS, IssuerChecks, type IssuerCheck } from './adapters/issuer-checks.js';
 import { IssuerKeys } from './adapters/issuer-keys.js';
 import type { UserTokenConfig } from './config.js';
 import { Denials } from './core/denials.js';
@@ -48,13 +51,20 @@ const IDLE_TIMEOUT_MS = 30_000;
 const DRAIN_TIMEOUT_MS = 8_000;
 const REPLY_FLUSH_MS = 50;
 const PREPARE_MS = 1_000;
+/** While something is wrong with the settings, or the issuer is away. */
+const ISSUER_RETRY_MS = 60_000;
 /** An empty Redis is left to other replicas first, if there are any. */
 const SETTLE_MS = 3_000;
 
 /** The first callers are neither refused nor kept waiting for what is just being fetched; what cannot be fetched holds up nobody. */
-async function prepare(store: SharedStore, keys: IssuerKeys, denials: StoreDenials): Promise<void> {
+async function prepare(
+  store: SharedStore,
+  keys: IssuerKeys,
+  denials: StoreDenials,
+  issuer: DependencyWatch<IssuerCheck>,
+): Promise<void> {
   const startedAtMs = performance.now();
-  await atMost(PREPARE_MS, Promise.all([denials.settled, keys.load()]));
+  await atMost(PREPARE_MS, Promise.all([denials.settled, keys.load(), issuer.settled(PREPARE_MS)]));
   if (store.available) await atMost(SETTLE_MS - (performance.now() - startedAtMs), denials.settled);
 }
 
@@ -98,7 +108,15 @@ export async function startUserToken(
     UserTokenModule.forRoot(config, { store, logger, inFlight }),
     { strategy: tcpServer, logger: new NestLogger(logger), abortOnError: false },
   );
-  await prepare(store, app.get(IssuerKeys), app.get<StoreDenials>(Denials));
+  const keys = app.get(IssuerKeys);
+  const issuer = new DependencyWatch({
+    names: ISSUER_CHECKS,
+    look: () => app.get(IssuerChecks).look(),
+    everyMs: config.issuerCheckSeconds * 1000,
+    retryMs: ISSUER_RETRY_MS,
+    log: logger,
+  });
+  await prepare(store, keys, app.get<StoreDenials>(Denials), issuer);
   await listenOrExplain(listening, () => app.listen());
   const server = app.unwrap<Server>();
   const boundPort = (server.address() as AddressInfo).port;
@@ -116,6 +134,9 @@ export async function startUserToken(
     checks: {
       store: () => ({ up: store.available, ...(!store.available && { detail: 'Redis is away' }) }),
       clock: () => clock.check(),
+      ...Object.fromEntries(ISSUER_CHECKS.map((name) => [name, () => issuer.check(name)])),
+      keys: () => keys.check(),
+      grantedTokens: () => app.get(GrantedTokenCheck).state(),
     },
   }).catch(async (error: unknown) => {
     await app.close();
@@ -130,6 +151,7 @@ export async function startUserToken(
     stopTimeoutMs: config.drainDelayMs + STOP_TIMEOUT_MS,
     stop: async () => {
       clock.close();
+      issuer.close();
       ops.drain();
       await delay(config.drainDelayMs);
       // Nest's close() would cut the calls that are under way.

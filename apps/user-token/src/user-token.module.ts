@@ -7,6 +7,8 @@ import { CountedTokenCheck } from './adapters/counted-token-check.js';
 import { DatedGrants } from './adapters/dated-grants.js';
 import { FirstSights } from './adapters/first-sights.js';
 import { FleetTokenCheck } from './adapters/fleet-token-check.js';
+import { GrantedTokenCheck } from './adapters/granted-token-check.js';
+import { IssuerChecks } from './adapters/issuer-checks.js';
 import { IssuerKeys } from './adapters/issuer-keys.js';
 import { JwksTokenCheck } from './adapters/jwks-token-check.js';
 import { LoggedTokenCheck } from './adapters/logged-token-check.js';
@@ -96,6 +98,11 @@ export class UserTokenModule {
       nowSeconds,
       log: logger,
     });
+    const checks = new IssuerChecks(authorizationServer, {
+      ...upstream,
+      clockToleranceSeconds: config.clockToleranceSeconds,
+      nowMs: () => clock.nowMs(),
+    });
     const box = new SealedBox(config.sessionSecrets);
     const issuedAccessTokens = new StoreIssuedAccessTokens(store, box);
     const lifetimes = {
@@ -135,10 +142,13 @@ export class UserTokenModule {
       issued,
     );
     // What strangers send uses nothing up that the tokens of log-ins and refreshes need.
-    const grantedTokenCheck = new TokenCheckByForm(
-      new JwksTokenCheck(jwtOptions, keys.findForGranted, claims),
-      new FleetTokenCheck(userinfo, userinfo, store, box, firstSights, fleetOptions),
-      issued,
+    const grantedTokenCheck = new GrantedTokenCheck(
+      new TokenCheckByForm(
+        new JwksTokenCheck(jwtOptions, keys.findForGranted, claims),
+        new FleetTokenCheck(userinfo, userinfo, store, box, firstSights, fleetOptions),
+        issued,
+      ),
+      logger,
     );
     const sessions = new StoreSessions(store, box, {
       idleSeconds: config.sessionIdleSeconds,
@@ -167,7 +177,9 @@ export class UserTokenModule {
       providers: [
         { provide: AuthorizationServer, useValue: authorizationServer },
         { provide: IssuerKeys, useValue: keys },
+        { provide: IssuerChecks, useValue: checks },
         { provide: TokenCheck, useValue: tokenCheck },
+        { provide: GrantedTokenCheck, useValue: grantedTokenCheck },
         { provide: Sessions, useValue: sessions },
         { provide: Fronts, useValue: new Fronts(lifetimes, clock) },
         {

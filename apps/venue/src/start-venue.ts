@@ -1,6 +1,6 @@
+import { userTokenReadiness } from '@app/auth/readiness';
 import { authOptions } from '@app/auth/settings';
 import {
-  ClockWatch,
   createHttpApplication,
   startHttpService,
   type Logger,
@@ -28,12 +28,9 @@ export async function startVenue(
 ): Promise<RunningHttpService> {
   const module = VenueModule.forRoot(authOptions(config, 'venue', store, logger, renewedTls), logger);
   const app = await createHttpApplication(module, { logger, corsOrigins: config.CORS_ORIGINS });
-  const clock = new ClockWatch(() => app.get(UserTokenClient).clock.skewMs, 'user-token', logger);
+  const userToken = await userTokenReadiness(app.get(UserTokenClient), logger);
   // Redis being away makes the service slower, not unready.
-  const running = await startHttpService('venue', app, config, {
-    logger,
-    checks: { clock: () => clock.check() },
-  });
+  const running = await startHttpService('venue', app, config, { logger, checks: userToken.checks });
   app.get(UserTokenClient).connect();
-  return { ...running, stop: () => running.stop().finally(() => clock.close()) };
+  return { ...running, stop: () => running.stop().finally(() => userToken.close()) };
 }

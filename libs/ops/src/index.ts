@@ -1,5 +1,11 @@
 export { ClockWatch } from './clock-watch.js';
 export { corsOriginsSetting } from './cors.js';
+export {
+  DependencyWatch,
+  type DependencyWatchOptions,
+  type Fault,
+  type Findings,
+} from './dependency-watch.js';
 export { type ErrorWording, type WordedError } from './early-refusals.js';
 export { plainAddress } from './forwarded-for.js';
 export {

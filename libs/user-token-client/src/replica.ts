@@ -145,6 +145,11 @@ export class Replica {
     return this.verifications.verify(request, timeoutMs);
   }
 
+  /** @throws {CallFailed} where none came in time, connecting included */
+  async signOfLife(timeoutMs: number): Promise<void> {
+    await this.call(patterns.ping, {}, timeoutMs);
+  }
+
   /** Whether the process behind the connection keeps silent when it is asked for a sign of life. */
   isFrozen(): Promise<boolean> {
     return lastValueFrom(this.ping(), { defaultValue: false }).catch(() => true);

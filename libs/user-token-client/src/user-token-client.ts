@@ -48,6 +48,14 @@ export interface UserTokenClientOptions {
   readonly sessionTimeoutMs?: number | undefined;
 }
 
+/** Which user-token processes answer. */
+export interface RollCall {
+  readonly answered: number;
+  /** Why the others did not. */
+  readonly failures: readonly UserTokenUnavailable[];
+}
+
+const ROLL_CALL_TIMEOUT_MS = 2_000;
 /** How long a replica that failed is passed over, while another one is left, until it is asked for a sign of life. */
 const COOL_DOWN_MS = 1_000;
 /** With less time left a call is not repeated: it could only fail again, at a replica that is not at fault. */
@@ -192,6 +200,15 @@ export class UserTokenClient {
       timeoutMs: this.sessionTimeoutMs,
       repeatable: true,
     });
+  }
+
+  /** Asks every replica for a sign of life, for readiness; calls take care of themselves. */
+  async rollCall(timeoutMs = ROLL_CALL_TIMEOUT_MS): Promise<RollCall> {
+    const calls = this.replicas.map((replica) => replica.signOfLife(timeoutMs));
+    const failures = (await Promise.allSettled(calls)).flatMap((call) =>
+      call.status === 'rejected' ? [asFailure(call.reason).unavailable] : [],
+    );
+    return { answered: calls.length - failures.length, failures };
   }
 
   close(): void {

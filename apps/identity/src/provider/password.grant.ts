@@ -32,10 +32,11 @@ export function passwordGrant(options: PasswordGrantOptions, { realmRequired }: 
   const { directory } = options;
   return async (ctx: GrantContext): Promise<void> => {
     const { params } = ctx.oidc;
+    // What is the client's first: whether it may have what it asks for does not depend on the user.
+    const api = requestedApi(params, directory);
+    const realm = connectionFor(realmRequired ? required(params, 'realm') : undefined, directory);
     const username = required(params, 'username');
     const password = required(params, 'password');
-    const realm = connectionFor(realmRequired ? required(params, 'realm') : undefined, directory);
-    const api = requestedApi(params, directory);
     const user = await authenticate(ctx, options, { username, password, realm });
     await issueTokens(ctx, options, user, api);
   };

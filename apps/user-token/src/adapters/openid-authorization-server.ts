@@ -10,6 +10,7 @@ import {
   type UserInfo,
 } from '../core/authorization-server.js';
 import type { Log } from '../core/log.js';
+import { failureCode } from './failure-code.js';
 import { retryAfterSeconds } from './retry-after.js';
 import { answeredError, responseOf, type AnsweredError } from './token-endpoint-errors.js';
 
@@ -28,9 +29,24 @@ export interface OpenidOptions {
   readonly denialDescriptions?: 'pass' | 'hide' | undefined;
   /** Deadline of one request. */
   readonly timeoutMs: number;
+  /** Default: Node's own. */
+  readonly fetch?: typeof globalThis.fetch | undefined;
 }
 
-const PASSWORD_REALM = 'http://auth0.com/oauth/grant-type/password-realm';
+/** What the token endpoint answers to a grant that cannot be given. */
+export interface GrantAnswer {
+  readonly status: number;
+  /** RFC 6749 section 5.2; absent where the answer was none of its errors. */
+  readonly error?: string;
+  readonly description?: string;
+  /** How far the server's clock is ahead of ours (negative: behind) at the least, in seconds; undefined where it does not say. */
+  readonly clockAheadSeconds?: number | undefined;
+}
+
+/** Whatever is at AUTH0_ISSUER_URL answers, and not as an authorization server of that name: no time will mend it. */
+export class NotAnIssuer extends UpstreamUnavailable {}
+
+export const PASSWORD_REALM = 'http://auth0.com/oauth/grant-type/password-realm';
 
 /**
  * What a log-in is answered that is malformed, too long, or not to be processed. Whoever sends it chooses the user name and the
@@ -105,6 +121,34 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
     if (uri === undefined)
       throw new UpstreamUnavailable('the discovery document of AUTH0_ISSUER_URL names no jwks_uri');
     return new URL(uri);
+  }
+
+  /**
+   * Asks for a grant that lacks what it could be given for, such as a user: what is said to it is about us, and costs nobody anything.
+   *
+   * @throws {UpstreamUnavailable} when there is no answer
+   */
+  async answerToGrant(
+    grantType: string,
+    parameters: Readonly<Record<string, string>>,
+    nowMs: () => number,
+  ): Promise<GrantAnswer> {
+    const config = await this.configuration();
+    const askedAtMs = nowMs();
+    try {
+      await client.genericGrantRequest(config, grantType, parameters);
+      return { status: 200 };
+    } catch (error) {
+      const heardAtMs = nowMs();
+      const response = error instanceof client.ResponseBodyError ? error.response : responseOf(error);
+      if (!response) throw unavailable('token', error);
+      const answered = await answeredError(error);
+      return {
+        status: response.status,
+        ...(answered && { error: answered.error, description: answered.description }),
+        clockAheadSeconds: secondsAhead(response, askedAtMs, heardAtMs),
+      };
+    }
   }
 
   private async grant(
@@ -189,14 +233,14 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
     );
     config.timeout = timeoutMs / 1000;
     if (issuer.startsWith('http:')) client.allowInsecureRequests(config);
-    if (clientAddress !== undefined) {
-      config[client.customFetch] = (url, init) =>
-        fetch(url, {
-          ...init,
-          headers: { ...init.headers, 'auth0-forwarded-for': clientAddress },
-        } as RequestInit);
-    }
+    const forwarded = clientAddress === undefined ? {} : { 'auth0-forwarded-for': clientAddress };
+    config[client.customFetch] = (url, init) =>
+      this.fetch(url, { ...init, headers: { ...init.headers, ...forwarded } } as RequestInit);
     return config;
+  }
+
+  private fetch(url: string, init: RequestInit): Promise<Response> {
+    return (this.options.fetch ?? globalThis.fetch)(url, init);
   }
 
   private async discovered(): Promise<client.ServerMetadata> {
@@ -212,6 +256,7 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
     try {
       const config = await client.discovery(new URL(issuer), clientId, undefined, undefined, {
         timeout: timeoutMs / 1000,
+        [client.customFetch]: (url, init) => this.fetch(url, init as RequestInit),
         ...(issuer.startsWith('http:') && { execute: [client.allowInsecureRequests] }),
       });
       const metadata = config.serverMetadata();
@@ -219,7 +264,8 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
       return metadata;
     } catch (error) {
       if (error instanceof UpstreamUnavailable) throw error;
-      throw unavailable('discovery', error);
+      const failed = unavailable('discovery', error);
+      throw isOfNoIssuer(error) ? new NotAnIssuer(failed.message, failed.retryAfterSeconds) : failed;
     }
   }
 }
@@ -238,14 +284,28 @@ function inputStatusOf(failure: unknown): number | undefined {
   return isOAuth && status === 400 && failure.error !== 'invalid_request' ? undefined : status;
 }
 
+/** An answer that says no such thing is here, or something else; a busy or broken server, or a firewall, says neither. */
+function isOfNoIssuer(error: unknown): boolean {
+  if (!(error instanceof client.ClientError)) return false;
+  const status = responseOf(error)?.status;
+  if (status !== undefined) return [200, 301, 302, 307, 308, 400, 404, 405, 410].includes(status);
+  return error.code === 'OAUTH_JSON_ATTRIBUTE_COMPARISON_FAILED' || error.code === 'OAUTH_PARSE_ERROR';
+}
+
+/** `Date` is a whole second, and the answer was made between asking and hearing it: only what cannot be explained by that counts. */
+function secondsAhead({ headers }: Response, askedAtMs: number, heardAtMs: number): number | undefined {
+  const dateMs = Date.parse(headers.get('date') ?? '');
+  if (Number.isNaN(dateMs)) return undefined;
+  if (dateMs > heardAtMs) return (dateMs - heardAtMs) / 1000;
+  return dateMs + 1_000 < askedAtMs ? (dateMs + 1_000 - askedAtMs) / 1000 : 0;
+}
+
 /** A discovery document must not send credentials elsewhere. */
 function assertOwnEndpoints(metadata: client.ServerMetadata, issuer: string): void {
   for (const name of ['token_endpoint', 'jwks_uri', 'userinfo_endpoint', 'revocation_endpoint'] as const) {
     const endpoint = metadata[name];
     if (endpoint !== undefined && new URL(endpoint).origin !== new URL(issuer).origin) {
-      throw new UpstreamUnavailable(
-        `the discovery document of AUTH0_ISSUER_URL has a ${name} on another origin`,
-      );
+      throw new NotAnIssuer(`the discovery document of AUTH0_ISSUER_URL has a ${name} on another origin`);
     }
   }
 }
@@ -266,7 +326,5 @@ function unavailable(endpoint: string, error: unknown, answered?: AnsweredError)
   if (response) {
     return new UpstreamUnavailable(`${where} answered ${response.status}`, retryAfterSeconds(response));
   }
-  const code =
-    error instanceof Error ? ((error.cause as { code?: string } | undefined)?.code ?? error.name) : 'error';
-  return new UpstreamUnavailable(`${where} gave no usable answer (${code})`);
+  return new UpstreamUnavailable(`${where} gave no usable answer (${failureCode(error)})`);
 }

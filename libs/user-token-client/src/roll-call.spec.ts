@@ -1,0 +1,52 @@
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import { startFakeUserToken, type FakeUserToken } from '../../../test/support/fake-user-token.js';
+import { UserTokenClient } from './index.js';
+
+describe('the roll call of user-tokens', () => {
+  let here: FakeUserToken;
+  let silent: Server;
+  let client: UserTokenClient | undefined;
+
+  beforeAll(async () => {
+    here = await startFakeUserToken();
+    silent = createServer((socket) => socket.on('error', () => undefined).resume());
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  });
+
+  afterEach(() => client?.close());
+
+  afterAll(async () => {
+    await here.stop();
+    silent.close();
+  });
+
+  const silentUrl = () => `tcp://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+  const of = (...urls: string[]) => (client = new UserTokenClient({ urls: urls.join(',') }));
+
+  it('is answered by one that is there', async () => {
+    expect(await of(here.url).rollCall(10_000)).toEqual({ answered: 1, failures: [] });
+    expect(here.asked).toEqual([]);
+  });
+
+  it.each<[string, () => string, string]>([
+    ['is not there', () => 'tcp://127.0.0.1:1', 'cannot be reached'],
+    ['has a name that nobody knows', () => 'tcp://user-token.invalid:3003', 'cannot be reached'],
+    ['says nothing', silentUrl, 'did not answer in time'],
+  ])('names one that %s, and how many others answered', async (_title, url, message) => {
+    const { answered, failures } = await of(here.url, url()).rollCall(10_000);
+    expect(answered).toBe(1);
+    expect(failures.map((failure) => failure.message)).toEqual([expect.stringContaining(message)]);
+  });
+
+  it('is answered by nobody where nobody is', async () => {
+    const { answered, failures } = await of('tcp://127.0.0.1:1', silentUrl()).rollCall(10_000);
+    expect([answered, failures.length]).toEqual([0, 2]);
+  });
+
+  it('leaves the calls as they were', async () => {
+    const one = of(here.url, 'tcp://127.0.0.1:1');
+    await one.rollCall(10_000);
+    for (let i = 0; i < 4; i += 1)
+      expect(await one.verify({ accessToken: 'a-token-0123456789' })).toMatchObject({ active: false });
+  });
+});
