@@ -13,12 +13,20 @@ import {
   visibleAscii,
   wholeNumber,
   type Environment,
+  type Settings,
 } from '@app/ops';
 import { isStoreUrl } from '@app/redis';
 import { isLoopback } from '@app/user-token-client';
 import { z } from 'zod';
+import type { IssuerProxy } from './adapters/issuer-fetch.js';
 
 const DAY_SECONDS = 24 * 3600;
+const PROXY_EXPECTED = 'must be the URL of a proxy, such as http://proxy.example:8080';
+
+/** Whether it is one that can be used is asked where it is to be used. */
+function proxyUrl(): z.ZodType<string> {
+  return text(/^[\x21-\x7e]+$/, PROXY_EXPECTED);
+}
 
 /** Environment variables of user-token. */
 export const userTokenSettings = defineSettings({
@@ -164,6 +172,20 @@ export const userTokenSettings = defineSettings({
     doc: 'how often it is checked, for /health/ready, that Auth0 takes these settings, in seconds; each time leaves two failed exchanges in its log. 0: only until all was well once',
     default: '300',
   },
+  HTTPS_PROXY: {
+    schema: proxyUrl().optional(),
+    doc: 'proxy on the way to an issuer at https, as http://[user:password@]host:port; https_proxy is read, too',
+    secret: true,
+  },
+  HTTP_PROXY: {
+    schema: proxyUrl().optional(),
+    doc: 'the same for an issuer at plain http',
+    secret: true,
+  },
+  NO_PROXY: {
+    schema: text().optional(),
+    doc: 'hosts that are reached without a proxy, comma-separated, * for all; loopback always is',
+  },
   DENIALS_UNKNOWN: {
     schema: z.enum(['refuse', 'accept'], { message: 'must be refuse or accept' }),
     doc: 'where it is not known what was revoked, since Redis is away from the start on or has lost it while no user-token ran: refuse (503) tokens of before, or accept them',
@@ -187,9 +209,30 @@ export const userTokenSettings = defineSettings({
   ...tlsSettings('USER_TOKEN_TLS', 'clients'),
 });
 
+/** In lower case is how most other programs spell them, and what they prefer. */
+const PROXY_SETTINGS = ['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY'] as const;
+
+/** @returns undefined where the issuer is reached without a proxy, as this machine always is */
+function proxyOf({
+  AUTH0_ISSUER_URL: { protocol, hostname },
+  NO_PROXY: noProxy = '',
+  ...settings
+}: Settings<typeof userTokenSettings>): IssuerProxy | undefined {
+  const name = protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY';
+  const given = settings[name];
+  if (given === undefined || isLoopback(hostname.replace(/^\[|\]$/g, ''))) return undefined;
+  const url = given.includes('://') ? given : `http://${given}`;
+  if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) throw new StartError(`${name} ${PROXY_EXPECTED}.`);
+  return { url, noProxy };
+}
+
 /** @throws {SettingsError | StartError} */
 export function readUserTokenConfig(environment: Environment) {
-  const settings = readSettings(userTokenSettings, environment);
+  const proxies = PROXY_SETTINGS.map((name) => [name, environment[name.toLowerCase()] || environment[name]]);
+  const settings = readSettings(userTokenSettings, {
+    ...environment,
+    ...(Object.fromEntries(proxies) as Environment),
+  });
   const tls = tlsMaterialOf('USER_TOKEN_TLS', settings, 'server');
   if (!tls && !isLoopback(settings.HOST) && settings.ENVIRONMENT !== 'local') {
     throw new StartError(
@@ -231,6 +274,7 @@ export function readUserTokenConfig(environment: Environment) {
     principalClaims: settings.PRINCIPAL_CLAIMS,
     upstreamTimeoutMs: settings.UPSTREAM_TIMEOUT_MS,
     issuerCheckSeconds: settings.ISSUER_CHECK_SECONDS,
+    proxy: proxyOf(settings),
     denialsUnknown: settings.DENIALS_UNKNOWN,
     maxConnections: settings.MAX_CONNECTIONS,
     maxConnectionsPerAddress: settings.MAX_CONNECTIONS_PER_ADDRESS,

@@ -9,6 +9,7 @@ import { FirstSights } from './adapters/first-sights.js';
 import { FleetTokenCheck } from './adapters/fleet-token-check.js';
 import { GrantedTokenCheck } from './adapters/granted-token-check.js';
 import { IssuerChecks } from './adapters/issuer-checks.js';
+import { issuerFetch } from './adapters/issuer-fetch.js';
 import { IssuerKeys } from './adapters/issuer-keys.js';
 import { JwksTokenCheck } from './adapters/jwks-token-check.js';
 import { LoggedTokenCheck } from './adapters/logged-token-check.js';
@@ -85,6 +86,7 @@ export class UserTokenModule {
       realm: config.realm,
       denialDescriptions: config.denialDescriptions,
       timeoutMs: config.upstreamTimeoutMs,
+      fetch: issuerFetch(config.proxy),
     };
     const authorizationServer = new OpenidAuthorizationServer(upstream, logger);
     const keys = new IssuerKeys({
@@ -96,6 +98,7 @@ export class UserTokenModule {
       grantedFetchLimit: JWKS_GRANTED_FETCH_LIMIT,
       clockToleranceSeconds: config.clockToleranceSeconds,
       nowSeconds,
+      fetch: upstream.fetch,
       log: logger,
     });
     const checks = new IssuerChecks(authorizationServer, {
