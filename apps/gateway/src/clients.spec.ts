@@ -46,7 +46,7 @@ describe('no GATEWAY_CLIENTS', () => {
       location: undefined,
       environment,
       store: undefined,
-      secret: '',
+      secrets: [],
       log,
     });
     expect((await registry.find('portal')) !== undefined).toBe(there);

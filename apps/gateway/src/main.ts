@@ -1,5 +1,6 @@
 import { openSharedStore } from '@app/auth/settings';
 import { createLogger, runService } from '@app/ops';
+import { FORMER_NAMES } from '@app/user-token-client';
 import { readGatewayConfig } from './config.js';
 import { startGateway } from './start-gateway.js';
 
@@ -10,7 +11,7 @@ await runService('gateway', async () => {
     environment: config.ENVIRONMENT,
     level: config.LOG_LEVEL,
   });
-  const store = openSharedStore(config.REDIS_URL, logger);
+  const store = openSharedStore(config, logger, { use: 'cache', formerNames: FORMER_NAMES });
   const running = await startGateway(config, { logger, store });
   return { ...running, stop: () => running.stop().finally(() => store?.close()) };
 });

@@ -6,7 +6,7 @@ import {
   type Logger,
   type RunningHttpService,
 } from '@app/ops';
-import type { SharedStore } from '@app/redis';
+import { storeCheck, type SharedStore } from '@app/redis';
 import { UserTokenClient } from '@app/user-token-client';
 import { openClientRegistry } from './adapters/open-client-registry.js';
 import type { GatewayConfig } from './config.js';
@@ -33,7 +33,7 @@ export async function startGateway(
     location: config.GATEWAY_CLIENTS,
     environment: config.ENVIRONMENT,
     store,
-    secret: config.TOKEN_CACHE_SECRET,
+    secrets: config.CLIENT_SECRETS ?? [config.TOKEN_CACHE_SECRET],
     log: logger,
   });
   try {
@@ -55,6 +55,8 @@ export async function startGateway(
     const checks = {
       clients: () => ({ up: true, detail: clients.inForce() }),
       clock: () => clock.check(),
+      // Redis being away makes the gateway slower, not unready; user-token is, which it asks.
+      ...(store && { store: () => ({ ...storeCheck(store), up: true }) }),
     };
     const running = await startHttpService('gateway', app, config, { logger, checks });
     const stop = () =>

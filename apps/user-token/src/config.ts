@@ -11,8 +11,8 @@ import {
   wholeNumber,
   type Environment,
 } from '@app/ops';
-import { isStoreUrl } from '@app/redis';
-import { isLoopback, type TlsMaterial } from '@app/user-token-client';
+import { redisSettings, storeOptions } from '@app/redis/settings';
+import { FORMER_NAMES, isLoopback, type TlsMaterial } from '@app/user-token-client';
 import { z } from 'zod';
 
 const DAY_SECONDS = 24 * 3600;
@@ -46,12 +46,7 @@ export const userTokenSettings = defineSettings({
     doc: "scopes asked for at log-in: OpenID's and the API's, separated by spaces",
     default: 'openid profile email offline_access read:venues write:venues',
   },
-  REDIS_URL: {
-    schema: text().refine(isStoreUrl, 'must be redis://host:port, rediss://host:port or memory:'),
-    doc: 'the store that all services share; memory: is private to one process',
-    secret: true,
-    localDefault: 'memory:',
-  },
+  ...redisSettings,
   SESSION_SECRETS: {
     schema: secretList(),
     doc: 'comma-separated, 32 characters or more each; the first seals sessions, all open them',
@@ -195,6 +190,7 @@ export function readUserTokenConfig(environment: Environment) {
     realm: settings.AUTH0_REALM,
     scope: settings.AUTH0_SCOPE,
     redisUrl: settings.REDIS_URL,
+    storeOptions: { ...storeOptions(settings), formerNames: FORMER_NAMES },
     sessionSecrets: settings.SESSION_SECRETS,
     sessionIdleSeconds: settings.SESSION_IDLE_SECONDS,
     sessionAbsoluteSeconds: settings.SESSION_ABSOLUTE_SECONDS,

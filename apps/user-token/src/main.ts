@@ -10,7 +10,7 @@ await runService('user-token', async () => {
     environment: config.environment,
     level: config.logLevel,
   });
-  const store = openStore(config.redisUrl, { log: logger });
+  const store = openStore(config.redisUrl, { ...config.storeOptions, log: logger });
   const running = await startUserToken(config, { store, logger });
   return { ...running, stop: () => running.stop().finally(() => store.close()) };
 });

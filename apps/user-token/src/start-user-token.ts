@@ -11,7 +11,7 @@ import {
   type Logger,
   type RunningService,
 } from '@app/ops';
-import type { SharedStore } from '@app/redis';
+import { storeCheck, type SharedStore } from '@app/redis';
 import type { StoreDenials } from './adapters/denials/store-denials.js';
 import { IssuerKeys } from './adapters/issuer-keys.js';
 import type { UserTokenConfig } from './config.js';
@@ -101,7 +101,7 @@ export async function startUserToken(
     setting: 'OPS_PORT',
     logger,
     checks: {
-      store: () => ({ up: store.available, ...(!store.available && { detail: 'Redis is away' }) }),
+      store: () => storeCheck(store),
       clock: () => clock.check(),
     },
   }).catch(async (error: unknown) => {

@@ -6,7 +6,7 @@ import { startVenue } from './start-venue.js';
 await runService('venue', async () => {
   const config = readVenueConfig(process.env);
   const logger = createLogger({ service: 'venue', environment: config.ENVIRONMENT, level: config.LOG_LEVEL });
-  const store = openSharedStore(config.REDIS_URL, logger);
+  const store = openSharedStore(config, logger);
   const running = await startVenue(config, { logger, store });
   return { ...running, stop: () => running.stop().finally(() => store?.close()) };
 });

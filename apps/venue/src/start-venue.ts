@@ -6,7 +6,7 @@ import {
   type Logger,
   type RunningHttpService,
 } from '@app/ops';
-import type { SharedStore } from '@app/redis';
+import { storeCheck, type SharedStore } from '@app/redis';
 import { UserTokenClient } from '@app/user-token-client';
 import type { VenueConfig } from './config.js';
 import { VenueModule } from './venue.module.js';
@@ -29,7 +29,10 @@ export async function startVenue(
   // Redis being away makes the service slower, not unready.
   const running = await startHttpService('venue', app, config, {
     logger,
-    checks: { clock: () => clock.check() },
+    checks: {
+      clock: () => clock.check(),
+      ...(store && { store: () => ({ ...storeCheck(store), up: true }) }),
+    },
   });
   return { ...running, stop: () => running.stop().finally(() => clock.close()) };
 }

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import type { Limit, SharedStore } from '@app/redis';
+import { attemptsKey } from '@app/user-token-client';
 import { Attempts, type Attempt, type Attempter } from '../core/attempts.js';
 
 export interface AttemptLimits {
@@ -21,9 +22,9 @@ export class StoreAttempts extends Attempts {
   }
 
   override async begin({ username, clientAddress }: Attempter) {
-    const account = `attempts:v1:account:${digest(comparable(username))}`;
+    const account = attemptsKey('account', digest(comparable(username)));
     const address =
-      clientAddress === undefined ? undefined : `attempts:v1:address:${digest(networkOf(clientAddress))}`;
+      clientAddress === undefined ? undefined : attemptsKey('address', digest(networkOf(clientAddress)));
     const counted: Limit[] = [{ key: account, max: this.limits.perAccount }];
     if (address !== undefined) counted.push({ key: address, max: this.limits.perAddress });
     const waitMs = await this.store.countAll(counted, { windowMs: this.limits.windowSeconds * 1000 });
