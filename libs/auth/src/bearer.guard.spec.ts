@@ -401,6 +401,21 @@ describe.each(['fastify', 'express'])('BearerGuard on %s', (platform) => {
     await other.app.close();
   });
 
+  it('asks every time where its store is one that no user-token keeps, as with another ENVIRONMENT than that has', async () => {
+    const another = openStore('memory:');
+    const astray = await start(platform, userToken, another);
+    const token = newToken();
+    for (let i = 0; i < 2; i += 1) {
+      const response = await rawRequest(`${astray.url}/me`, {
+        headers: ['Authorization', `Bearer ${token}`],
+      });
+      expect(response.status).toBe(200);
+    }
+    expect(userToken.asked).toEqual([token, token]);
+    await astray.app.close();
+    await another.close();
+  });
+
   it('asks every time where there is no store through which it could hear of revocations', async () => {
     const alone = await start(platform, userToken, undefined);
     const token = newToken();

@@ -95,6 +95,7 @@ export class RedisStore extends SharedStore {
   private runId: string | undefined;
   /** Names the history of its data; a new one when it is given another's. */
   private replicationId: string | undefined;
+  private isReplica = false;
   private batch: ReadBatch | undefined;
   /** When the breaker opened (performance.now()); undefined while it is closed. */
   private openedAtMs: number | undefined;
@@ -138,7 +139,12 @@ export class RedisStore extends SharedStore {
     return [...this.trouble.problems, ...new Set(deaf)];
   }
 
+  override get takesWrites(): boolean {
+    return !this.isReplica;
+  }
+
   override get serverId(): string | undefined {
+    if (this.isReplica) return undefined;
     return this.runId && this.replicationId && `${this.runId}.${this.replicationId}`;
   }
 
@@ -275,7 +281,7 @@ export class RedisStore extends SharedStore {
     if (valueOf(info, 'aof_enabled') === '0') {
       found.push('appendonly is off: a restart of Redis may lose log-outs and sessions; set appendonly yes');
     }
-    if (this.serverId === undefined) {
+    if (this.serverId === undefined && this.takesWrites) {
       found.push('it does not tell who it is: nothing cached in it is used; allow the command INFO');
     }
     return found;
@@ -407,7 +413,8 @@ export class RedisStore extends SharedStore {
       this.probe(client),
     ]);
     this.replicationId = valueOf(replication, 'master_replid');
-    if (valueOf(replication, 'role') === 'slave') this.trouble.refused(REPLICA);
+    this.isReplica = valueOf(replication, 'role') === 'slave';
+    if (this.isReplica) this.trouble.refused(REPLICA);
     // It may be allowed by now.
     if (this.runId === undefined) await this.identify(client);
     const [seconds, microseconds] = Array.isArray(time) ? time.map(Number) : [];

@@ -364,6 +364,9 @@ describe('the server behind a Redis store', () => {
     const before = store.serverId;
     const other = await RedisServer.start(['--repl-diskless-sync-delay', '0']);
     await redis.cli('REPLICAOF', '127.0.0.1', String(other.port));
+    await until(() => !store.takesWrites && store.serverId === undefined);
+    await until(async () => /master_link_status:up/.test(await redis.cli('INFO', 'replication')));
+    await redis.cli('REPLICAOF', 'NO', 'ONE');
     await until(() => store.serverId !== undefined && store.serverId !== before);
     await other.stop();
   });

@@ -55,9 +55,14 @@ export abstract class SharedStore {
     return [];
   }
 
+  /** False where the server behind the connection of the moment is a replica: nobody writes there, and it may lag behind. */
+  get takesWrites(): boolean {
+    return true;
+  }
+
   /**
    * Names the server behind the connection of the moment, and the history of its data: another one after each start of Redis, and
-   * whenever a copy takes its place. Undefined while that is not known. A `getMany` that is answered comes from this server.
+   * whenever a copy takes its place. Undefined while that is not known, and for a replica. A `getMany` that is answered comes from this server.
    */
   abstract readonly serverId: string | undefined;
   /** The store's own clock, the one that all processes share: Unix time in milliseconds. Our own until the store was there. */

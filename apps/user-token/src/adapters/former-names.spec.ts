@@ -54,11 +54,11 @@ describe('what versions that put no prefix before names have written', () => {
   });
 
   /** A user-token of today on this Redis. */
-  async function start(environment = 'dev'): Promise<UseCases> {
+  async function start(environment = 'dev', settings = {}): Promise<UseCases> {
     const prefix = storePrefix({ environment, issuer: issuer.issuer });
     const store = openStore(redis.url, { ...PATIENT, prefix, formerNames: FORMER_NAMES });
     await until(() => store.available && store.serverId !== undefined);
-    const core = await UseCases.open(issuer, { store });
+    const core = await UseCases.open(issuer, { store, settings });
     opened.push({ store, core });
     return core;
   }
@@ -151,6 +151,14 @@ describe('what versions that put no prefix before names have written', () => {
     await until(async () => (await redis.cli('--scan', '--pattern', 'dev:*:generation:v1')) !== '', 10_000);
     const fresh = await start();
     expect(await fresh.isActive(ended.accessToken)).toBe(false);
+  });
+
+  it('does not open with other SESSION_SECRETS, which is told, and not for each of them', async () => {
+    const core = await start('dev', { SESSION_SECRETS: 'another-secret-of-at-least-32-characters' });
+    for (let i = 0; i < 3; i += 1)
+      expect(await core.tryRefresh(own.accessToken)).toMatchObject({ granted: false });
+    expect(await core.isActive(issued.accessToken)).toBe(false);
+    expect(core.logs.filter((line) => line.includes('none of SESSION_SECRETS'))).toHaveLength(1);
   });
 
   it('by a user-token of before that still runs, counts as well', async () => {

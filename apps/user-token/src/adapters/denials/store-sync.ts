@@ -136,7 +136,8 @@ export class StoreSync {
   }
 
   answered(gap: Gap | undefined): void {
-    if (!gap) return;
+    // Nobody revokes anything by way of a former master, and all that it was told before it became a replica was heard.
+    if (!gap || !this.store.takesWrites) return;
     gap.answeredAtMs ??= performance.now();
     gap.answeredBy.add(this.store.serverId);
   }
