@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { FaultProxy } from '../../../test/support/fault-proxy.js';
 import { PATIENT } from '../../../test/support/patient.js';
@@ -211,6 +212,39 @@ describe('a Redis that answers and does not do what it is asked', () => {
     await redis.cli('SCRIPT', 'KILL');
     await endless;
     await until(() => store.problems.length === 0, PATIENCE_MS);
+  });
+
+  it.each([
+    'LOADING Redis is loading the dataset in memory',
+    'CLUSTERDOWN Hash slot not served',
+    'MOVED 3999 127.0.0.1:6381',
+  ])('that answers %s: the same', async (answer) => {
+    let refusing = false;
+    const between = createServer((client) => {
+      const server = connect(redis.port, '127.0.0.1');
+      for (const [one, other] of [
+        [client, server],
+        [server, client],
+      ] as const) {
+        one.on('error', () => other.destroy());
+        one.on('close', () => other.destroy());
+      }
+      client.on('data', (chunk) => server.write(chunk));
+      server.on('data', (chunk) =>
+        client.write(refusing ? chunk.toString('latin1').replaceAll('+OK\r\n', `-${answer}\r\n`) : chunk),
+      );
+    });
+    await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve));
+    const other = await open(`redis://127.0.0.1:${(between.address() as AddressInfo).port}`);
+    refusing = true;
+    await expect(other.store.set('a', '1', TTL)).rejects.toThrow(StoreUnavailable);
+    expect(other.store.problems.join()).toContain(answer);
+    expect(other.warnings.filter((line) => line.includes(answer))).toHaveLength(1);
+    refusing = false;
+    await until(() => other.store.problems.length === 0, PATIENCE_MS);
+    await other.store.set('a', '1', TTL);
+    await other.store.close();
+    await new Promise((resolve) => between.close(resolve));
   });
 
   it('NOAUTH, since it has got a password: shows as being away, and why', async () => {

@@ -72,7 +72,7 @@ const MAX_BATCH_KEYS = 512;
 
 /** Keys that callers have asked for within one turn of the event loop: one command, and one deadline. */
 interface ReadBatch {
-  /** Each key once, however many ask for it, and its place in the command. */
+  /** Each name once, however many ask for it, and its place in the command. */
   readonly places: Map<string, number>;
   readonly values: Promise<(string | null)[]>;
 }
@@ -153,14 +153,11 @@ export class RedisStore extends SharedStore {
   }
 
   override async getMany(keys: readonly string[], options?: CallOptions): Promise<(string | null)[]> {
-    if (options?.timeoutMs !== undefined) return this.read((client) => this.valuesOf(client, keys), options);
-    const { places, values } = this.batchFor(keys.length);
-    const at = keys.map((key) => {
-      const place = places.get(key) ?? places.size;
-      places.set(key, place);
-      return place;
-    });
-    const found = await values;
+    const batch = options?.timeoutMs === undefined ? this.batchFor(keys.length) : undefined;
+    const places = batch?.places ?? new Map<string, number>();
+    const at = this.placesOf(keys, places);
+    const found = await (batch?.values ??
+      this.read((client) => valuesOf(client, [...places.keys()]), options));
     return at.map((place) => found[place] ?? null);
   }
 
@@ -316,6 +313,17 @@ export class RedisStore extends SharedStore {
     ]);
   }
 
+  /** -1 for a name that is not there to be asked for. */
+  private placesOf(keys: readonly string[], places: Map<string, number>): number[] {
+    return keys.map((key) => {
+      const name = this.names.key(key);
+      if (name === undefined) return -1;
+      const place = places.get(name) ?? places.size;
+      places.set(name, place);
+      return place;
+    });
+  }
+
   private info(): Promise<unknown> {
     return this.write((client) => client.info().catch(refusal));
   }
@@ -329,7 +337,7 @@ export class RedisStore extends SharedStore {
         resolve();
       }),
     );
-    const values = this.read((client) => endOfTurn.then(() => this.valuesOf(client, [...places.keys()])));
+    const values = this.read((client) => endOfTurn.then(() => valuesOf(client, [...places.keys()])));
     const batch = { places, values };
     this.batch = batch;
     return batch;
@@ -473,17 +481,6 @@ export class RedisStore extends SharedStore {
     };
   }
 
-  private async valuesOf(client: RedisClient, keys: readonly string[]): Promise<(string | null)[]> {
-    const names = keys.map((key) => this.names.key(key));
-    const asked = names.filter((name) => name !== undefined);
-    if (asked.length === 0) return keys.map(() => null);
-    const values = asValues(await client.mGet(asked), asked.length);
-    let next = 0;
-    return asked.length === keys.length
-      ? values
-      : names.map((name) => (name === undefined ? null : (values[next++] ?? null)));
-  }
-
   private commandsOf(writes: readonly Write[]): string[][] {
     const nowMs = this.nowMs();
     return writes.flatMap((write) => {
@@ -491,6 +488,10 @@ export class RedisStore extends SharedStore {
       return name === undefined ? [] : commandsOf(write, name, nowMs);
     });
   }
+}
+
+async function valuesOf(client: RedisClient, names: string[]): Promise<(string | null)[]> {
+  return names.length === 0 ? [] : asValues(await client.mGet(names), names.length);
 }
 
 /** What comes out of a connection that garbles answers can be well-formed, and of any type. */

@@ -17,6 +17,7 @@ export function storePrefix({ environment, issuer }: StoreScope): string {
 }
 
 const FORMER = '~';
+const FORMER_CODE = FORMER.charCodeAt(0);
 
 /**
  * The name that something had in versions which put no prefix before it. A store that was not told of such versions
@@ -27,7 +28,7 @@ export function formerName(name: string): string {
 }
 
 export function isFormerName(name: string): boolean {
-  return name.startsWith(FORMER);
+  return name.charCodeAt(0) === FORMER_CODE;
 }
 
 /** What {@link formerName} was made of; any other name as it is. */
