@@ -137,16 +137,22 @@ export class RedisConnection {
     if (this.seeking || performance.now() - this.soughtAtMs < SEEK_MS) return;
     this.seeking = true;
     this.soughtAtMs = performance.now();
+    try {
+      if (!(await this.suits(current))) await this.tryAnother(current);
+    } catch {
+      // Then there is none better, or the one there is will miss its next heartbeat.
+    } finally {
+      this.seeking = false;
+    }
+  }
+
+  private async tryAnother(current: RedisClient): Promise<void> {
     const link = newLink(this.target);
     try {
-      if (await this.suits(current)) return;
       await within(CONNECT_TIMEOUT_MS, link.client.connect());
       if ((await this.suits(link.client)) && !this.closed && this.current === current) this.successor = link;
-    } catch {
-      // Then there is none better.
     } finally {
       if (this.successor !== link) destroy(link.client);
-      this.seeking = false;
     }
   }
 

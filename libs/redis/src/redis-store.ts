@@ -375,9 +375,13 @@ export class RedisStore extends SharedStore {
   }
 
   private async prepare(client: RedisClient): Promise<void> {
-    await this.identify(client);
-    await this.claimFormerNames(client);
-    this.trouble.renewed(await problemsOf(client, this.names, this.options.use));
+    // At once: each trip to a Redis that is far away is one more of the time that a connection may take.
+    const [problems] = await Promise.all([
+      problemsOf(client, this.names, this.options.use),
+      this.identify(client),
+      this.claimFormerNames(client),
+    ]);
+    this.trouble.renewed(problems);
     this.otherServerFound = false;
     this.probedAtMs = performance.now();
   }
@@ -398,11 +402,11 @@ export class RedisStore extends SharedStore {
     this.names.formerNames = false;
     if (!there) return;
     const untilMs = Date.now() + formerNames.keepMs;
-    await client.set(CLAIM_KEY, `${untilMs} ${prefix}`, { condition: 'NX' }).catch(refusal);
-    const [claimedUntilMs, owner] = (await client.get(CLAIM_KEY).catch(refusal))?.split(' ') ?? [
-      untilMs,
-      prefix,
-    ];
+    const [, claim] = await Promise.all([
+      client.set(CLAIM_KEY, `${untilMs} ${prefix}`, { condition: 'NX' }).catch(refusal),
+      client.get(CLAIM_KEY).catch(refusal),
+    ]);
+    const [claimedUntilMs, owner] = claim?.split(' ') ?? [untilMs, prefix];
     this.names.formerNames = owner === prefix && Date.now() < Number(claimedUntilMs);
   }
 

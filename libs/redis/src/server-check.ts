@@ -29,28 +29,31 @@ export async function problemsOf(
   names: StoreNames,
   use: StoreUse,
 ): Promise<readonly string[]> {
-  const info: unknown = await client.info('server').catch(refusal);
-  const tried = await Promise.all(
-    triesOf(client, names, use).map(async ([what, done]) => {
-      try {
-        await done;
-        return undefined;
-      } catch (error) {
-        const first = refusalIn(error) ?? (error instanceof ErrorReply ? wordsOf(error) : undefined);
-        if (first === undefined) throw error;
-        return { what, first };
-      }
-    }),
-  );
+  const [info, tried] = await Promise.all([
+    client.info('server').catch(refusal),
+    Promise.all(triesOf(client, names, use).map(refusalOf)),
+  ]);
   const refused = new Map<string, string>();
   for (const one of tried) {
     if (!one) continue;
-    const code = refusalCode(one.first);
+    const code = refusalCode(one.words);
     // What is forbidden is forbidden command by command; all else says the same of each.
-    const key = code === 'NOPERM' ? one.first : code;
-    if (!refused.has(key)) refused.set(key, `${one.what} is refused: ${one.first}`);
+    const key = code === 'NOPERM' ? one.words : code;
+    if (!refused.has(key)) refused.set(key, `${one.what} is refused: ${one.words}`);
   }
   return [...shortcomingsOf(info), ...refused.values()].slice(0, MAX_PROBLEMS);
+}
+
+/** @throws what is no refusal */
+async function refusalOf([what, done]: [string, Promise<unknown>]) {
+  try {
+    await done;
+    return undefined;
+  } catch (error) {
+    const words = refusalIn(error) ?? (error instanceof ErrorReply ? wordsOf(error) : undefined);
+    if (words === undefined) throw error;
+    return { what, words };
+  }
 }
 
 function triesOf(client: RedisClient, names: StoreNames, use: StoreUse): [string, Promise<unknown>][] {
