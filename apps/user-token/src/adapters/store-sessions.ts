@@ -144,14 +144,15 @@ export class StoreSessions extends Sessions {
       // A release that is lost costs the next refresh of this session the rest of the lock's life.
       for (const key of taken) await this.store.deleteIfEqual(key, owner).then(noop, noop);
     };
-    for (const key of keys) {
-      if (!(await this.store.setIfAbsent(key, owner, { ttlMs: this.options.lockMs }))) {
-        await release();
-        return undefined;
+    try {
+      for (const key of keys) {
+        if (!(await this.store.setIfAbsent(key, owner, { ttlMs: this.options.lockMs }))) break;
+        taken.push(key);
       }
-      taken.push(key);
+    } finally {
+      if (taken.length < keys.length) await release();
     }
-    return { key: keys[0]!, owner, release };
+    return taken.length < keys.length ? undefined : { key: keys[0]!, owner, release };
   }
 
   private stored(credential: string): Promise<Stored | undefined> {

@@ -208,8 +208,9 @@ export class StoreSync {
     // One that was left before belongs to a store that knows nothing of what was revoked since.
     const valid = isGenerationOf(found, serverId) && !this.left.has(found);
     if (valid && found === this.generation) return this.hearAgain(found, losses);
-    const takesOver = formerly !== null && !this.hasMerged && (found === null || found.startsWith(MARK));
-    const told = parseGeneration(takesOver ? formerly : withoutMark(found));
+    const left = parseGeneration(withoutMark(formerly));
+    const takesOver = left !== undefined && !this.hasMerged && (found === null || found.startsWith(MARK));
+    const told = takesOver ? left : parseGeneration(withoutMark(found));
     let knowledge: Knowledge | undefined;
     if (valid || (takesOver && isGenerationOf(formerly, serverId))) knowledge = told;
     else if (this.knewAll) knowledge = this.knowledge && this.lost(this.knowledge);
