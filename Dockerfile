@@ -8,21 +8,18 @@ FROM ${REDIS_IMAGE} AS redis
 RUN mkdir -p /data && chown redis:redis /data
 USER redis
 
-FROM ${NODE_IMAGE} AS dependencies
+# Only what npm goes by: modules are installed anew when that changes, and not with every source.
+FROM ${NODE_IMAGE} AS manifests
 WORKDIR /app
-COPY package.json package-lock.json .npmrc ./
-COPY apps/gateway/package.json apps/gateway/
-COPY apps/identity/package.json apps/identity/
-COPY apps/local/package.json apps/local/
-COPY apps/user-token/package.json apps/user-token/
-COPY apps/venue/package.json apps/venue/
-COPY libs/auth/package.json libs/auth/
-COPY libs/ops/package.json libs/ops/
-COPY libs/redis/package.json libs/redis/
-COPY libs/user-token-client/package.json libs/user-token-client/
+COPY . .
+RUN find . -type f ! -name package.json ! -name package-lock.json ! -name .npmrc -delete -o -type d -empty -delete
 
-FROM dependencies AS build
-RUN npm ci --no-audit --no-fund
+FROM ${NODE_IMAGE} AS modules
+WORKDIR /app
+COPY --from=manifests /app ./
+RUN npm ci
+
+FROM modules AS build
 COPY . .
 RUN npm run build
 
@@ -31,42 +28,40 @@ FROM build AS e2e
 USER node
 CMD ["node", "--experimental-vm-modules", "--no-warnings", "node_modules/jest/bin/jest.js", "--config", "jest.running.config.mjs"]
 
-FROM dependencies AS production-dependencies
-RUN npm ci --omit=dev --no-audit --no-fund && npm cache clean --force
+FROM build AS services
+RUN node scripts/service-files.mjs /services
 
-FROM production-dependencies AS service
-ENV NODE_ENV=production
-COPY --from=build /app/libs/auth/dist libs/auth/dist
-COPY --from=build /app/libs/ops/dist libs/ops/dist
-COPY --from=build /app/libs/redis/dist libs/redis/dist
-COPY --from=build /app/libs/user-token-client/dist libs/user-token-client/dist
-COPY --from=build /app/apps/gateway/dist apps/gateway/dist
-COPY --from=build /app/apps/identity/dist apps/identity/dist
-COPY --from=build /app/apps/identity/seed.yaml apps/identity/seed.yaml
-COPY --from=build /app/apps/gateway/clients.yaml apps/gateway/clients.yaml
-COPY --from=build /app/apps/user-token/dist apps/user-token/dist
-COPY --from=build /app/apps/venue/dist apps/venue/dist
-COPY scripts/health.mjs scripts/health.mjs
+# What the images of services have in common.
+FROM ${NODE_IMAGE} AS service
+# npm is there for `npm run client`, and asks nobody for news of its own.
+ENV NODE_ENV=production NPM_CONFIG_UPDATE_NOTIFIER=false
+COPY scripts/health.mjs /app/scripts/
 USER node
-# node handles SIGTERM itself (libs/ops/src/run-service.ts), so it may be process 1.
-ENTRYPOINT ["node", "--enable-source-maps", "--max-semi-space-size=64"]
 
 FROM service AS gateway
+WORKDIR /app/apps/gateway
+COPY --from=services /services/gateway /app
 EXPOSE 3000
-HEALTHCHECK --interval=5s --timeout=3s --start-period=20s CMD ["node", "scripts/health.mjs", "9000"]
-CMD ["apps/gateway/dist/main.js"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=20s CMD ["node", "/app/scripts/health.mjs", "9000"]
+CMD ["node", "--enable-source-maps", "--max-semi-space-size=16", "dist/main.js"]
 
 FROM service AS venue
+WORKDIR /app/apps/venue
+COPY --from=services /services/venue /app
 EXPOSE 3001
-HEALTHCHECK --interval=5s --timeout=3s --start-period=20s CMD ["node", "scripts/health.mjs", "9001"]
-CMD ["apps/venue/dist/main.js"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=20s CMD ["node", "/app/scripts/health.mjs", "9001"]
+CMD ["node", "--enable-source-maps", "--max-semi-space-size=16", "dist/main.js"]
 
 FROM service AS identity
+WORKDIR /app/apps/identity
+COPY --from=services /services/identity /app
 EXPOSE 3002
-HEALTHCHECK --interval=5s --timeout=3s --start-period=20s CMD ["node", "scripts/health.mjs", "9002"]
-CMD ["apps/identity/dist/main.js"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=20s CMD ["node", "/app/scripts/health.mjs", "9002"]
+CMD ["node", "--enable-source-maps", "--max-semi-space-size=16", "dist/main.js"]
 
 FROM service AS user-token
+WORKDIR /app/apps/user-token
+COPY --from=services /services/user-token /app
 EXPOSE 3003
-HEALTHCHECK --interval=5s --timeout=3s --start-period=20s CMD ["node", "scripts/health.mjs", "9003"]
-CMD ["apps/user-token/dist/main.js"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=20s CMD ["node", "/app/scripts/health.mjs", "9003"]
+CMD ["node", "--enable-source-maps", "--max-semi-space-size=16", "dist/main.js"]

@@ -35,7 +35,7 @@ const userToken = await ServiceProcess.start('user-token', {
   AUTH0_ISSUER_URL: issuer.url,
   REDIS_URL: redis.url,
   NODE_ENV: 'production',
-  // As in the containers.
+  // As the servers that are compared.
   NODE_OPTIONS: '--max-semi-space-size=64',
 });
 const environment = {

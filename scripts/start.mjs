@@ -2,6 +2,7 @@
 // one, with the defaults that are marked local in .env.example; the built files themselves never assume that.
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import './env-file.mjs';
 
 const [application] = process.argv.slice(2);
 process.env.ENVIRONMENT ||= 'local';

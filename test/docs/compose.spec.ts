@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gatewaySettings } from '@app/gateway';
 import { identitySettings } from '@app/identity';
+import type { SettingsDefinition } from '@app/ops';
 import { userTokenSettings } from '@app/user-token';
 import { venueSettings } from '@app/venue';
 import { parse } from 'yaml';
@@ -14,9 +15,16 @@ interface Service {
   readonly [key: string]: unknown;
 }
 
-const services: Readonly<Record<string, Service>> = parse(read('docker-compose.yml'), {
-  merge: true,
-}).services;
+const servicesOf = (file: string): Readonly<Record<string, Service>> =>
+  parse(read(file), { merge: true }).services;
+const services = servicesOf('docker-compose.yml');
+
+const SETTINGS: [string, SettingsDefinition][] = [
+  ['gateway', gatewaySettings],
+  ['venue', venueSettings],
+  ['user-token', userTokenSettings],
+  ['identity', identitySettings],
+];
 
 /** Names of an image's own stages, and of what it is built on in the end. */
 function stages(): Map<string, { from: string; lines: string[] }> {
@@ -32,19 +40,39 @@ function stages(): Map<string, { from: string; lines: string[] }> {
 
 /** The images expose these, and others reach them there. */
 const FIXED = ['PORT', 'OPS_PORT'];
+const LISTEN = '${LISTEN_ADDRESS:-0.0.0.0}';
+const OWN_VALUES: Readonly<Record<string, string>> = {
+  ENVIRONMENT: '${ENVIRONMENT:-local}',
+  HOST: LISTEN,
+  OPS_HOST: LISTEN,
+};
 
 describe('docker-compose.yml', () => {
-  it.each([
-    ['gateway', gatewaySettings],
-    ['venue', venueSettings],
-    ['user-token', userTokenSettings],
-    ['identity', identitySettings],
-  ])('hands every setting on to %s', (service, settings) => {
-    const given = {
-      ...services[service]!.environment,
-      ...Object.fromEntries(FIXED.map((name) => [name, ''])),
-    };
-    expect(Object.keys(settings).filter((name) => !(name in given))).toEqual([]);
+  describe.each(SETTINGS)('hands on to %s', (service, settings) => {
+    const given = services[service]!.environment!;
+
+    it('every setting, secrets as files as well, and nothing that it does not read', () => {
+      const read = Object.entries(settings).flatMap(([name, { secret }]) =>
+        secret ? [name, `${name}_FILE`] : [name],
+      );
+      const names = [...Object.keys(given).filter((name) => !name.startsWith('LOCAL_')), ...FIXED];
+      expect(names.toSorted()).toEqual(read.toSorted());
+    });
+
+    it('no value that would count outside of ENVIRONMENT=local', () => {
+      for (const [name, value] of Object.entries(given)) {
+        const [, replaced] = /^LOCAL_(.+)$/.exec(name) ?? [];
+        if (replaced === undefined) expect(value).toBe(OWN_VALUES[name] ?? `\${${name}:-}`);
+        else expect(settings[replaced]!.localDefault).toEqual(expect.any(String));
+      }
+    });
+  });
+
+  it('hands on no value of its own outside of local work', () => {
+    const fallbacks = Object.values(services).flatMap(({ environment = {} }) =>
+      Object.entries(environment).filter(([, value]) => /^\$\{\w+:-.+\}$/.test(value)),
+    );
+    expect(new Set(fallbacks.map(([name]) => name))).toEqual(new Set(['ENVIRONMENT', 'LOG_LEVEL']));
   });
 
   describe.each(Object.entries(services))('contains %s', (name, service) => {
@@ -73,6 +101,12 @@ describe('docker-compose.yml', () => {
         mem_limit: expect.stringMatching(/^\d+[mg]$/),
         pids_limit: expect.any(Number),
       });
+    });
+
+    it('with logs that cannot fill the disk, nor hold it up', () => {
+      const { driver, options } = service['logging'] as { driver: string; options: Record<string, string> };
+      expect(driver).toBe('json-file');
+      expect(options).toMatchObject({ 'max-size': '10m', 'max-file': '3', mode: 'non-blocking' });
     });
 
     it('on an image that can be named by digest, as a user of its own', () => {
@@ -106,6 +140,31 @@ describe('docker-compose.yml', () => {
     expect(limit).toBe('1g');
     expect(Number(maxMemory)).toBeLessThanOrEqual(512);
     expect(command).toContain('--maxmemory-policy noeviction');
+  });
+});
+
+describe('docker-compose.secrets.yml', () => {
+  const files: Record<string, { file: string }> = parse(read('docker-compose.secrets.yml')).secrets;
+
+  it.each(Object.entries(servicesOf('docker-compose.secrets.yml')))(
+    'gives %s the secrets that it needs, as files, and none that it does not read',
+    (name, { environment = {}, ...service }) => {
+      const settings = new Map(SETTINGS).get(name)!;
+      const mounted = (service['secrets'] as string[]).map((secret) => `/run/secrets/${secret}`);
+      const read = Object.entries(environment).filter(([setting]) => setting.endsWith('_FILE'));
+      expect(read.map(([, path]) => path).toSorted()).toEqual(mounted.toSorted());
+      const named = read.map(([setting]) => setting.replace(/_FILE$/, ''));
+      expect(named.filter((setting) => !settings[setting]?.secret)).toEqual([]);
+      const needed = Object.keys(settings).filter(
+        (setting) => settings[setting]!.secret && settings[setting]!.localDefault !== undefined,
+      );
+      expect(named).toEqual(expect.arrayContaining(needed));
+    },
+  );
+
+  it('takes them from a folder that git and the images leave out', () => {
+    for (const [name, { file }] of Object.entries(files)) expect(file).toBe(`\${SECRETS:-./secrets}/${name}`);
+    expect(read('.gitignore').split('\n')).toContain('secrets/');
   });
 });
 

@@ -292,24 +292,17 @@ describe('the OAuth 2.0 façade', () => {
       expect((await tryRefresh(token)).status).toBe(200);
     });
 
-    it('10.4: reuse of a refresh token ends the family', async () => {
+    it('a refresh said twice, at once or after a lost answer, is answered with one pair, to its own client only', async () => {
       const first = await pairOf();
-      const second = (await tryRefresh(first.refresh_token)).body;
+      const answers = await Promise.all([1, 2, 3, 4, 5].map(() => tryRefresh(first.refresh_token)));
+      answers.push(await tryRefresh(first.refresh_token));
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 200]);
+      const pairs = answers.map(({ body }) => `${body.access_token} ${body.refresh_token}`);
+      expect(new Set(pairs).size).toBe(1);
+      expect(await tryRefresh(first.refresh_token, {}, kiosk)).toMatchObject({ status: 401 });
+      const second = answers[0]!.body;
       expect(await statusAtVenue(second.access_token)).toBe(200);
-      const reuse = await tryRefresh(first.refresh_token);
-      expect(reuse).toMatchObject({ status: 401, body: { error: 'invalid_grant' } });
-      expect(reuse.body.error_description).toContain('refreshed before');
-      expect((await tryRefresh(second.refresh_token)).status).toBe(401);
-      for (const pair of [first, second]) {
-        expect(await statusAtVenue(pair.access_token)).toBe(401);
-        expect(await introspect(pair.access_token)).toEqual({ active: false });
-      }
-    });
-
-    it('10.4: five refreshes within one second, then each old token is refused', async () => {
-      const tokens = [(await pairOf()).refresh_token];
-      for (let i = 0; i < 5; i += 1) tokens.push((await tryRefresh(tokens.at(-1)!)).body.refresh_token);
-      for (const token of tokens) expect((await tryRefresh(token)).status).toBe(401);
+      expect((await tryRefresh(second.refresh_token)).status).toBe(200);
     });
 
     it.each(['access_token', 'refresh_token'] as const)(
@@ -376,7 +369,7 @@ describe('the OAuth 2.0 façade', () => {
     it.each([
       ['unknown', 'no-such-token-0123456789'],
       ['of the form but never issued', `vrt-${'A'.repeat(86)}`],
-      ['far too long', 'x'.repeat(9_000)],
+      ['far too long', 'x'.repeat(13_000)],
     ])('2.2: answers a token that is %s with 200', async (_title, token) => {
       expect(await post('revoke', { token })).toMatchObject({ status: 200, text: '' });
     });

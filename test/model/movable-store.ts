@@ -146,6 +146,8 @@ export class MovableStore extends SharedStore {
   override deleteIfEqual = notAsked;
   override members = notAsked;
   override countAll = notAsked;
+  override holdAll = notAsked;
+  override giveUpAll = notAsked;
   override uncountAll = notAsked;
 
   private apply(writes: readonly Write[]): void {

@@ -26,6 +26,8 @@ export interface FakeUserToken {
   /** Messages that they came in. */
   readonly messages: number;
   behave(behaviour: Behaviour): void;
+  /** What it answers to every log-in and refresh. */
+  grants(result: unknown): void;
   /** Sets its clock so far ahead of the machine's. */
   setClock(aheadMs: number): void;
   /** Answers nothing any more, pings included, as a stopped process would. */
@@ -42,6 +44,8 @@ export async function startFakeUserToken(port = 0): Promise<FakeUserToken> {
   let aheadMs = 0;
   const nowMs = () => Date.now() + aheadMs;
   let behaviour: Behaviour = () => ({ active: false, reason: 'invalid' });
+
+  let granted: unknown;
 
   async function answer(accessToken: string, index: number): Promise<VerifyReply> {
     asked.push(accessToken);
@@ -61,6 +65,17 @@ export async function startFakeUserToken(port = 0): Promise<FakeUserToken> {
     verify(@Payload() { requests }: VerifyRequests): Observable<VerifyReply> {
       messages += 1;
       return from(requests).pipe(mergeMap(({ accessToken }, index) => from(answer(accessToken, index))));
+    }
+
+    @MessagePattern(patterns.login)
+    login(): unknown {
+      if (granted === undefined) throw new Error('this fake grants nothing');
+      return granted;
+    }
+
+    @MessagePattern(patterns.refresh)
+    refresh(): unknown {
+      return this.login();
     }
 
     @MessagePattern(patterns.ping)
@@ -88,6 +103,9 @@ export async function startFakeUserToken(port = 0): Promise<FakeUserToken> {
     },
     behave: (next) => {
       behaviour = next;
+    },
+    grants: (result) => {
+      granted = result;
     },
     setClock: (next) => {
       aheadMs = next;

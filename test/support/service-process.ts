@@ -5,6 +5,8 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
+const LISTENS = /listens on \S+:(\d+)/;
+
 /** A built service in a process of its own, started as `npm run start:<name>` does, from the project's folder. */
 export class ServiceProcess {
   private output = '';
@@ -13,6 +15,7 @@ export class ServiceProcess {
 
   private constructor(
     readonly name: string,
+    readonly environment: Readonly<Record<string, string>>,
     private readonly child: ChildProcess,
   ) {
     child.stdout?.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
@@ -31,10 +34,11 @@ export class ServiceProcess {
   static spawn(name: string, environment: Readonly<Record<string, string>> = {}): ServiceProcess {
     const { PATH = '' } = process.env;
     const child = spawn(process.execPath, ['scripts/start.mjs', name], {
-      env: { PATH, PORT: '0', OPS_PORT: '0', ...environment },
+      // No file of a developer's.
+      env: { PATH, ENV_FILE: '/dev/null', PORT: '0', OPS_PORT: '0', ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    return new ServiceProcess(name, child);
+    return new ServiceProcess(name, environment, child);
   }
 
   /** Starts it and waits until it listens. */
@@ -43,12 +47,12 @@ export class ServiceProcess {
     environment: Readonly<Record<string, string>> = {},
   ): Promise<ServiceProcess> {
     const service = ServiceProcess.spawn(name, environment);
-    await service.printed(/listens on [^:]+:(\d+)/);
+    await service.printed(LISTENS);
     return service;
   }
 
   get port(): number {
-    const [, port] = /listens on [^:]+:(\d+)/.exec(this.output) ?? [];
+    const [, port] = LISTENS.exec(this.output) ?? [];
     return Number(port);
   }
 

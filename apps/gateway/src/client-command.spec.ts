@@ -366,6 +366,37 @@ describe('npm run client', () => {
     });
   });
 
+  it.each([[['--help']], [['-h']], [['rotate', '--help']]])(
+    'explains itself with %j, without a setting',
+    async (args) => {
+      environment = { PATH: environment['PATH']!, GATEWAY_CLIENTS: 'redis:' };
+      const { ok, stdout, stderr } = await client(...args);
+      expect({ ok, stderr }).toEqual({ ok: true, stderr: '' });
+      expect(stdout).toMatch(/^Usage:\n {2}npm run client -- list\n/);
+    },
+  );
+
+  it('needs nothing but its file, and nothing at all to find fault with what it is told', async () => {
+    environment = {
+      PATH: environment['PATH']!,
+      ENVIRONMENT: 'prod',
+      GATEWAY_CLIENTS: environment['GATEWAY_CLIENTS']!,
+    };
+    expect(await client('list')).toMatchObject({ ok: true, stderr: '' });
+    environment['GATEWAY_CLIENTS'] = 'redis:';
+    expect((await client()).stderr).toMatch(/^Usage:/);
+    expect((await client('remove', 'first')).stderr).toMatch(/^Usage:/);
+    expect((await client('rotate', 'first', '--keep-hours', 'x')).stderr).toMatch(/^--keep-hours must/);
+  });
+
+  it('does not take the clients for local work for those of a deployment', async () => {
+    environment = { PATH: environment['PATH']!, ENVIRONMENT: 'prod' };
+    expect(await client('list')).toMatchObject({
+      ok: false,
+      stderr: 'GATEWAY_CLIENTS is not set, so this gateway has no clients: name a YAML file, or redis:.\n',
+    });
+  });
+
   it.each([
     ['a URL to wait for that is none', ['disable', 'first', '--wait', '127.0.0.1:9000'], '--wait'],
     ['nothing', [], 'Usage'],

@@ -22,7 +22,7 @@ const USAGE = `Usage:
 after 15 seconds with an error.
 
 GATEWAY_CLIENTS says which clients: the path of a YAML file, or redis: for those in REDIS_URL.
-Unset: ${bundledClients}`;
+Unset: ${bundledClients}, for local work`;
 
 const options = {
   grants: { type: 'string' },
@@ -30,6 +30,7 @@ const options = {
   'expires-in-days': { type: 'string' },
   'keep-hours': { type: 'string' },
   wait: { type: 'string', multiple: true },
+  help: { type: 'boolean', short: 'h' },
 } as const;
 
 const WAIT_MS = 15_000;
@@ -38,15 +39,8 @@ class UsageError extends Error {}
 
 try {
   const { values, positionals } = parseArgs({ args: process.argv.slice(2), options, allowPositionals: true });
-  const gateways = (values.wait ?? []).map(opsListener);
-  const clients = await openClients();
-  try {
-    // Before waiting: a secret is shown once, whatever comes of it.
-    process.stdout.write(`${await run(clients, positionals, values)}\n`);
-    if (gateways.length > 0) await waitFor(gateways, clients);
-  } finally {
-    await clients.close();
-  }
+  if (values.help) process.stdout.write(`${USAGE}\n`);
+  else await run(commandOf(positionals, values), (values.wait ?? []).map(opsListener));
 } catch (error) {
   process.stderr.write(`${explain(error)}\n`);
   process.exitCode = 1;
@@ -59,25 +53,35 @@ interface Values {
   readonly 'keep-hours'?: string | undefined;
 }
 
-async function run(clients: ClientRecords, positionals: readonly string[], values: Values): Promise<string> {
-  const [command, clientId, ...rest] = positionals;
-  if (rest.length > 0 || command === undefined) throw new UsageError(USAGE);
-  if (command === 'list') return table(await clients.list());
-  if (clientId === undefined) throw new UsageError(USAGE);
-  switch (command) {
+type Command = (clients: ClientRecords) => Promise<string>;
+
+/** @throws {UsageError} before anything is opened, which could ask for more settings */
+function commandOf([name, clientId, ...rest]: readonly string[], values: Values): Command {
+  if (name === 'list' && clientId === undefined) return async (clients) => table(await clients.list());
+  if (clientId === undefined || rest.length > 0) throw new UsageError(USAGE);
+  switch (name) {
     case 'add':
-      return add(clients, clientId, values);
+      return (clients) => add(clients, clientId, values);
     case 'disable':
     case 'enable':
-      await clients.change(clientId, (found) => ({
-        ...known(found, clientId),
-        enabled: command === 'enable',
-      }));
-      return `${clientId} is ${command}d. ${clients.inForceWhen}`;
-    case 'rotate':
-      return rotate(clients, clientId, wholeNumber(values['keep-hours'] ?? '24', '--keep-hours'));
+      return (clients) => enable(clients, clientId, name === 'enable');
+    case 'rotate': {
+      const keepHours = wholeNumber(values['keep-hours'] ?? '24', '--keep-hours');
+      return (clients) => rotate(clients, clientId, keepHours);
+    }
     default:
       throw new UsageError(USAGE);
+  }
+}
+
+async function run(command: Command, gateways: readonly URL[]): Promise<void> {
+  const clients = await openClients();
+  try {
+    // Before waiting: a secret is shown once, whatever comes of it.
+    process.stdout.write(`${await command(clients)}\n`);
+    if (gateways.length > 0) await waitFor(gateways, clients);
+  } finally {
+    await clients.close();
   }
 }
 
@@ -112,6 +116,11 @@ async function add(clients: ClientRecords, clientId: string, values: Values): Pr
     throw new UsageError(`There is a client ${clientId} already: rotate gives it a new secret.`);
   });
   return `${shownOnce(clientId, secret)}\n${clients.inForceWhen}`;
+}
+
+async function enable(clients: ClientRecords, clientId: string, enabled: boolean): Promise<string> {
+  await clients.change(clientId, (found) => ({ ...known(found, clientId), enabled }));
+  return `${clientId} is ${enabled ? 'enabled' : 'disabled'}. ${clients.inForceWhen}`;
 }
 
 async function rotate(clients: ClientRecords, clientId: string, keepHours: number): Promise<string> {
@@ -167,6 +176,11 @@ async function openClients(): Promise<ClientRecords> {
     defineSettings({ GATEWAY_CLIENTS: clientsSetting }),
     process.env,
   ).GATEWAY_CLIENTS;
+  if (location === undefined && !['local', undefined].includes(process.env['ENVIRONMENT'])) {
+    throw new StartError(
+      'GATEWAY_CLIENTS is not set, so this gateway has no clients: name a YAML file, or redis:.',
+    );
+  }
   if (location !== 'redis:') return new ClientFile(location ?? bundledClients);
   const store = { ENVIRONMENT: environmentSetting, AUTH0_ISSUER_URL, ...redisSettings };
   const { CLIENT_SECRETS, ...settings } = readSettings(

@@ -1,5 +1,8 @@
+import { copyFile, mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { silentLog as log } from '../../../test/support/oauth-clients.js';
-import { bundledClients } from './adapters/client-document.js';
+import { bundledClients, ClientDocument } from './adapters/client-document.js';
 import { FileClientRegistry } from './adapters/file-client-registry.js';
 import { openClientRegistry } from './adapters/open-client-registry.js';
 import { readGatewayConfig } from './config.js';
@@ -51,6 +54,23 @@ describe('no GATEWAY_CLIENTS', () => {
     });
     expect((await registry.find('portal')) !== undefined).toBe(there);
     await registry.close();
+  });
+
+  it('nor may those that come along be named elsewhere, or copied', async () => {
+    const copy = join(await mkdtemp(join(tmpdir(), 'clients-')), 'clients.yaml');
+    await copyFile(bundledClients, copy);
+    const open = (environment: string) =>
+      openClientRegistry({ location: copy, environment, store: undefined, secrets: [], log });
+    await expect(open('prod')).rejects.toThrow(
+      /GATEWAY_CLIENTS names clients for local work.*: portal, kiosk, retired/,
+    );
+    await (await open('local')).close();
+    const { clients } = await ClientDocument.read(copy);
+    await writeFile(
+      copy,
+      JSON.stringify({ clients: clients.map((client) => ({ ...client, secrets: [{ hash: HASH }] })) }),
+    );
+    await (await open('prod')).close();
   });
 
   it('the clients that come along are as the README says', async () => {

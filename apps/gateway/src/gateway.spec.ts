@@ -125,7 +125,7 @@ describe('gateway', () => {
         OPS_HOST: '127.0.0.1',
         AUTH0_ISSUER_URL: 'https://acme-dev.auth0.com/',
         AUTH0_AUDIENCE: 'https://api.venue.example/',
-        REDIS_URL: 'memory:',
+        REDIS_URL: 'redis://127.0.0.1:1',
         TOKEN_CACHE_SECRET: 'x'.repeat(32),
       });
       const local = await start({ ENVIRONMENT: 'local' });

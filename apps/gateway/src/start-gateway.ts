@@ -4,6 +4,7 @@ import {
   createHttpApplication,
   startHttpService,
   type Logger,
+  type RenewedTls,
   type RunningHttpService,
 } from '@app/ops';
 import { storeCheck, type SharedStore } from '@app/redis';
@@ -19,14 +20,16 @@ export interface GatewayEnvironment {
   readonly logger: Logger;
   /** Undefined where there is none that all services share; then every request asks user-token. */
   readonly store: SharedStore | undefined;
+  /** Certificates that are read again; else those of the configuration stay. */
+  readonly renewedTls?: RenewedTls | undefined;
 }
 
 /** Starts the gateway: HTTP interface and ops listener. */
 export async function startGateway(
   config: GatewayConfig,
-  { logger, store }: GatewayEnvironment,
+  { logger, store, renewedTls }: GatewayEnvironment,
 ): Promise<RunningHttpService> {
-  const options = authOptions(config, REALM, store);
+  const options = authOptions(config, REALM, store, renewedTls);
   // `/auth/me` tells its holder about an opaque token as well, and that is only good for the issuer's userinfo.
   const audience = [...options.audience, `${config.AUTH0_ISSUER_URL.href}userinfo`];
   const clients = await openClientRegistry({
@@ -59,6 +62,7 @@ export async function startGateway(
       ...(store && { store: () => ({ ...storeCheck(store), up: true }) }),
     };
     const running = await startHttpService('gateway', app, config, { logger, checks });
+    app.get(UserTokenClient).connect();
     const stop = () =>
       running.stop().finally(() => {
         clock.close();

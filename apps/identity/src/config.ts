@@ -16,6 +16,7 @@ export const identitySettings = defineSettings({
     schema: issuerUrl().refine(({ pathname }) => pathname === '/', 'must have no path'),
     doc: 'issuer that tokens are signed as, with its trailing slash; services reach this server under it',
     localDefault: 'http://localhost:3002/',
+    localOnly: ['http://localhost:3002/'],
   },
   IDENTITY_SEED: {
     schema: text().optional(),
@@ -25,6 +26,7 @@ export const identitySettings = defineSettings({
     schema: secret(1).optional(),
     doc: 'JWK Set of RSA private keys to sign with; unset: a new key at each start',
     secret: true,
+    multiline: true,
   },
 });
 

@@ -1,13 +1,7 @@
-import { createLogger, runService } from '@app/ops';
-import { readIdentityConfig } from './config.js';
-import { startIdentity } from './start-identity.js';
+// Nothing else is loaded before the signals have their handlers: where this is process 1, one without a handler is lost.
+import { runService } from '@app/ops/run';
 
 await runService('identity', async () => {
-  const config = readIdentityConfig(process.env);
-  const logger = createLogger({
-    service: 'identity',
-    environment: config.ENVIRONMENT,
-    level: config.LOG_LEVEL,
-  });
-  return startIdentity(config, { logger });
+  const { startProcess } = await import('./start-process.js');
+  return startProcess(process.env);
 });

@@ -16,6 +16,7 @@ import type { MemoryOptions } from './provider/memory-adapter.js';
 import type { Provider } from './provider/oidc-provider.js';
 import { generateSigningKeys, parseSigningKeys, SigningKeysError } from './provider/signing-keys.js';
 import { defaultSeedPath, loadSeed } from './seed/load-seed.js';
+import { publishedIn } from './seed/published.js';
 import { SeedError } from './seed/seed-error.js';
 import { SeedCredentialCheck, SeedUserDirectory } from './seed/seed-users.js';
 
@@ -72,10 +73,18 @@ export async function startIdentity(
   return { ...running, issuer: server.issuer, provider: server.provider };
 }
 
-async function readInputs({ IDENTITY_SEED: seedPath, IDENTITY_KEYS: keys }: IdentityConfig) {
+async function readInputs({ ENVIRONMENT, IDENTITY_SEED: seedPath, IDENTITY_KEYS: keys }: IdentityConfig) {
   try {
+    const seed = await loadSeed(seedPath ?? defaultSeedPath);
+    const published = ENVIRONMENT === 'local' ? [] : await publishedIn(seed);
+    if (published.length > 0) {
+      throw new SeedError(
+        `IDENTITY_SEED is for local work: everybody can read ${published.slice(0, 10).join(', ')}. ` +
+          'Outside of ENVIRONMENT=local it must name a file with passwords and secrets of your own.',
+      );
+    }
     return {
-      seed: await loadSeed(seedPath ?? defaultSeedPath),
+      seed,
       signingKeys: keys === undefined ? await generateSigningKeys() : await parseSigningKeys(keys),
     };
   } catch (error) {

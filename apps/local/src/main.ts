@@ -1,13 +1,12 @@
-import { runService } from '@app/ops';
-import { greeting } from './greeting.js';
-import { startSuite } from './start-suite.js';
+// Nothing else is loaded before the signals have their handlers.
+import { runService } from '@app/ops/run';
 
-await runService(
-  'The suite',
-  async () => {
-    const suite = await startSuite(process.env);
-    process.stdout.write(greeting(suite));
-    return suite;
-  },
-  { stopTimeoutMs: 5_000 },
-);
+await runService('The suite', async () => {
+  const [{ startSuite }, { greeting }] = await Promise.all([
+    import('./start-suite.js'),
+    import('./greeting.js'),
+  ]);
+  const suite = await startSuite(process.env);
+  process.stdout.write(greeting(suite));
+  return { ...suite, stopTimeoutMs: 5_000 };
+});

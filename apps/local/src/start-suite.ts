@@ -1,9 +1,9 @@
-import { createLogger, type Environment, type Logger, type RunningService } from '@app/ops';
+import { createLogger, warnOfUnread, type Environment, type Logger, type RunningService } from '@app/ops';
 import { openStore, type OpenStoreOptions, type SharedStore } from '@app/redis';
-import { readGatewayConfig, startGateway } from '@app/gateway';
-import { readIdentityConfig, startIdentity, type RunningIdentity } from '@app/identity';
-import { readUserTokenConfig, startUserToken } from '@app/user-token';
-import { readVenueConfig, startVenue } from '@app/venue';
+import { gatewaySettings, readGatewayConfig, startGateway } from '@app/gateway';
+import { identitySettings, readIdentityConfig, startIdentity, type RunningIdentity } from '@app/identity';
+import { readUserTokenConfig, startUserToken, userTokenSettings } from '@app/user-token';
+import { readVenueConfig, startVenue, venueSettings } from '@app/venue';
 
 /** The whole suite in one process, over real HTTP and real TCP. */
 export interface RunningSuite extends RunningService {
@@ -19,6 +19,8 @@ export interface SuiteOptions {
   /** Where log lines go, as JSON; standard output by default. */
   readonly logDestination?: { write(line: string): void } | undefined;
 }
+
+const allSettings = { ...identitySettings, ...userTokenSettings, ...gatewaySettings, ...venueSettings };
 
 /**
  * Starts identity, user-token, gateway and venue with the settings that each would read on its own; ports are set with
@@ -54,6 +56,7 @@ export async function startSuite(
       ENVIRONMENT: userTokenConfig.environment,
       LOG_LEVEL: userTokenConfig.logLevel,
     });
+    warnOfUnread(allSettings, environment, logger);
     const stores = new Stores(userTokenConfig.redisUrl, {
       ...userTokenConfig.storeOptions,
       log: logger,

@@ -3,16 +3,19 @@ import {
   issuerUrl,
   list,
   readSettings,
-  secret,
+  scope,
   secretList,
   serviceSettings,
   StartError,
   text,
+  tlsMaterialOf,
+  tlsSettings,
+  visibleAscii,
   wholeNumber,
   type Environment,
 } from '@app/ops';
 import { redisSettings, storeOptions } from '@app/redis/settings';
-import { FORMER_NAMES, isLoopback, type TlsMaterial } from '@app/user-token-client';
+import { FORMER_NAMES, isLoopback } from '@app/user-token-client';
 import { z } from 'zod';
 
 const DAY_SECONDS = 24 * 3600;
@@ -24,25 +27,32 @@ export const userTokenSettings = defineSettings({
     schema: issuerUrl(),
     doc: 'issuer, with its trailing slash, e.g. https://acme-dev.auth0.com/',
     localDefault: 'http://localhost:3002/',
+    localOnly: ['http://localhost:3002/'],
   },
   AUTH0_AUDIENCE: {
     schema: list(),
     doc: 'API identifier(s), comma-separated; log-ins ask for the first',
     localDefault: 'https://api.venue.example/',
   },
-  AUTH0_CLIENT_ID: { schema: text(), doc: 'client of this deployment at Auth0', localDefault: 'venue-suite' },
+  AUTH0_CLIENT_ID: {
+    schema: visibleAscii(),
+    doc: 'client of this deployment at Auth0',
+    localDefault: 'venue-suite',
+    localOnly: ['venue-suite', 'brief'],
+  },
   AUTH0_CLIENT_SECRET: {
-    schema: secret(1),
+    schema: visibleAscii(),
     doc: 'its secret',
     secret: true,
     localDefault: 'venue-suite-local-secret',
+    localOnly: ['venue-suite-local-secret', 'brief-local-secret'],
   },
   AUTH0_REALM: {
     schema: text().optional(),
     doc: 'connection to log in with; unset: the default directory of the tenant',
   },
   AUTH0_SCOPE: {
-    schema: text(),
+    schema: scope(),
     doc: "scopes asked for at log-in: OpenID's and the API's, separated by spaces",
     default: 'openid profile email offline_access read:venues write:venues',
   },
@@ -52,6 +62,7 @@ export const userTokenSettings = defineSettings({
     doc: 'comma-separated, 32 characters or more each; the first seals sessions, all open them',
     secret: true,
     localDefault: 'local-only-session-secret-change-me-000',
+    localOnly: ['local-only-session-secret-change-me-000'],
   },
   SESSION_IDLE_SECONDS: {
     schema: wholeNumber(60, 365 * DAY_SECONDS),
@@ -75,8 +86,13 @@ export const userTokenSettings = defineSettings({
   },
   REFRESH_REPLAY_WINDOW_SECONDS: {
     schema: wholeNumber(1, 600),
-    doc: 'how long the old access token still gets the answer of a refresh, in seconds',
+    doc: 'how long the old access token still gets the answer of a refresh, in seconds; after that it ends its session',
     default: '30',
+  },
+  OAUTH_REFRESH_REUSE_SECONDS: {
+    schema: wholeNumber(0, 600),
+    doc: 'the same for the refresh token of a registered client, 0 for not at all, in seconds',
+    default: '10',
   },
   LOGIN_ATTEMPTS_PER_ACCOUNT: {
     schema: wholeNumber(1, 1000),
@@ -92,6 +108,11 @@ export const userTokenSettings = defineSettings({
     schema: wholeNumber(1, DAY_SECONDS),
     doc: 'window of both limits, from the first wrong password on, in seconds',
     default: '900',
+  },
+  LOGIN_DENIAL_DESCRIPTIONS: {
+    schema: z.enum(['pass', 'hide'], { message: 'must be pass or hide' }),
+    doc: 'what an Action of Auth0 says when it denies a log-in: pass it on to the user, or hide it',
+    default: 'hide',
   },
   CLOCK_TOLERANCE_SECONDS: {
     schema: wholeNumber(0, 60),
@@ -152,25 +173,13 @@ export const userTokenSettings = defineSettings({
     doc: 'connections at a time that have not shown a certificate (without TLS: not asked anything) yet, for 3 s at most; a new one takes the place of the oldest',
     default: '500',
   },
-  USER_TOKEN_TLS_CA: {
-    schema: text().optional(),
-    doc: 'mutual TLS: PEM of the authority that signs clients',
-    secret: true,
-  },
-  USER_TOKEN_TLS_CERT: { schema: text().optional(), doc: 'mutual TLS: PEM of our certificate', secret: true },
-  USER_TOKEN_TLS_KEY: { schema: text().optional(), doc: 'mutual TLS: PEM of our key', secret: true },
+  ...tlsSettings('USER_TOKEN_TLS', 'clients'),
 });
 
 /** @throws {SettingsError | StartError} */
 export function readUserTokenConfig(environment: Environment) {
   const settings = readSettings(userTokenSettings, environment);
-  const { USER_TOKEN_TLS_CA: ca, USER_TOKEN_TLS_CERT: cert, USER_TOKEN_TLS_KEY: key } = settings;
-  const tls: TlsMaterial | undefined = ca && cert && key ? { ca, cert, key } : undefined;
-  if (!tls && (ca || cert || key)) {
-    throw new StartError(
-      'USER_TOKEN_TLS_CA, USER_TOKEN_TLS_CERT and USER_TOKEN_TLS_KEY must be set together.',
-    );
-  }
+  const tls = tlsMaterialOf('USER_TOKEN_TLS', settings, 'server');
   if (!tls && !isLoopback(settings.HOST) && settings.ENVIRONMENT !== 'local') {
     throw new StartError(
       'user-token would receive access tokens and passwords unencrypted: set USER_TOKEN_TLS_CA, USER_TOKEN_TLS_CERT and USER_TOKEN_TLS_KEY (each also as *_FILE), or HOST=127.0.0.1.',
@@ -197,11 +206,13 @@ export function readUserTokenConfig(environment: Environment) {
     refreshExpiredLimitSeconds: settings.REFRESH_EXPIRED_LIMIT_SECONDS,
     reuseDetectionSeconds: settings.REFRESH_REUSE_DETECTION_SECONDS,
     replayWindowSeconds: settings.REFRESH_REPLAY_WINDOW_SECONDS,
+    clientReplayWindowSeconds: settings.OAUTH_REFRESH_REUSE_SECONDS,
     attemptLimits: {
       perAccount: settings.LOGIN_ATTEMPTS_PER_ACCOUNT,
       perAddress: settings.LOGIN_ATTEMPTS_PER_ADDRESS,
       windowSeconds: settings.LOGIN_ATTEMPTS_WINDOW_SECONDS,
     },
+    denialDescriptions: settings.LOGIN_DENIAL_DESCRIPTIONS,
     clockToleranceSeconds: settings.CLOCK_TOLERANCE_SECONDS,
     jwksMaxStaleSeconds: settings.JWKS_MAX_STALE_SECONDS,
     opaqueRecheckSeconds: settings.OPAQUE_RECHECK_SECONDS,

@@ -1,16 +1,7 @@
-import { createLogger, runService } from '@app/ops';
-import { openStore } from '@app/redis';
-import { readUserTokenConfig } from './config.js';
-import { startUserToken } from './start-user-token.js';
+// Nothing else is loaded before the signals have their handlers: where this is process 1, one without a handler is lost.
+import { runService } from '@app/ops/run';
 
 await runService('user-token', async () => {
-  const config = readUserTokenConfig(process.env);
-  const logger = createLogger({
-    service: 'user-token',
-    environment: config.environment,
-    level: config.logLevel,
-  });
-  const store = openStore(config.redisUrl, { ...config.storeOptions, log: logger });
-  const running = await startUserToken(config, { store, logger });
-  return { ...running, stop: () => running.stop().finally(() => store.close()) };
+  const { startProcess } = await import('./start-process.js');
+  return startProcess(process.env);
 });

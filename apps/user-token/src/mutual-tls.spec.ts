@@ -1,10 +1,14 @@
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
-import { createLogger } from '@app/ops';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { connect as connectTls, createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
+import { createLogger, RenewedTls } from '@app/ops';
 import { openStore, type SharedStore } from '@app/redis';
 import { UserTokenClient, type TlsMaterial } from '@app/user-token-client';
-import { newAuthority } from '../../../test/support/certificates.js';
+import { newAuthority, type Authority } from '../../../test/support/certificates.js';
 import { until } from '../../../test/support/until.js';
 import { readUserTokenConfig, startUserToken, type RunningUserToken } from './index.js';
 
@@ -13,13 +17,16 @@ const MAX_PENDING_CONNECTIONS = 50;
 const HANDSHAKE_TIMEOUT_MS = 3_000;
 
 describe('user-token over mutual TLS', () => {
+  const logs: string[] = [];
+  let authority: Authority;
   let store: SharedStore;
   let userToken: RunningUserToken;
   let trusted: TlsMaterial;
   let stranger: TlsMaterial;
 
   beforeAll(async () => {
-    const [authority, otherAuthority] = await Promise.all([newAuthority(), newAuthority()]);
+    const otherAuthority = await newAuthority();
+    authority = await newAuthority();
     const server = await authority.issue('user-token');
     trusted = await authority.issue('venue');
     stranger = await otherAuthority.issue('venue');
@@ -34,7 +41,8 @@ describe('user-token over mutual TLS', () => {
       USER_TOKEN_TLS_CERT: server.cert,
       USER_TOKEN_TLS_KEY: server.key,
     });
-    const logger = createLogger({ service: 'user-token', environment: 'local', level: 'silent' });
+    const destination = { write: (line: string) => void logs.push(line) };
+    const logger = createLogger({ service: 'user-token', environment: 'local', level: 'warn', destination });
     userToken = await startUserToken(config, { store, logger });
   });
 
@@ -64,6 +72,84 @@ describe('user-token over mutual TLS', () => {
     await expect(ask('tls+tcp', { ...trusted, ca: stranger.ca })).rejects.toMatchObject({
       code: 'unreachable',
     });
+  });
+
+  const told = (reason: RegExp) => () => logs.some((line) => reason.test(line));
+
+  it.each<[string, () => Promise<TlsMaterial>, RegExp]>([
+    [
+      'of another authority',
+      async () => ({ ...stranger, ca: trusted.ca }),
+      /its certificate is signed by none of our USER_TOKEN_TLS_CA \([A-Z_]+\)/,
+    ],
+    [
+      'that has expired',
+      () => authority.issue('venue', { notBefore: ago(2), notAfter: ago(1) }),
+      /its certificate has expired \(or our clock is ahead\)/,
+    ],
+    [
+      'that is not valid yet',
+      () => authority.issue('venue', { notBefore: ago(-1) }),
+      /its certificate is not valid yet \(or our clock is behind\)/,
+    ],
+    [
+      'for servers only',
+      () => authority.issue('venue', { purpose: 'serverAuth' }),
+      /its certificate is not for this side of a connection/,
+    ],
+  ])('says on both sides what is wrong with a client certificate %s', async (_title, material, reason) => {
+    logs.length = 0;
+    await expect(ask('tls+tcp', await material())).rejects.toThrow(
+      /localhost:\d+ cannot be reached: it (closed the connection before its first answer: it may not take our|refused our) USER_TOKEN_TLS_CERT/,
+    );
+    await until(told(reason));
+    expect(logs.join('')).not.toMatch(/stack|BEGIN/);
+  });
+
+  it.each<[string, (port: number) => void, RegExp]>([
+    [
+      'shows no certificate',
+      (port) =>
+        connectTls({ port, host: 'localhost', rejectUnauthorized: false }).on('error', () => undefined),
+      /it showed no certificate/,
+    ],
+    [
+      'does not speak TLS',
+      (port) =>
+        connect(port, 'localhost')
+          .on('error', () => undefined)
+          .end('GET / HTTP/1.1\r\n\r\n'),
+      /it does not speak TLS/,
+    ],
+    [
+      'does not take the certificate of user-token',
+      (port) =>
+        connectTls({ ...trusted, port, servername: 'localhost', ca: stranger.ca }).on(
+          'error',
+          () => undefined,
+        ),
+      /it closed the connection before its first call: it may not take our USER_TOKEN_TLS_CERT/,
+    ],
+  ])('says of a client that it %s', async (_title, come, reason) => {
+    logs.length = 0;
+    // Which of the two sides is first to close is up to the network.
+    await until(() => {
+      come(userToken.port);
+      return delay(200).then(told(reason));
+    }, 20_000);
+  });
+
+  it('does not let handshakes that fail fill the log', async () => {
+    logs.length = 0;
+    let closed = 0;
+    for (let i = 0; i < 100; i += 1)
+      connect(userToken.port, 'localhost')
+        .on('error', () => undefined)
+        .on('close', () => (closed += 1))
+        .end('canary\r\n\r\n');
+    await until(() => closed === 100, 10_000);
+    expect(logs.length).toBeLessThanOrEqual(10);
+    expect(logs.join('')).not.toContain('canary');
   });
 
   async function open(...flights: Buffer[]) {
@@ -153,6 +239,117 @@ describe('user-token over mutual TLS', () => {
     }
   });
 });
+
+describe('a client of a user-token whose certificate is wrong', () => {
+  let authority: Authority;
+  let trusted: TlsMaterial;
+  let server: TlsServer | undefined;
+
+  beforeAll(async () => {
+    authority = await newAuthority();
+    trusted = await authority.issue('venue');
+  });
+
+  afterEach(() => {
+    server?.close();
+  });
+
+  it.each<[string, () => Promise<Partial<TlsMaterial>>, RegExp]>([
+    [
+      'of another authority',
+      async () => (await newAuthority()).issue('u'),
+      /signed by none of our USER_TOKEN_TLS_CA/,
+    ],
+    [
+      'for another host',
+      () => authority.issue('u', { hostName: 'user-token' }),
+      /is for other host names than that of USER_TOKEN_URL/,
+    ],
+    ['that has expired', () => authority.issue('u', { notBefore: ago(2), notAfter: ago(1) }), /has expired/],
+    ['that is not valid yet', () => authority.issue('u', { notBefore: ago(-1) }), /is not valid yet/],
+    ['for clients only', () => authority.issue('u', { purpose: 'clientAuth' }), /is not for this side/],
+  ])('says so: %s', async (_title, material, reason) => {
+    server = createTlsServer({ ...(await material()) }, (socket) =>
+      socket.on('error', () => undefined),
+    ).listen(0);
+    await expect(verifyAt(server)).rejects.toThrow(reason);
+  });
+
+  it('says that it does not speak TLS', async () => {
+    const plain = createServer((socket) =>
+      socket.on('error', () => undefined).end('HTTP/1.1 400\r\n\r\n'),
+    ).listen(0);
+    await expect(verifyAt(plain)).rejects.toThrow(/it does not speak TLS/);
+    plain.close();
+  });
+
+  async function verifyAt(at: Server): Promise<unknown> {
+    await once(at, 'listening');
+    const { port } = at.address() as AddressInfo;
+    const client = new UserTokenClient({ urls: `tls+tcp://localhost:${port}`, tls: trusted });
+    return client.verify({ accessToken: 'short' }).finally(() => client.close());
+  }
+});
+
+describe('certificates that are renewed', () => {
+  it('are those of connections from then on, on both sides, and cut none', async () => {
+    const [authority, next] = await Promise.all([newAuthority(), newAuthority()]);
+    const folder = mkdtempSync(join(tmpdir(), 'tls-'));
+    const put = (names: Partial<TlsMaterial>) => {
+      for (const [name, content] of Object.entries(names)) writeFileSync(join(folder, name), content);
+    };
+    const environment = {
+      ENVIRONMENT: 'local',
+      PORT: '0',
+      OPS_PORT: '0',
+      USER_TOKEN_TLS_CA_FILE: join(folder, 'ca'),
+      USER_TOKEN_TLS_CERT_FILE: join(folder, 'cert'),
+      USER_TOKEN_TLS_KEY_FILE: join(folder, 'key'),
+    };
+    put(await authority.issue('user-token'));
+    const store = openStore('memory:');
+    const logger = createLogger({ service: 'user-token', environment: 'local', level: 'silent' });
+    const renewedTls = RenewedTls.open({
+      prefix: 'USER_TOKEN_TLS',
+      role: 'server',
+      environment,
+      log: logger,
+      readEveryMs: 10,
+    })!;
+    const userToken = await startUserToken(readUserTokenConfig(environment), { store, logger, renewedTls });
+    let material = await authority.issue('venue');
+    const client = () =>
+      new UserTokenClient({ urls: `tls+tcp://localhost:${userToken.port}`, tls: () => material });
+    const [connected, later] = [client(), client()];
+    const answers = (by: UserTokenClient) => by.verify({ accessToken: 'short' });
+    try {
+      expect(await answers(connected)).toMatchObject({ active: false });
+
+      put(await next.issue('user-token'));
+      await until(() => renewedTls.current.ca !== material.ca.trim());
+      expect(await answers(connected)).toMatchObject({ active: false });
+      await expect(answers(later)).rejects.toThrow('cannot be reached');
+
+      material = await next.issue('venue');
+      await until(
+        () =>
+          answers(later).then(
+            () => true,
+            () => false,
+          ),
+        10_000,
+      );
+    } finally {
+      connected.close();
+      later.close();
+      await userToken.stop();
+      renewedTls.close();
+      await store.close();
+    }
+  });
+});
+
+const ago = (days: number) => new Date(Date.now() - days * 86_400_000);
 
 /** The first flight of a client, which its certificate would follow. */
 async function clientHello(): Promise<Buffer> {

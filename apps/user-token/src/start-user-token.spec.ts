@@ -77,7 +77,7 @@ describe('user-token on TCP', () => {
     ['too many tokens', 'token.verdicts', { requests: Array(129).fill({ accessToken: 'a' }) }],
     ['a token that is an object', 'token.verdicts', { requests: [{ accessToken: { $ne: null } }] }],
     ['a token that is a list', 'token.verdicts', { requests: [{ accessToken: ['canary'] }] }],
-    ['a token of more than 8 KiB', 'token.verdicts', { requests: [{ accessToken: 'a'.repeat(8193) }] }],
+    ['a token of more than 12 KiB', 'token.verdicts', { requests: [{ accessToken: 'a'.repeat(12_289) }] }],
     ['an unknown field', 'token.verdicts', { requests: [{ accessToken: 'a', audience: 'canary' }] }],
     ['an address that is none', 'session.login', { username: 'u', password: 'p', clientAddress: 'canary' }],
     ['no password', 'session.login', { username: 'u' }],

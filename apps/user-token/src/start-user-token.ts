@@ -3,12 +3,17 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import {
+  authorityOf,
   ClockWatch,
+  ensureListenable,
   InFlight,
   listenOrExplain,
   NestLogger,
   startOps,
+  STOP_TIMEOUT_MS,
+  type Listening,
   type Logger,
+  type RenewedTls,
   type RunningService,
 } from '@app/ops';
 import { storeCheck, type SharedStore } from '@app/redis';
@@ -23,6 +28,8 @@ import { UserTokenModule } from './user-token.module.js';
 export interface UserTokenEnvironment {
   readonly store: SharedStore;
   readonly logger: Logger;
+  /** Certificates that are read again; else those of the configuration stay. */
+  readonly renewedTls?: RenewedTls | undefined;
 }
 
 export interface RunningUserToken extends RunningService {
@@ -31,7 +38,8 @@ export interface RunningUserToken extends RunningService {
 }
 
 const MAX_MESSAGE_CHARS = 64 * 1024;
-const MAX_UNREAD_BYTES = 1024 * 1024;
+/** Two of the largest replies. */
+const MAX_UNREAD_BYTES = 2 * 1024 * 1024;
 const MESSAGE_TIMEOUT_MS = 5_000;
 /** For a TLS handshake, or the first call. */
 const INTRODUCTION_TIMEOUT_MS = 3_000;
@@ -59,10 +67,14 @@ async function atMost(ms: number, done: Promise<unknown>): Promise<void> {
 /** Starts user-token: TCP interface and ops listener. */
 export async function startUserToken(
   config: UserTokenConfig,
-  { store, logger }: UserTokenEnvironment,
+  { store, logger, renewedTls }: UserTokenEnvironment,
 ): Promise<RunningUserToken> {
   const inFlight = new InFlight();
-  const { host, port, tls } = config;
+  const { host, port, tls, opsHost, opsPort } = config;
+  const listening: Listening = { service: 'user-token', host, port, setting: 'PORT' };
+  // Preparing takes longer than somebody should wait for the word that it cannot listen.
+  await ensureListenable(listening);
+  await ensureListenable({ service: 'user-token ops', host: opsHost, port: opsPort, setting: 'OPS_PORT' });
   const tcpServer = new QuietTcpServer(
     {
       host,
@@ -81,12 +93,13 @@ export async function startUserToken(
     },
     logger,
   );
+  renewedTls?.onRenewal((material) => tcpServer.renew(material));
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(
     UserTokenModule.forRoot(config, { store, logger, inFlight }),
     { strategy: tcpServer, logger: new NestLogger(logger), abortOnError: false },
   );
   await prepare(store, app.get(IssuerKeys), app.get<StoreDenials>(Denials));
-  await listenOrExplain({ service: 'user-token', port, setting: 'PORT' }, () => app.listen());
+  await listenOrExplain(listening, () => app.listen());
   const server = app.unwrap<Server>();
   const boundPort = (server.address() as AddressInfo).port;
   const clock = new ClockWatch(
@@ -96,8 +109,8 @@ export async function startUserToken(
   );
   const ops = await startOps({
     service: 'user-token',
-    host: config.opsHost,
-    port: config.opsPort,
+    host: opsHost,
+    port: opsPort,
     setting: 'OPS_PORT',
     logger,
     checks: {
@@ -108,11 +121,13 @@ export async function startUserToken(
     await app.close();
     throw error;
   });
-  logger.info({ port: boundPort }, `user-token listens on ${host}:${boundPort}`);
+  const authority = authorityOf(host, boundPort);
+  logger.info({ port: boundPort }, `user-token listens on ${authority}`);
   return {
-    addresses: { tcp: `${tls ? 'tls+tcp' : 'tcp'}://${host}:${boundPort}` },
+    addresses: { tcp: `${tls ? 'tls+tcp' : 'tcp'}://${authority}` },
     port: boundPort,
     opsPort: ops.port,
+    stopTimeoutMs: config.drainDelayMs + STOP_TIMEOUT_MS,
     stop: async () => {
       clock.close();
       ops.drain();

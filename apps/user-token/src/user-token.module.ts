@@ -12,6 +12,7 @@ import { JwksTokenCheck } from './adapters/jwks-token-check.js';
 import { OpenidAuthorizationServer } from './adapters/openid-authorization-server.js';
 import { PrincipalClaims } from './adapters/principal-claims.js';
 import { SealedBox } from './adapters/sealed-box.js';
+import { roomForDenials } from './adapters/denials/room-for-denials.js';
 import { StoreDenials } from './adapters/denials/store-denials.js';
 import { IssuedTokenCheck } from './adapters/issued-token-check.js';
 import { SealedMfaHandles } from './adapters/sealed-mfa-handles.js';
@@ -43,10 +44,11 @@ import { ReplyClock } from './edge/reply-clock.js';
 import { SessionController } from './edge/session.controller.js';
 import { TokenController } from './edge/token.controller.js';
 
-/** Denials kept in the process; less than 200 bytes each. */
-const MAX_LOCAL_DENIALS = 1_000_000;
 /** How long the fleet remembers that an opaque token was refused. */
 const OPAQUE_REFUSAL_SECONDS = 60;
+
+/** A log-in that has waited for so long, and is then answered within the deadline, is still waited for by the gateway. */
+const ATTEMPT_WAIT_MS = 3_000;
 
 const JWKS_REFRESH_SECONDS = 600;
 const JWKS_FETCH_LIMIT = { fetches: 2, seconds: 30 };
@@ -76,6 +78,7 @@ export class UserTokenModule {
       audience: config.audience[0]!,
       scope: config.scope,
       realm: config.realm,
+      denialDescriptions: config.denialDescriptions,
       timeoutMs: config.upstreamTimeoutMs,
     };
     const authorizationServer = new OpenidAuthorizationServer(upstream, logger);
@@ -144,6 +147,7 @@ export class UserTokenModule {
     const sessions = new StoreSessions(store, box, {
       idleSeconds: config.sessionIdleSeconds,
       replayWindowSeconds: config.replayWindowSeconds,
+      clientReplayWindowSeconds: config.clientReplayWindowSeconds,
       reuseDetectionSeconds: config.reuseDetectionSeconds,
       // The holder may have to discover, to ask, and to fetch keys, each within the deadline, and to write.
       lockMs: 3 * config.upstreamTimeoutMs + 2_000,
@@ -154,6 +158,11 @@ export class UserTokenModule {
       waitMs: config.upstreamTimeoutMs,
       expiredLimitSeconds: config.refreshExpiredLimitSeconds,
       clock,
+    };
+    const attemptTimes = {
+      // It may have to discover and to ask, each within the deadline.
+      leaseMs: 2 * config.upstreamTimeoutMs + 5_000,
+      waitMs: ATTEMPT_WAIT_MS,
     };
     const failures = new Failures(logger);
     return {
@@ -173,7 +182,7 @@ export class UserTokenModule {
               {
                 whenUnknown: config.denialsUnknown,
                 whenAgeUnknown: config.opaqueUnknownAge,
-                maxLocal: MAX_LOCAL_DENIALS,
+                maxLocal: roomForDenials(),
                 clockToleranceSeconds: config.clockToleranceSeconds,
                 subjectDenialSeconds: Math.max(MAX_TOKEN_LIFETIME_SECONDS, config.sessionIdleSeconds),
               },
@@ -195,7 +204,7 @@ export class UserTokenModule {
               denials,
               sessions,
               logOut,
-              new StoreAttempts(store, config.attemptLimits),
+              new StoreAttempts(store, config.attemptLimits, attemptTimes),
               new SealedMfaHandles(new SealedBox(config.sessionSecrets)),
               refreshing,
               logger,

@@ -1,12 +1,7 @@
-import { openSharedStore } from '@app/auth/settings';
-import { createLogger, runService } from '@app/ops';
-import { readVenueConfig } from './config.js';
-import { startVenue } from './start-venue.js';
+// Nothing else is loaded before the signals have their handlers: where this is process 1, one without a handler is lost.
+import { runService } from '@app/ops/run';
 
 await runService('venue', async () => {
-  const config = readVenueConfig(process.env);
-  const logger = createLogger({ service: 'venue', environment: config.ENVIRONMENT, level: config.LOG_LEVEL });
-  const store = openSharedStore(config, logger);
-  const running = await startVenue(config, { logger, store });
-  return { ...running, stop: () => running.stop().finally(() => store?.close()) };
+  const { startProcess } = await import('./start-process.js');
+  return startProcess(process.env);
 });

@@ -7,7 +7,7 @@ import {
   type OnApplicationShutdown,
 } from '@nestjs/common';
 import { CACHE_MANAGER, CacheModule, type Cache } from '@nestjs/cache-manager';
-import { PassportModule } from '@nestjs/passport';
+import { DiscoveryModule } from '@nestjs/core';
 import { KeyvAdapter } from 'cache-manager';
 import { Keyv } from 'keyv';
 import type { SharedStore } from '@app/redis';
@@ -24,6 +24,9 @@ import { Clock, UserTokenClock } from './clock.js';
 import { PrincipalResolver, type TokenCaches } from './principal-resolver.js';
 import { ProcessTokenCache } from './process-token-cache.js';
 import { RevocationFeed } from './revocation-feed.js';
+import { RevocationWatch } from './revocation-watch.js';
+import { RouteCheck } from './route-check.js';
+import { RouteRequirements } from './route-requirements.js';
 import { SharedTokenCache } from './shared-token-cache.js';
 import { TokenInspection } from './token-inspection.js';
 import { TcpTokenVerifier } from './tcp-token-verifier.js';
@@ -72,7 +75,7 @@ export class AuthModule implements OnApplicationShutdown {
       global: true,
       imports: [
         options,
-        PassportModule,
+        DiscoveryModule,
         CacheModule.registerAsync({
           imports: [options],
           inject: [AUTH_OPTIONS],
@@ -82,6 +85,9 @@ export class AuthModule implements OnApplicationShutdown {
       providers: [
         BearerGuard,
         BearerStrategy,
+        RevocationWatch,
+        RouteRequirements,
+        RouteCheck,
         TokenInspection,
         {
           provide: UserTokenClient,
@@ -119,7 +125,15 @@ export class AuthModule implements OnApplicationShutdown {
         },
       ],
       // Nest makes the guard anew in each module that names it in @UseGuards(), from these.
-      exports: [BearerGuard, UserTokenClient, PrincipalResolver, TokenInspection, Clock, options],
+      exports: [
+        BearerGuard,
+        UserTokenClient,
+        PrincipalResolver,
+        RouteRequirements,
+        TokenInspection,
+        Clock,
+        options,
+      ],
     };
   }
 
@@ -153,7 +167,7 @@ function tokenCaches(
 ): TokenCaches | undefined {
   if (!store || !feed) return undefined;
   const processCache = new ProcessTokenCache(options, feed);
-  feed.drive(processCache);
+  feed.tell(processCache);
   return {
     process: processCache,
     shared: new SharedTokenCache(store, cache, options, clock),

@@ -20,16 +20,17 @@ export type UnusableCredentials =
 /** The parts of an Express or Fastify request that are looked at. */
 export interface BearerRequest {
   /** Node's request below Fastify's. */
-  readonly raw?: { readonly rawHeaders: readonly string[] };
+  readonly raw?: { readonly rawHeaders?: readonly string[] };
   readonly rawHeaders?: readonly string[];
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly query?: unknown;
   readonly body?: unknown;
 }
 
-const NONE: BearerCredentials = { kind: 'none' };
+// Frozen, for all callers get the same.
+const NONE: BearerCredentials = Object.freeze({ kind: 'none' });
 const SEVERAL = Symbol('several');
-const INVALID_TOKEN: BearerCredentials = { kind: 'invalid_token' };
+const INVALID_TOKEN: BearerCredentials = Object.freeze({ kind: 'invalid_token' });
 const BEARER = /^Bearer(?: +(.*))?$/i;
 const FORM = /^\s*application\/x-www-form-urlencoded\s*(?:;|$)/i;
 const B64TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
@@ -100,6 +101,7 @@ export function claimOf(token: string): Claim | undefined {
 
 function readAuthorization(request: BearerRequest): string | undefined | typeof SEVERAL {
   const rawHeaders = request.raw?.rawHeaders ?? request.rawHeaders ?? [];
+  if (rawHeaders.length === 0) return authorizationIn(request.headers);
   let authorization: string | undefined;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!;
@@ -108,6 +110,16 @@ function readAuthorization(request: BearerRequest): string | undefined | typeof 
     authorization = rawHeaders[i + 1]!;
   }
   return authorization;
+}
+
+/**
+ * For requests that a serverless adapter has made, which have no raw headers. It may have kept several Authorization headers apart,
+ * under names of other case or in a list; those that it has joined with commas are no bearer token (RFC 6750 section 2.1). One that it
+ * has dropped cannot be known of.
+ */
+function authorizationIn(headers: BearerRequest['headers']): string | undefined | typeof SEVERAL {
+  const values = Object.keys(headers).flatMap((name) => (isAuthorization(name) ? (headers[name] ?? []) : []));
+  return values.length > 1 ? SEVERAL : values[0];
 }
 
 function isAuthorization(name: string): boolean {

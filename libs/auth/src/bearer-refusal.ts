@@ -1,5 +1,5 @@
 import { HttpException, HttpStatus } from '@nestjs/common';
-import type { BearerError } from './bearer-challenge.js';
+import { bearerChallenge, type BearerError } from './bearer-challenge.js';
 
 /** Text for every unacceptable token, from RFC 6750 section 3.1: which of the reasons it was is nobody's business but the log's. */
 export const INVALID_TOKEN_DESCRIPTION =
@@ -19,10 +19,59 @@ export class BearerRefusal extends HttpException {
     readonly challenge: string,
   ) {
     super(
-      { ...(error && { error }), error_description: description },
+      error ? { error, error_description: description } : { error_description: description },
       error ? STATUS[error] : HttpStatus.UNAUTHORIZED,
-      { description },
     );
+  }
+
+  /** What Nest makes of the name, which takes it as long as all the rest. */
+  override initMessage(): void {
+    this.message = 'Bearer Refusal';
+  }
+}
+
+/**
+ * The refusals of one protection space. Each request gets its own, for filters change them and error reporters mark them. Without
+ * a stack trace, which would cost more than all else that leads to a refusal, and which nobody reads.
+ */
+export class BearerRefusals {
+  private readonly missing: string;
+  private readonly invalid: string;
+
+  constructor(private readonly realm: string) {
+    this.missing = bearerChallenge({ realm });
+    this.invalid = bearerChallenge({ realm, error: 'invalid_token', description: INVALID_TOKEN_DESCRIPTION });
+  }
+
+  tokenMissing(): BearerRefusal {
+    return newRefusal(undefined, 'An access token is required', this.missing);
+  }
+
+  tokenInvalid(): BearerRefusal {
+    return newRefusal('invalid_token', INVALID_TOKEN_DESCRIPTION, this.invalid);
+  }
+
+  invalidRequest(description: string): BearerRefusal {
+    const error = 'invalid_request';
+    return newRefusal(error, description, bearerChallenge({ realm: this.realm, error, description }));
+  }
+
+  insufficientScope(scope: readonly string[]): BearerRefusal {
+    const [error, description] = [
+      'insufficient_scope',
+      'The access token does not carry what this request needs',
+    ] as const;
+    return newRefusal(error, description, bearerChallenge({ realm: this.realm, error, description, scope }));
+  }
+}
+
+function newRefusal(error: BearerError | undefined, description: string, challenge: string): BearerRefusal {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return new BearerRefusal(error, description, challenge);
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
 }
 

@@ -1,5 +1,11 @@
-import { Inject, Injectable, ForbiddenException, type ExecutionContext } from '@nestjs/common';
-import { HttpAdapterHost, Reflector } from '@nestjs/core';
+import {
+  Inject,
+  Injectable,
+  ForbiddenException,
+  type CanActivate,
+  type ExecutionContext,
+} from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
 import { AuthGuard } from '@nestjs/passport';
 import {
   MAX_REQUEST_ID_LENGTH,
@@ -7,31 +13,40 @@ import {
   type Principal,
   type Verdict,
 } from '@app/user-token-client';
-import { decideAccess, type AccessRequirement } from './access-decision.js';
+import { decideAccess } from './access-decision.js';
 import { AUTH_OPTIONS, type ResolvedAuthOptions } from './auth.options.js';
-import { bearerChallenge, type BearerError } from './bearer-challenge.js';
 import {
   credentialsOf,
   plainCredentials,
   readBearerCredentials,
   tokenIn,
   tokenKey,
-  type BearerRequest,
   type UnusableCredentials,
 } from './bearer-credentials.js';
-import { BearerRefusal, INVALID_TOKEN_DESCRIPTION, VerdictUnavailable } from './bearer-refusal.js';
+import { BearerRefusals, VerdictUnavailable, type BearerRefusal } from './bearer-refusal.js';
 import { STRATEGY_NAME, VerifiedContext } from './bearer.strategy.js';
 import { Clock } from './clock.js';
 import { PrincipalResolver } from './principal-resolver.js';
-import { PERMISSIONS, PUBLIC, SCOPES } from './route-access.decorators.js';
+import { RESPONSE, ROUTE, type AdmittedRequest, type GuardedRoute } from './revoked.js';
+import { RouteRequirements } from './route-requirements.js';
 
-interface GuardedRequest extends BearerRequest {
+interface GuardedRequest extends AdmittedRequest {
   readonly id?: unknown;
   user?: Principal;
 }
 
-/** What a route asks; `public` routes ask nothing. */
-type RouteRequirement = AccessRequirement | 'public';
+/**
+ * Nest's passport guard, which is shown a verdict and decides nothing. It is not a provider, so that options which an application
+ * has registered for its own strategies do not get into it.
+ */
+class PassportGuard extends AuthGuard(STRATEGY_NAME) {
+  /** Called by passport's middle part with what {@link BearerStrategy} made of the verdict. */
+  override handleRequest<User>(error: unknown, user: User | false): User {
+    if (error instanceof Error) throw error;
+    // Nest's guard wants a user; that there is none is said by leaving it out.
+    return (error || !user ? undefined : user) as User;
+  }
+}
 
 /**
  * Lets a request pass whose bearer token is active, meant for this service, and carries what the route's `@Scopes()` and
@@ -41,32 +56,25 @@ type RouteRequirement = AccessRequirement | 'public';
  * reached the answer is 503 with `Retry-After`, never a 401. Anything but HTTP is denied.
  */
 @Injectable()
-export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
+export class BearerGuard implements CanActivate {
+  private readonly passport = new PassportGuard();
   private readonly authenticated = new WeakMap<Verdict, Promise<Principal | undefined>>();
-  private readonly requirements = new WeakMap<
-    object,
-    { controller: object; requirement: RouteRequirement }
-  >();
-  // Made once: the stack trace of a refusal would cost more than all else that leads to it, and nobody reads it.
-  private readonly tokenMissing: BearerRefusal;
-  private readonly tokenInvalid: BearerRefusal;
+  private readonly refusals: BearerRefusals;
 
   constructor(
     private readonly resolver: PrincipalResolver,
-    private readonly reflector: Reflector,
+    private readonly routes: RouteRequirements,
     private readonly adapterHost: HttpAdapterHost,
     private readonly clock: Clock,
-    @Inject(AUTH_OPTIONS) private readonly settings: ResolvedAuthOptions,
+    @Inject(AUTH_OPTIONS) { realm }: ResolvedAuthOptions,
   ) {
-    super();
-    this.tokenMissing = this.newRefusal(undefined, 'An access token is required');
-    this.tokenInvalid = this.newRefusal('invalid_token', INVALID_TOKEN_DESCRIPTION);
+    this.refusals = new BearerRefusals(realm);
   }
 
   // Not async: a principal that this process knows is let in without a promise (see docs/architecture.md).
-  override canActivate(context: ExecutionContext): boolean | Promise<boolean> {
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     if (context.getType() !== 'http') throw new ForbiddenException();
-    const requirement = this.requirementOf(context);
+    const requirement = this.routes.of(context.getClass(), context.getHandler());
     if (requirement === 'public') return true;
 
     // Not switchToHttp(), which makes three closures.
@@ -77,7 +85,7 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
     if (known) return this.admit(context, request, known, requirement, nowSeconds);
     const key = plain && tokenKey(tokenIn(plain));
     if (key && this.resolver.refusedLately(key)) {
-      return refuse(this.refusal(context, this.tokenInvalid));
+      return refuse(this.refusal(context, this.refusals.tokenInvalid()));
     }
     return this.findOut(context, request, key, requirement, nowSeconds);
   }
@@ -87,7 +95,7 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
     context: ExecutionContext,
     request: GuardedRequest,
     key: string | undefined,
-    requirement: AccessRequirement,
+    requirement: GuardedRoute,
     nowSeconds: number,
   ): boolean | Promise<boolean> {
     const credentials = readBearerCredentials(request);
@@ -98,21 +106,14 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
     return this.resolveAndAdmit(context, request, key ?? tokenKey(token), token, requirement);
   }
 
-  /** Called by passport's middle part with what {@link BearerStrategy} made of the verdict. */
-  override handleRequest<User>(error: unknown, user: User | false): User {
-    if (error instanceof Error) throw error;
-    // Nest's guard wants a user; that there is none is said by leaving it out.
-    return (error || !user ? undefined : user) as User;
-  }
-
   private refusalOf(context: ExecutionContext, credentials: UnusableCredentials): BearerRefusal {
     switch (credentials.kind) {
       case 'none':
-        return this.refusal(context, this.tokenMissing);
+        return this.refusal(context, this.refusals.tokenMissing());
       case 'invalid_token':
-        return this.refusal(context, this.tokenInvalid);
+        return this.refusal(context, this.refusals.tokenInvalid());
       case 'invalid_request':
-        return this.refusal(context, this.newRefusal('invalid_request', credentials.description));
+        return this.refusal(context, this.refusals.invalidRequest(credentials.description));
     }
   }
 
@@ -121,11 +122,11 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
     request: GuardedRequest,
     key: string,
     token: string,
-    requirement: AccessRequirement,
+    requirement: GuardedRoute,
   ): Promise<boolean> {
     const verdict = await this.reachVerdict(context, request, key, token);
     const principal = await this.authenticate(token, verdict);
-    if (!principal) throw this.refusal(context, this.tokenInvalid);
+    if (!principal) throw this.refusal(context, this.refusals.tokenInvalid());
     return this.admit(context, request, principal, requirement, this.clock.nowSeconds());
   }
 
@@ -140,7 +141,7 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
 
   private async askPassport(token: string, verdict: Verdict): Promise<Principal | undefined> {
     const verified = new VerifiedContext(token, verdict);
-    await super.canActivate(verified as unknown as ExecutionContext);
+    await this.passport.canActivate(verified as unknown as ExecutionContext);
     return verified.request.user;
   }
 
@@ -163,18 +164,19 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
     context: ExecutionContext,
     request: GuardedRequest,
     principal: Principal,
-    requirement: AccessRequirement,
+    requirement: GuardedRoute,
     nowSeconds: number,
   ): true {
     const decision = decideAccess(principal, requirement, nowSeconds);
     if (decision.allowed) {
       request.user = principal;
+      request[ROUTE] = requirement;
+      request[RESPONSE] = context.getArgByIndex(1);
       return true;
     }
     delete request.user;
-    if (decision.error === 'invalid_token') throw this.refusal(context, this.tokenInvalid);
-    const description = 'The access token does not carry what this request needs';
-    throw this.refusal(context, this.newRefusal('insufficient_scope', description, decision.needed));
+    if (decision.error === 'invalid_token') throw this.refusal(context, this.refusals.tokenInvalid());
+    throw this.refusal(context, this.refusals.insufficientScope(decision.needed));
   }
 
   private refusal(context: ExecutionContext, refusal: BearerRefusal): BearerRefusal {
@@ -182,40 +184,8 @@ export class BearerGuard extends AuthGuard(STRATEGY_NAME) {
     return refusal;
   }
 
-  private newRefusal(
-    error: BearerError | undefined,
-    description: string,
-    scope?: readonly string[],
-  ): BearerRefusal {
-    const challenge = bearerChallenge({
-      realm: this.settings.realm,
-      ...(error && { error, description }),
-      ...(scope && { scope }),
-    });
-    return new BearerRefusal(error, description, challenge);
-  }
-
   private setHeader(context: ExecutionContext, name: string, value: string): void {
     this.adapterHost.httpAdapter.setHeader(context.switchToHttp().getResponse(), name, value);
-  }
-
-  private requirementOf(context: ExecutionContext): RouteRequirement {
-    const handler = context.getHandler();
-    const controller = context.getClass();
-    const known = this.requirements.get(handler);
-    if (known?.controller === controller) return known.requirement;
-    const requirement = this.readRequirement([handler, controller]);
-    this.requirements.set(handler, { controller, requirement });
-    return requirement;
-  }
-
-  private readRequirement(targets: Parameters<Reflector['getAllAndOverride']>[1]): RouteRequirement {
-    if (this.reflector.getAllAndOverride<boolean | undefined>(PUBLIC, targets)) return 'public';
-    return {
-      audience: this.settings.audience,
-      scopes: this.reflector.getAllAndOverride<string[] | undefined>(SCOPES, targets) ?? [],
-      permissions: this.reflector.getAllAndOverride<string[] | undefined>(PERMISSIONS, targets) ?? [],
-    };
   }
 }
 

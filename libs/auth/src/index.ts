@@ -4,6 +4,7 @@ export { readBearerCredentials, type BearerCredentials, type BearerRequest } fro
 export { bearerChallenge, type BearerChallenge } from './bearer-challenge.js';
 export { BearerGuard } from './bearer.guard.js';
 export { BearerRefusal, INVALID_TOKEN_DESCRIPTION, VerdictUnavailable } from './bearer-refusal.js';
+export { revoked } from './revoked.js';
 export { CurrentUser, Permissions, Public, Scopes } from './route-access.decorators.js';
 export { TokenInspection } from './token-inspection.js';
 export { TokenVerifier } from './token-verifier.js';

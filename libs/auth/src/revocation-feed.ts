@@ -1,27 +1,36 @@
 import type { OnApplicationShutdown } from '@nestjs/common';
 import type { SharedStore, Subscription } from '@app/redis';
-import { EPOCH_CHANNEL, parseEpochMessage } from '@app/user-token-client';
-import type { ProcessTokenCache } from './process-token-cache.js';
+import { EPOCH_CHANNEL, parseEpochMessage, type EpochMessage } from '@app/user-token-client';
+
+export interface RevocationListener {
+  /** The epoch of a subject has changed. */
+  onEpoch(message: EpochMessage): void;
+  /** Revocations are no longer heard of, or are again. */
+  onFeedChange(): void;
+}
 
 /** Hears of revocations, and says whether it does. */
 export class RevocationFeed implements OnApplicationShutdown {
-  private cache: ProcessTokenCache | undefined;
+  private readonly listeners: RevocationListener[] = [];
   private readonly subscription: Subscription;
 
   constructor(store: SharedStore) {
     this.subscription = store.subscribe(EPOCH_CHANNEL, (message) => {
       const epoch = parseEpochMessage(message);
-      if (epoch) this.cache?.onEpoch(epoch);
+      if (epoch) for (const listener of this.listeners) listener.onEpoch(epoch);
     });
-    this.subscription.onChange(() => this.cache?.onFeedChange());
+    this.subscription.onChange(() => {
+      for (const listener of this.listeners) listener.onFeedChange();
+    });
   }
 
   get live(): boolean {
     return this.subscription.live;
   }
 
-  drive(cache: ProcessTokenCache): void {
-    this.cache = cache;
+  /** In the order in which they were given. */
+  tell(listener: RevocationListener): void {
+    this.listeners.push(listener);
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -1,7 +1,18 @@
-import { defineSettings, issuerUrl, list, secret, StartError, text, type Settings } from '@app/ops';
+import {
+  defineSettings,
+  issuerUrl,
+  list,
+  secret,
+  StartError,
+  text,
+  tlsMaterialOf,
+  tlsSettings,
+  type RenewedTls,
+  type Settings,
+} from '@app/ops';
 import { openStore, type OpenStoreOptions, type SharedStore, type StoreLog } from '@app/redis';
 import { redisSettings, storeOptions, type RedisSettings } from '@app/redis/settings';
-import { isLoopback, parseReplicaAddresses, type TlsMaterial } from '@app/user-token-client';
+import { isLoopback, parseReplicaAddresses } from '@app/user-token-client';
 import type { AuthOptions } from './auth.options.js';
 
 /** Environment variables of a service that guards its routes; to be spread into its settings. */
@@ -15,6 +26,7 @@ export const authSettings = defineSettings({
     schema: issuerUrl(),
     doc: 'issuer, with its trailing slash, e.g. https://acme-dev.auth0.com/',
     localDefault: 'http://localhost:3002/',
+    localOnly: ['http://localhost:3002/'],
   },
   ...redisSettings,
   TOKEN_CACHE_SECRET: {
@@ -22,19 +34,14 @@ export const authSettings = defineSettings({
     doc: 'seals cached principals in Redis; 32 characters or more, the same in all services',
     secret: true,
     localDefault: 'local-only-token-cache-secret-change-me',
+    localOnly: ['local-only-token-cache-secret-change-me'],
   },
   USER_TOKEN_URL: {
     schema: text().refine(isReplicaList, 'must be tcp://host:port or tls+tcp://host:port, comma-separated'),
     doc: 'user-token replicas, comma-separated: tls+tcp://host:port (mutual TLS) or, on this machine, tcp://host:port',
     localDefault: 'tcp://127.0.0.1:3003',
   },
-  USER_TOKEN_TLS_CA: {
-    schema: text().optional(),
-    doc: 'mutual TLS: PEM of the authority that signs user-token',
-    secret: true,
-  },
-  USER_TOKEN_TLS_CERT: { schema: text().optional(), doc: 'mutual TLS: PEM of our certificate', secret: true },
-  USER_TOKEN_TLS_KEY: { schema: text().optional(), doc: 'mutual TLS: PEM of our key', secret: true },
+  ...tlsSettings('USER_TOKEN_TLS', 'user-token'),
 });
 
 type AuthSettings = Settings<typeof authSettings> & { readonly ENVIRONMENT: string };
@@ -44,15 +51,17 @@ type AuthSettings = Settings<typeof authSettings> & { readonly ENVIRONMENT: stri
  *
  * @param store the store that the services of this environment share; undefined where it is private to the process, and then
  *   nothing is cached
+ * @param renewed certificates for mutual TLS that are read again; those of the settings where there are none
  * @throws {StartError} when access tokens would leave the machine unencrypted, outside of ENVIRONMENT=local
  */
 export function authOptions(
   settings: AuthSettings,
   realm: string,
   store: SharedStore | undefined,
+  renewed?: RenewedTls,
 ): AuthOptions {
-  const { USER_TOKEN_TLS_CA: ca, USER_TOKEN_TLS_CERT: cert, USER_TOKEN_TLS_KEY: key } = settings;
-  const tls: TlsMaterial | undefined = ca && cert && key ? { ca, cert, key } : undefined;
+  const own = tlsMaterialOf('USER_TOKEN_TLS', settings, 'client');
+  const tls = renewed ? () => renewed.current : own;
   const addresses = parseReplicaAddresses(settings.USER_TOKEN_URL);
   if (
     settings.ENVIRONMENT !== 'local' &&

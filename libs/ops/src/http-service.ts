@@ -4,8 +4,8 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import type { Checks } from './health.module.js';
 import { startOps } from './ops.listener.js';
-import type { RunningService } from './run-service.js';
-import { listenOrExplain } from './start-error.js';
+import { STOP_TIMEOUT_MS, type RunningService } from './run-service.js';
+import { authorityOf, ensureListenable, listenOrExplain, type Listening } from './listen.js';
 
 /** The listeners of a service, as {@link serviceSettings} reads them. */
 export interface ListenerSettings {
@@ -28,10 +28,12 @@ export async function startHttpService(
   settings: ListenerSettings,
   { logger, checks }: { readonly logger: Logger; readonly checks: Checks },
 ): Promise<RunningHttpService> {
+  const listening: Listening = { service, host: settings.HOST, port: settings.PORT, setting: 'PORT' };
+  const { OPS_HOST: host, OPS_PORT: opsPort } = settings;
+  const opsListening: Listening = { service: `${service} ops`, host, port: opsPort, setting: 'OPS_PORT' };
   try {
-    await listenOrExplain({ service, port: settings.PORT, setting: 'PORT' }, () =>
-      app.listen(settings.PORT, settings.HOST),
-    );
+    for (const place of [listening, opsListening]) await ensureListenable(place);
+    await listenOrExplain(listening, () => app.listen(settings.PORT, settings.HOST));
     const ops = await startOps({
       service,
       host: settings.OPS_HOST,
@@ -41,11 +43,13 @@ export async function startHttpService(
       checks,
     });
     const { port } = app.getHttpServer().address() as AddressInfo;
-    logger.info({ port }, `${service} listens on ${settings.HOST}:${port}`);
+    const authority = authorityOf(settings.HOST, port);
+    logger.info({ port }, `${service} listens on ${authority}`);
     return {
-      addresses: { http: `http://${settings.HOST}:${port}` },
+      addresses: { http: `http://${authority}` },
       port,
       opsPort: ops.port,
+      stopTimeoutMs: settings.DRAIN_DELAY_MS + STOP_TIMEOUT_MS,
       stop: async () => {
         ops.drain();
         await delay(settings.DRAIN_DELAY_MS);

@@ -12,32 +12,39 @@ export { startHttpService, type ListenerSettings, type RunningHttpService } from
 export { InFlight } from './in-flight.js';
 export { FormBody, InputPipe } from './input.pipe.js';
 export { LineLimit, type LineLimitOptions } from './line-limit.js';
+export { authorityOf, ensureListenable, listenOrExplain, type Listening } from './listen.js';
 export { createLogger, type LoggerOptions } from './logger.js';
 export { NestLogger } from './nest-logger.js';
 export { startOps, type OpsListener, type OpsOptions } from './ops.listener.js';
 export { ProblemFilter, statusOf, type ProblemDetails } from './problem.filter.js';
 export { currentRequestId, runWithRequestId } from './request-context.js';
+export { RenewedTls, type RenewedTlsOptions } from './renewed-tls.js';
 export { RequestFailures } from './request-failures.js';
-export { runService, type RunningService, type RunOptions } from './run-service.js';
+export { STOP_TIMEOUT_MS, type RunningService } from './run-service.js';
+export { type Environment } from './setting-value.js';
 export {
   defineSettings,
   environmentSetting,
+  host,
   issuerUrl,
   list,
   logLevelSetting,
   port,
   readSettings,
+  scope,
   secret,
   secretList,
   serviceSettings,
   SettingsError,
   text,
+  visibleAscii,
+  warnOfUnread,
   wholeNumber,
-  type Environment,
   type LogLevel,
   type Setting,
   type Settings,
   type SettingsDefinition,
 } from './settings.js';
-export { listenOrExplain, StartError } from './start-error.js';
+export { StartError } from './start-error.js';
+export { tlsMaterialOf, tlsSettings, type TlsMaterial, type TlsRole } from './tls-material.js';
 export { type Logger } from 'pino';

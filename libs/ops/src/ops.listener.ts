@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { AddressInfo } from 'node:net';
 import { HealthModule, type Checks, type Health } from './health.module.js';
 import { createHttpApplication, type ArrivalLimits } from './http-application.js';
-import { listenOrExplain } from './start-error.js';
+import { listenOrExplain, type Listening } from './listen.js';
 
 export interface OpsOptions {
   readonly service: string;
@@ -10,7 +10,7 @@ export interface OpsOptions {
   /** 0 lets the system choose. */
   readonly port: number;
   /** The variable that chooses the port, for the message when it is taken. */
-  readonly setting: string;
+  readonly setting: Listening['setting'];
   readonly logger: Logger;
   readonly checks: Checks;
   readonly arrival?: Partial<ArrivalLimits>;
@@ -39,12 +39,11 @@ export async function startOps({
     accessLog: false,
     arrival,
   });
-  await listenOrExplain({ service: `${service} ops`, port, setting }, () => app.listen(port, host)).catch(
-    async (error: unknown) => {
-      await app.close();
-      throw error;
-    },
-  );
+  const listening: Listening = { service: `${service} ops`, host, port, setting };
+  await listenOrExplain(listening, () => app.listen(port, host)).catch(async (error: unknown) => {
+    await app.close();
+    throw error;
+  });
   return {
     port: (app.getHttpServer().address() as AddressInfo).port,
     drain: () => {

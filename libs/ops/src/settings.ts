@@ -1,5 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { z } from 'zod';
+import { printable } from './printable.js';
+import { readValue, SettingProblem, type Environment } from './setting-value.js';
+import { misspellings, type Misspelling } from './similar-names.js';
+import { StartError } from './start-error.js';
 
 /** One environment variable. */
 export interface Setting<T = unknown> {
@@ -8,10 +13,14 @@ export interface Setting<T = unknown> {
   readonly doc: string;
   /** Value when unset, everywhere. */
   readonly default?: string | undefined;
-  /** Value when unset and ENVIRONMENT is `local`; elsewhere the variable must then be set. */
+  /** Value when unset and ENVIRONMENT is `local`; elsewhere the variable must then be set. `LOCAL_NAME` replaces it. */
   readonly localDefault?: string | undefined;
+  /** What stands in this repository for everybody to read, alone or in a list: refused outside of ENVIRONMENT=local. */
+  readonly localOnly?: readonly string[];
   /** May be given as `NAME_FILE`, and is never shown. */
   readonly secret?: boolean;
+  /** May have line breaks, as PEM and JSON do. */
+  readonly multiline?: boolean;
 }
 
 export type SettingsDefinition = Readonly<Record<string, Setting>>;
@@ -21,14 +30,12 @@ export type Settings<D extends SettingsDefinition> = {
 };
 
 /** Every wrong or missing variable, one line each. */
-export class SettingsError extends Error {
+export class SettingsError extends StartError {
   constructor(readonly problems: readonly string[]) {
     super(`The configuration is not complete:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
     this.name = 'SettingsError';
   }
 }
-
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Keeps the type of each entry; the definition is a plain object. */
 export function defineSettings<const D extends Record<string, Setting>>(definition: D): D {
@@ -45,54 +52,91 @@ export function readSettings<D extends SettingsDefinition>(
   definition: D,
   environment: Environment,
 ): Settings<D> {
-  const local = environment['ENVIRONMENT'] === 'local';
+  const local = isLocal(environment);
   const problems: string[] = [];
   const values: Record<string, unknown> = {};
   for (const [name, setting] of Object.entries(definition)) {
     try {
       values[name] = readOne(name, setting, environment, local);
     } catch (error) {
-      if (!(error instanceof ProblemFound)) throw error;
+      if (!(error instanceof SettingProblem)) throw error;
       problems.push(error.message);
     }
   }
-  if (problems.length > 0) throw new SettingsError(problems);
-  return Object.freeze(values) as Settings<D>;
+  if (problems.length === 0) return Object.freeze(values) as Settings<D>;
+  const hints = unreadVariables(definition, environment).map(
+    ({ given, meant }) => `${printable(given)} is set and not read: is ${meant} meant?`,
+  );
+  throw new SettingsError([...problems, ...hints]);
 }
 
-class ProblemFound extends Error {}
+/** Says of variables that are set, read by nobody, and hardly different from one of the definition. */
+export function warnOfUnread(
+  definition: SettingsDefinition,
+  environment: Environment,
+  log: { warn(fields: object, text: string): void },
+): void {
+  for (const { given, meant } of unreadVariables(definition, environment))
+    log.warn({ variable: printable(given), meant }, 'a variable is set that nobody reads');
+}
+
+function unreadVariables(definition: SettingsDefinition, environment: Environment): readonly Misspelling[] {
+  const known = Object.entries(definition).flatMap(([name, { secret, localDefault }]) => [
+    name,
+    ...(secret ? [`${name}_FILE`] : []),
+    ...(localDefault === undefined ? [] : [`LOCAL_${name}`]),
+  ]);
+  return misspellings(known, environment);
+}
+
+function isLocal(environment: Environment): boolean {
+  try {
+    return readValue('ENVIRONMENT', {}, environment) === 'local';
+  } catch {
+    return false;
+  }
+}
 
 function readOne(name: string, setting: Setting, environment: Environment, local: boolean): unknown {
-  const given = rawValue(name, setting, environment);
-  const raw = given ?? (local ? setting.localDefault : undefined) ?? setting.default;
+  const given = readValue(name, setting, environment);
+  const raw = given ?? (local ? localDefaultOf(name, setting, environment) : undefined) ?? setting.default;
   const parsed = setting.schema.safeParse(raw);
-  if (parsed.success) {
-    if (!local && parsed.data instanceof URL && isPlainHttp(parsed.data)) {
-      throw new ProblemFound(`${name} must be an https URL outside of ENVIRONMENT=local`);
-    }
-    return parsed.data;
+  if (!parsed.success) {
+    if (raw === undefined) throw new SettingProblem(`${name} is missing: ${setting.doc}`);
+    const shown = setting.secret ? '' : ` (is "${withoutPassword(raw).slice(0, 80)}")`;
+    throw new SettingProblem(
+      `${name} ${parsed.error.issues.map((issue) => issue.message).join(', ')}${shown}`,
+    );
   }
-  if (raw === undefined) throw new ProblemFound(`${name} is missing: ${setting.doc}`);
-  const shown = setting.secret ? '' : ` (is "${raw.slice(0, 80)}")`;
-  throw new ProblemFound(`${name} ${parsed.error.issues.map((issue) => issue.message).join(', ')}${shown}`);
+  if (!local && isLocalOnly(raw, setting)) {
+    throw new SettingProblem(
+      `${name} is one for local work, published with this project: outside of ENVIRONMENT=local set one of your own`,
+    );
+  }
+  if (!local && parsed.data instanceof URL && isPlainHttp(parsed.data)) {
+    throw new SettingProblem(`${name} must be an https URL outside of ENVIRONMENT=local`);
+  }
+  return parsed.data;
 }
 
-function rawValue(name: string, setting: Setting, environment: Environment): string | undefined {
-  const value = environment[name] || undefined;
-  const file = setting.secret ? environment[`${name}_FILE`] || undefined : undefined;
-  if (file === undefined) return value;
-  if (value !== undefined) throw new ProblemFound(`${name} and ${name}_FILE are both set: set one of them`);
-  const content = readSecretFile(name, file);
-  if (content === '') throw new ProblemFound(`${name}_FILE names an empty file (${file})`);
-  return content;
+/** A deployment of several containers has other local addresses than one of several processes. */
+function localDefaultOf(
+  name: string,
+  { localDefault }: Setting,
+  environment: Environment,
+): string | undefined {
+  return localDefault === undefined
+    ? undefined
+    : (readValue(`LOCAL_${name}`, {}, environment) ?? localDefault);
 }
 
-function readSecretFile(name: string, file: string): string {
-  try {
-    return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
-  } catch {
-    throw new ProblemFound(`${name}_FILE names a file that cannot be read (${file})`);
-  }
+function isLocalOnly(raw: string | undefined, { localOnly = [] }: Setting): boolean {
+  const given = raw?.split(',').map((entry) => entry.trim()) ?? [];
+  return given.some((entry) => localOnly.includes(entry));
+}
+
+function withoutPassword(raw: string): string {
+  return raw.replace(/\/\/[^/@]*@/g, '//...@');
 }
 
 function isPlainHttp(url: URL): boolean {
@@ -130,8 +174,46 @@ export function wholeNumber(min: number, max: number): z.ZodType<number> {
     .refine((value) => value >= min && value <= max, message);
 }
 
+/** Not blank, or as `expected` says. */
 export function text(pattern: RegExp = /\S/, expected = 'must not be blank'): z.ZodType<string> {
   return z.string(expected).regex(pattern, expected);
+}
+
+/** What RFC 6749 appendix A takes as client_id and client_secret (`VSCHAR`). */
+export function visibleAscii(): z.ZodType<string> {
+  return text(/^[\x20-\x7e]+$/, 'must be printable ASCII characters (RFC 6749 appendix A)');
+}
+
+/** `scope` of RFC 6749 section 3.3. */
+export function scope(): z.ZodType<string> {
+  const token = '[\\x21\\x23-\\x5b\\x5d-\\x7e]+';
+  return text(
+    new RegExp(`^${token}(?: ${token})*$`),
+    'must be scopes separated by single spaces (RFC 6749 section 3.3)',
+  );
+}
+
+/** Address to listen on: an IP address, in brackets or not, a name, or `*` for all addresses of this machine. */
+export function host(): z.ZodType<string> {
+  const message =
+    'must be an address or a name without a port, such as 127.0.0.1 or ::, or * for all addresses';
+  return z
+    .string(message)
+    .transform((value) => (value === '*' ? allAddresses() : value.replace(/^\[(.*)\]$/, '$1')))
+    .refine((value) => isIP(value) !== 0 || isHostName(value), message);
+}
+
+/** IPv6 and IPv4, as far as this machine has them. */
+function allAddresses(): string {
+  const interfaces = Object.values(networkInterfaces());
+  return interfaces.some((addresses) => addresses?.some(({ family }) => family === 'IPv6'))
+    ? '::'
+    : '0.0.0.0';
+}
+
+/** Of digits and dots alone it would be an address that is none, which resolvers make something of. */
+function isHostName(value: string): boolean {
+  return /^(?!-)[\w-]{1,63}(\.[\w-]{1,63})*\.?$/.test(value) && !/^[\d.]+$/.test(value);
 }
 
 /** Comma-separated, blanks around the entries dropped, at least one entry. */
@@ -177,12 +259,12 @@ export function serviceSettings({ port: httpPort, opsPort }: { port: number; ops
   return defineSettings({
     ENVIRONMENT: environmentSetting,
     LOG_LEVEL: logLevelSetting,
-    HOST: { schema: text(), doc: 'address to listen on', default: '0.0.0.0', localDefault: '127.0.0.1' },
+    HOST: { schema: host(), doc: 'address to listen on', default: '*', localDefault: '127.0.0.1' },
     PORT: { schema: port(), doc: 'port to listen on', default: String(httpPort) },
     OPS_HOST: {
-      schema: text(),
+      schema: host(),
       doc: 'address of the health listener',
-      default: '0.0.0.0',
+      default: '*',
       localDefault: '127.0.0.1',
     },
     OPS_PORT: { schema: port(), doc: 'port of the health listener', default: String(opsPort) },

@@ -1,5 +1,13 @@
 import type { CacheManagerStore } from 'cache-manager';
-import { SharedStore, StoreUnavailable, type Limit, type Subscription, type Write } from './shared-store.js';
+import {
+  SharedStore,
+  StoreUnavailable,
+  type HoldableLimit,
+  type Limit,
+  type NoPlace,
+  type Subscription,
+  type Write,
+} from './shared-store.js';
 import { isFormerName } from './store-names.js';
 
 const PURGE_INTERVAL_MS = 30_000;
@@ -109,18 +117,40 @@ export class MemoryStore extends SharedStore {
     { windowMs }: { windowMs: number },
   ): Promise<number | undefined> {
     this.assertOpen();
-    const waitsMs = limits
-      .map(({ key, max }) => ({ entry: this.read(key), max }))
-      .filter(({ entry, max }) => Number(entry?.value ?? 0) >= max)
-      .map(({ entry }) => (entry?.expiresAtMs ?? 0) - Date.now());
-    if (waitsMs.length > 0) return Math.max(1, ...waitsMs);
-    for (const { key } of limits) this.add(key, 1, windowMs);
+    const waitMs = this.waitMsAt(limits);
+    if (waitMs === undefined) for (const { key } of limits) this.add(key, 1, windowMs);
+    return waitMs;
+  }
+
+  override async holdAll(
+    limits: readonly HoldableLimit[],
+    { holder, leaseMs }: { holder: string; leaseMs: number },
+  ): Promise<NoPlace | undefined> {
+    this.assertOpen();
+    const waitMs = this.waitMsAt(limits);
+    if (waitMs !== undefined) return { reason: 'counted', waitMs };
+    const isFull = ({ key, heldKey, max }: HoldableLimit) =>
+      this.countOf(key) + this.membersOf(heldKey).length >= max;
+    if (limits.some(isFull)) return { reason: 'held' };
+    for (const { heldKey } of limits)
+      this.changeMembers({ op: 'addMember', key: heldKey, member: holder, ttlMs: leaseMs, max: Infinity });
     return undefined;
+  }
+
+  override async giveUpAll(
+    limits: readonly HoldableLimit[],
+    { holder, countForMs = 0 }: { holder: string; countForMs?: number | undefined },
+  ): Promise<void> {
+    this.assertOpen();
+    for (const { key, heldKey } of limits) {
+      this.changeMembers({ op: 'removeMember', key: heldKey, member: holder });
+      if (countForMs > 0) this.add(key, 1, countForMs);
+    }
   }
 
   override async uncountAll(keys: readonly string[]): Promise<void> {
     this.assertOpen();
-    for (const key of keys) if (Number(this.read(key)?.value ?? 0) > 0) this.add(key, -1, 0);
+    for (const key of keys) if (this.countOf(key) > 0) this.add(key, -1, 0);
   }
 
   override async *scan(prefix: string): AsyncIterable<{ key: string; value: string }> {
@@ -165,6 +195,17 @@ export class MemoryStore extends SharedStore {
   /** Delivered at once: a listener of this process cannot lag behind the write that it is told of. */
   private publish(channel: string, message: string): void {
     for (const listener of this.listeners.get(channel) ?? []) listener(message);
+  }
+
+  private countOf(key: string): number {
+    return Number(this.read(key)?.value ?? 0);
+  }
+
+  /** Until the limits that are reached are lifted; undefined where none is. */
+  private waitMsAt(limits: readonly Limit[]): number | undefined {
+    const reached = limits.filter(({ key, max }) => this.countOf(key) >= max);
+    if (reached.length === 0) return undefined;
+    return Math.max(1, ...reached.map(({ key }) => (this.read(key)?.expiresAtMs ?? 0) - Date.now()));
   }
 
   private add(key: string, change: number, windowMs: number): void {

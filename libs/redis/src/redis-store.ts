@@ -12,7 +12,9 @@ import {
   SharedStore,
   StoreUnavailable,
   type CallOptions,
+  type HoldableLimit,
   type Limit,
+  type NoPlace,
   type StoreLog,
   type Subscription,
   type Write,
@@ -59,6 +61,34 @@ end
 if wait > 0 then return wait end
 for _, key in ipairs(KEYS) do
   if redis.call('INCR', key) == 1 then redis.call('PEXPIRE', key, ARGV[1]) end
+end
+return 0`;
+/**
+ * Keys: of each limit that of the count, then that of the holders, by the time when they lose their place. Arguments: holder, lease, then
+ * each limit. Answers as {@link COUNT_ALL} does, and -1 where what is held is in the way.
+ */
+const HOLD_ALL = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local wait, full = 0, false
+for i = 1, #KEYS, 2 do
+  local max, counted = tonumber(ARGV[2 + (i + 1) / 2]), tonumber(redis.call('GET', KEYS[i]) or 0)
+  redis.call('ZREMRANGEBYSCORE', KEYS[i + 1], '-inf', now)
+  if counted >= max then wait = math.max(wait, redis.call('PTTL', KEYS[i]), 1)
+  elseif counted + redis.call('ZCARD', KEYS[i + 1]) >= max then full = true end
+end
+if wait > 0 then return wait end
+if full then return -1 end
+for i = 2, #KEYS, 2 do
+  redis.call('ZADD', KEYS[i], now + ARGV[2], ARGV[1])
+  redis.call('PEXPIRE', KEYS[i], ARGV[2])
+end
+return 0`;
+/** Keys as above. Arguments: holder, and how long to count, 0 for not at all. */
+const GIVE_UP_ALL = `
+for i = 1, #KEYS, 2 do
+  redis.call('ZREM', KEYS[i + 1], ARGV[1])
+  if ARGV[2] ~= '0' and redis.call('INCR', KEYS[i]) == 1 then redis.call('PEXPIRE', KEYS[i], ARGV[2]) end
 end
 return 0`;
 const UNCOUNT_ALL = `
@@ -240,6 +270,29 @@ export class RedisStore extends SharedStore {
     return waitMs === 0 ? undefined : waitMs;
   }
 
+  override async holdAll(
+    limits: readonly HoldableLimit[],
+    { holder, leaseMs, ...options }: CallOptions & { holder: string; leaseMs: number },
+  ): Promise<NoPlace | undefined> {
+    const waitMs = await this.write(async (client) => {
+      const reply = await client.eval(HOLD_ALL, {
+        keys: this.keysOf(limits),
+        arguments: [holder, String(leaseMs), ...limits.map(({ max }) => String(max))],
+      });
+      return asNumber(reply);
+    }, options);
+    if (waitMs === 0) return undefined;
+    return waitMs < 0 ? { reason: 'held' } : { reason: 'counted', waitMs };
+  }
+
+  override async giveUpAll(
+    limits: readonly HoldableLimit[],
+    { holder, countForMs = 0, ...options }: CallOptions & { holder: string; countForMs?: number | undefined },
+  ): Promise<void> {
+    const words = { keys: this.keysOf(limits), arguments: [holder, String(countForMs)] };
+    await this.write((client) => client.eval(GIVE_UP_ALL, words), options);
+  }
+
   override async uncountAll(keys: readonly string[], options?: CallOptions): Promise<void> {
     const names = keys.map((key) => this.names.own(key));
     await this.write((client) => client.eval(UNCOUNT_ALL, { keys: names }), options);
@@ -322,6 +375,10 @@ export class RedisStore extends SharedStore {
       places.set(name, place);
       return place;
     });
+  }
+
+  private keysOf(limits: readonly HoldableLimit[]): string[] {
+    return limits.flatMap(({ key, heldKey }) => [this.names.own(key), this.names.own(heldKey)]);
   }
 
   private info(): Promise<unknown> {

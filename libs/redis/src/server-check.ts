@@ -15,7 +15,7 @@ const MAX_PROBLEMS = 5;
 /** Each command that a script of ours calls. */
 const SCRIPT = `
 redis.call('GET', KEYS[1]) redis.call('PTTL', KEYS[1]) redis.call('INCR', KEYS[1]) redis.call('DECR', KEYS[1])
-redis.call('PEXPIRE', KEYS[1], ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[1]) redis.call('TIME')
 return cjson.encode({ redis.call('DEL', KEYS[1]) })`;
 
 /**
@@ -78,6 +78,7 @@ function triesOf(client: RedisClient, names: StoreNames, use: StoreUse): [string
     ['a sorted set', client.zRange(set, '+inf', '(0', { BY: 'SCORE', REV: true })],
     ['a sorted set', client.zRemRangeByScore(set, '-inf', 0)],
     ['a sorted set', client.zRemRangeByRank(set, 0, -3)],
+    ['a sorted set', client.zCard(set)],
     ['a sorted set', client.zRem(set, 'x')],
     ['scanning', client.scan('0', { MATCH: `${key}*`, COUNT: 1 })],
     ['a script', client.eval(SCRIPT, { keys: [key], arguments: [String(PROBE_MS)] })],

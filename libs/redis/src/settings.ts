@@ -1,4 +1,4 @@
-import { defineSettings, StartError, text, type Settings } from '@app/ops';
+import { defineSettings, StartError, text, tlsSettings, type Settings } from '@app/ops';
 import type { OpenStoreOptions } from './open-store.js';
 import { redisTlsProblem, storeUrlProblem } from './redis-address.js';
 import { storePrefix } from './store-names.js';
@@ -13,18 +13,9 @@ export const redisSettings = defineSettings({
     doc: 'the store that all services share; memory: is private to one process',
     secret: true,
     localDefault: 'memory:',
+    localOnly: ['memory:'],
   },
-  REDIS_TLS_CA: {
-    schema: text().optional(),
-    doc: 'PEM of the authority that signs the Redis of a rediss:// URL; unset: those that Node knows',
-    secret: true,
-  },
-  REDIS_TLS_CERT: {
-    schema: text().optional(),
-    doc: 'PEM of our certificate, which Redis asks for under TLS unless it is told otherwise (tls-auth-clients)',
-    secret: true,
-  },
-  REDIS_TLS_KEY: { schema: text().optional(), doc: 'PEM of its key', secret: true },
+  ...tlsSettings('REDIS_TLS', 'the Redis of a rediss:// URL'),
 });
 
 export type RedisSettings = Settings<typeof redisSettings> & {

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { PATIENT } from '../../../test/support/patient.js';
 import { RedisServer } from '../../../test/support/redis-server.js';
 import { until } from '../../../test/support/until.js';
-import { openStore, StoreUnavailable, type SharedStore } from './index.js';
+import { openStore, StoreUnavailable, type HoldableLimit, type SharedStore } from './index.js';
 
 describe.each(['memory', 'redis'])('a shared store (%s)', (kind) => {
   let redis: RedisServer | undefined;
@@ -130,6 +130,74 @@ describe.each(['memory', 'redis'])('a shared store (%s)', (kind) => {
     expect(await count()).toBeGreaterThan(0);
     await delay(60);
     expect(await count()).toBeUndefined();
+  });
+
+  describe('holds places', () => {
+    let keys = 0;
+    const limitsOf = (...maxima: number[]) =>
+      maxima.map((max) => {
+        keys += 1;
+        return { key: `held-limit:${keys}`, heldKey: `holders:${keys}`, max };
+      });
+    const hold = (limits: ReturnType<typeof limitsOf>, holder: string, leaseMs = 60_000) =>
+      store.holdAll(limits, { holder, leaseMs });
+
+    it('up to a limit, at all of them or at none', async () => {
+      const [narrow, wide] = limitsOf(2, 3) as [HoldableLimit, HoldableLimit];
+      expect(await hold([narrow, wide], 'a')).toBeUndefined();
+      expect(await hold([narrow, wide], 'b')).toBeUndefined();
+      expect(await hold([narrow, wide], 'c')).toEqual({ reason: 'held' });
+      expect(await hold([wide], 'd')).toBeUndefined();
+      expect(await hold([wide], 'e')).toEqual({ reason: 'held' });
+      expect(await store.getMany([narrow.key, wide.key])).toEqual([null, null]);
+    });
+
+    it('until they are given up, for nothing or to count', async () => {
+      const limits = limitsOf(2);
+      await hold(limits, 'a');
+      await hold(limits, 'b');
+      await store.giveUpAll(limits, { holder: 'a' });
+      await store.giveUpAll(limits, { holder: 'nobody' });
+      expect(await hold(limits, 'c')).toBeUndefined();
+      await store.giveUpAll(limits, { holder: 'b', countForMs: 5_000 });
+      expect(await hold(limits, 'd')).toEqual({ reason: 'held' });
+      await store.giveUpAll(limits, { holder: 'c', countForMs: 5_000 });
+      const answer = await hold(limits, 'd');
+      expect(answer).toEqual({ reason: 'counted', waitMs: expect.any(Number) });
+      const { waitMs } = answer as { waitMs: number };
+      expect(waitMs).toBeGreaterThan(0);
+      expect(waitMs).toBeLessThanOrEqual(5_000);
+    });
+
+    it('says which limit is reached for longest, whatever is held elsewhere', async () => {
+      const [held, counted] = limitsOf(1, 1) as [HoldableLimit, HoldableLimit];
+      await hold([held], 'a');
+      await store.giveUpAll([counted], { holder: 'b', countForMs: 60_000 });
+      expect(await hold([held, counted], 'c')).toMatchObject({ reason: 'counted' });
+    });
+
+    it('no longer than their lease, and counts those that were lost if they are said to', async () => {
+      const limits = limitsOf(1);
+      await hold(limits, 'lost', 40);
+      await delay(60);
+      expect(await hold(limits, 'next', 40)).toBeUndefined();
+      await delay(60);
+      await store.giveUpAll(limits, { holder: 'lost', countForMs: 60_000 });
+      expect(await hold(limits, 'third')).toMatchObject({ reason: 'counted' });
+    });
+
+    it('exactly, however many ask at once', async () => {
+      const limits = limitsOf(10, 30);
+      const answers = await Promise.all(Array.from({ length: 100 }, (_, i) => hold(limits, `${i}`)));
+      expect(answers.filter((answer) => answer === undefined)).toHaveLength(10);
+    });
+
+    it('counts for as long as its first, and anew after that', async () => {
+      const limits = limitsOf(1);
+      await store.giveUpAll(limits, { holder: 'a', countForMs: 40 });
+      await delay(60);
+      expect(await hold(limits, 'b')).toBeUndefined();
+    });
   });
 
   it('scans the keys of a prefix', async () => {

@@ -21,6 +21,15 @@ export interface Limit {
   readonly max: number;
 }
 
+/** A limit at which places can be held by those of whom it is not known yet whether they count. */
+export interface HoldableLimit extends Limit {
+  /** Where those who hold a place are kept; not the key of the count. */
+  readonly heldKey: string;
+}
+
+/** Why no place can be held. `counted`: the limit is reached, for so long. `held`: it would be if all who hold a place counted. */
+export type NoPlace = { readonly reason: 'counted'; readonly waitMs: number } | { readonly reason: 'held' };
+
 export interface CallOptions {
   /** How long the caller is ready to wait. Default: the store's budget for reads or for writes. */
   readonly timeoutMs?: number;
@@ -103,6 +112,21 @@ export abstract class SharedStore {
     limits: readonly Limit[],
     options: CallOptions & { readonly windowMs: number },
   ): Promise<number | undefined>;
+  /**
+   * Holds a place at each limit, unless what is counted and what others hold there has reached one of them, and then at none; atomic.
+   * Who does not give a place up loses it after `leaseMs`.
+   *
+   * @returns undefined when the places are held
+   */
+  abstract holdAll(
+    limits: readonly HoldableLimit[],
+    options: CallOptions & { readonly holder: string; readonly leaseMs: number },
+  ): Promise<NoPlace | undefined>;
+  /** Gives the places up; atomic. With `countForMs` they count from now on, whether they were still held or not. */
+  abstract giveUpAll(
+    limits: readonly HoldableLimit[],
+    options: CallOptions & { readonly holder: string; readonly countForMs?: number | undefined },
+  ): Promise<void>;
   /** Takes one back under each key. */
   abstract uncountAll(keys: readonly string[], options?: CallOptions): Promise<void>;
   /** Every key with this prefix that exists throughout the scan; one that comes or goes meanwhile may be missed. */

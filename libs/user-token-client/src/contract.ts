@@ -140,8 +140,8 @@ export const grantedTokenSchema = z.strictObject({
  * Why no token was granted. `invalid_grant`: wrong credentials, blocked user, or (refresh) no such session, alike.
  * `token_reused`: the access token was refreshed before and is no longer in its replay window (RFC 9700 section 4.14.2); the
  * session has been ended. `invalid_scope`: (registered clients) nothing of it can be granted. `too_many_attempts`: our limit or
- * Auth0's. `invalid_request`: the authorization server does not take what was typed, e.g. for its length. The others are Auth0's own
- * answers, passed on.
+ * Auth0's. `invalid_request`: the authorization server does not take what was typed, e.g. for its length. `access_denied`: a rule of
+ * the tenant does not let this user in. The others are Auth0's own answers, passed on.
  */
 export const grantRefusalSchema = z.enum([
   'invalid_grant',
@@ -152,7 +152,11 @@ export const grantRefusalSchema = z.enum([
   'password_leaked',
   'mfa_required',
   'requires_verification',
+  'access_denied',
 ]);
+
+/** Of an `access_denied`, in UTF-16 units; longer ones are cut before they are sent. */
+export const MAX_DENIAL_DESCRIPTION_LENGTH = 256;
 
 export const grantResultSchema = z.discriminatedUnion('granted', [
   z.strictObject({ granted: z.literal(true), token: grantedTokenSchema }),
@@ -163,6 +167,8 @@ export const grantResultSchema = z.discriminatedUnion('granted', [
     retryAfterSeconds: z.number().optional(),
     /** With `mfa_required`: what the steps that finish the log-in are to be asked with. Opaque, good for 10 minutes. */
     mfaHandle: z.string().optional(),
+    /** With `access_denied`, where the user may know: why, in one line. */
+    description: z.string().min(1).max(MAX_DENIAL_DESCRIPTION_LENGTH).optional(),
   }),
 ]);
 

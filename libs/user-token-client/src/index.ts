@@ -6,6 +6,7 @@ export {
   inactiveReasonSchema,
   issuedTokenRequestSchema,
   loginRequestSchema,
+  MAX_DENIAL_DESCRIPTION_LENGTH,
   MAX_REQUEST_ID_LENGTH,
   MAX_USER_AGENT_LENGTH,
   patterns,
@@ -65,6 +66,7 @@ export {
   former,
   FORMER_NAMES,
   GENERATION_KEY,
+  heldAttemptsKey,
   isFormerCredentialId,
   issuedTokenKey,
   principalKey,
@@ -78,7 +80,8 @@ export {
   userinfoKey,
   userinfoLockKey,
 } from './redis-names.js';
-export { type TlsMaterial } from './replica.js';
+export { type TlsMaterial, type TlsSource } from './replica.js';
+export { explainTlsFailure } from './tls-failure.js';
 export { UserTokenClient, type UserTokenClientOptions } from './user-token-client.js';
 export { UserTokenUnavailable, type UnavailableCode } from './user-token-unavailable.js';
 export {

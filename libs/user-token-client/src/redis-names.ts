@@ -51,6 +51,9 @@ export const UNKNOWN_TOKENS_KEY = 'unknown-tokens:v1';
 
 /** @param digest base64url SHA-256 of what is counted */
 export const attemptsKey = (of: 'account' | 'address', digest: string) => `attempts:v1:${of}:${digest}`;
+/** Those that are not decided yet. */
+export const heldAttemptsKey = (of: 'account' | 'address', digest: string) =>
+  `attempts-held:v1:${of}:${digest}`;
 
 /** All registered clients. */
 export const CLIENTS_KEY = 'clients:v2';

@@ -1,4 +1,5 @@
-import type { Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
 import { isNativeError } from 'node:util/types';
 import { ClientTCP } from '@nestjs/microservices';
 import {
@@ -30,6 +31,7 @@ import { failureSchema, patterns, type Pong, type VerifyRequest } from './contra
 import { FrameSocket, type FrameOptions } from './frame-socket.js';
 import type { ClockReading } from './measured-clock.js';
 import { SendWindow } from './send-window.js';
+import { explainTlsFailure } from './tls-failure.js';
 import { UserTokenUnavailable } from './user-token-unavailable.js';
 import { VerifyBatches } from './verify-batches.js';
 
@@ -40,6 +42,9 @@ export interface TlsMaterial {
   readonly key: string;
 }
 
+/** Material that stays, or what it is when a connection is made. */
+export type TlsSource = TlsMaterial | (() => TlsMaterial);
+
 /** What a replica tells its client besides answers. */
 export interface ReplicaEvents {
   /** Calls have been waiting long enough for a ping. */
@@ -48,6 +53,8 @@ export interface ReplicaEvents {
   connectionLost(): void;
   /** A verdict was about another token. */
   mixedUp(): void;
+  /** The two sides do not take each other's certificates; `reason` says why. */
+  tlsFailed(reason: string): void;
 }
 
 /** Characters on one connection that user-token may not have read yet, so that no connection keeps it busy with a backlog. */
@@ -58,6 +65,10 @@ const ENVELOPE_CHARS = 128;
 const PING_EVERY_MS = 100;
 /** user-token closes connections that are idle for three times as long. */
 const KEEP_ALIVE_MS = 10_000;
+const TURNED_AWAY =
+  'it closed the connection before its first answer: it may not take our USER_TOKEN_TLS_CERT, which its log then tells';
+/** What a connection that the other side closes while it is made fails with. */
+const CLOSED: readonly unknown[] = ['ECONNRESET', 'ECONNABORTED', 'EPIPE'];
 /** Silence is counted in ticks and not by the clock: a pause of this process, in which answers pile up unread, is one tick. */
 const PING_TICK_MS = 50;
 const PING_TICKS = 3;
@@ -73,6 +84,7 @@ export class Replica {
   private isConnected = false;
   private heardOnConnection = false;
   private wasSilent = false;
+  private leaving = false;
   private readonly verifications: VerifyBatches;
   private pinging: Observable<never> | undefined;
   private readonly keepingAlive = setInterval(() => {
@@ -81,12 +93,16 @@ export class Replica {
 
   constructor(
     readonly address: ReplicaAddress,
-    tls: TlsMaterial | undefined,
+    private readonly tls: TlsSource | undefined,
     private readonly events: ReplicaEvents,
     /** Whether nobody else could be asked. */
     private readonly isAlone: boolean,
   ) {
     this.proxy = new QuietClientTcp(address, tls, {
+      failed: (error) => {
+        const reason = this.tlsReasonOf(error);
+        if (reason !== undefined) events.tlsFailed(reason);
+      },
       heard: () => {
         this.heard += 1;
         this.heardOnConnection = true;
@@ -95,9 +111,11 @@ export class Replica {
       // user-token makes room for connections that have said something, and its clock is read at once.
       connected: () => {
         this.isConnected = true;
+        this.leaving = false;
         void this.isFrozen();
       },
       lost: () => {
+        if (this.isTurnedAway()) events.tlsFailed(TURNED_AWAY);
         this.isConnected = false;
         this.heardOnConnection = false;
         this.window.reset();
@@ -134,15 +152,30 @@ export class Replica {
 
   /** The next call connects anew: a connection that the network has forgotten stays silent however well the process is. */
   disconnect(): void {
+    this.leaving = true;
     this.proxy.disconnect();
   }
 
   close(): void {
     clearInterval(this.keepingAlive);
+    this.leaving = true;
     this.window.close(
       new CallFailed(new UserTokenUnavailable('unreachable', 'this client is closed'), false),
     );
     this.proxy.close();
+  }
+
+  /** A server refuses a certificate after the handshake (TLS 1.3), and tells no more than that it closes the connection. */
+  private isTurnedAway(): boolean {
+    return this.tls !== undefined && this.isConnected && !this.heardOnConnection && !this.leaving;
+  }
+
+  private tlsReasonOf(error: unknown): string | undefined {
+    if (this.tls === undefined || this.leaving) return undefined;
+    const { code } = (error ?? {}) as { code?: unknown };
+    // Nest knows no code for a connection that it lost.
+    if (code === undefined) return this.isTurnedAway() ? TURNED_AWAY : undefined;
+    return explainTlsFailure(code) ?? (CLOSED.includes(code) ? TURNED_AWAY : undefined);
   }
 
   /** Ends when there was an answer, or a failure that is none of silence; fails after silence. */
@@ -219,7 +252,8 @@ export class Replica {
         catchError((error: unknown) => {
           // What was lost with its connection fails at once: here it still waits for one, or was sent on it.
           const sent = entered && this.isConnected;
-          return throwError(() => asCallFailed(error, this.address, sent));
+          const tlsReason = this.tlsReasonOf(error);
+          return throwError(() => asCallFailed(error, this.address, sent, tlsReason));
         }),
       );
     });
@@ -260,6 +294,7 @@ export class Replica {
 class Silence extends Error {}
 
 interface ConnectionEvents {
+  failed(error: unknown): void;
   heard(): void;
   connected(): void;
   lost(): void;
@@ -270,7 +305,7 @@ class QuietClientTcp extends ClientTCP {
 
   constructor(
     { host, port }: ReplicaAddress,
-    tls: TlsMaterial | undefined,
+    tls: TlsSource | undefined,
     private readonly events: ConnectionEvents,
   ) {
     const options: FrameOptions = {
@@ -286,7 +321,7 @@ class QuietClientTcp extends ClientTCP {
           super(socket, options);
         }
       },
-      ...(tls && { tlsOptions: { ...tls, servername: host } }),
+      ...(tls && { tlsOptions: tlsOptionsOf(tls, host) }),
     });
   }
 
@@ -312,8 +347,9 @@ class QuietClientTcp extends ClientTCP {
     this.socket?.netSocket.setNoDelay();
     connecting.then(
       () => this.events.connected(),
-      () => {
+      (error: unknown) => {
         if (this.connectionPromise !== connecting) return;
+        this.events.failed(error);
         this.connectionPromise = null;
         this.socket = null;
         this.events.lost();
@@ -342,6 +378,24 @@ class QuietClientTcp extends ClientTCP {
   }
 }
 
+/** Nest reads them for each connection. */
+function tlsOptionsOf(tls: TlsSource, host: string): ConnectionOptions {
+  const current = () => (typeof tls === 'function' ? tls() : tls);
+  return {
+    get ca() {
+      return current().ca;
+    },
+    get cert() {
+      return current().cert;
+    },
+    get key() {
+      return current().key;
+    },
+    // An address is no name that a server could be told (RFC 6066 section 3).
+    ...(isIP(host) === 0 && { servername: host }),
+  };
+}
+
 /** As far as Nest relies on it. */
 function isReply(message: unknown): boolean {
   return typeof message === 'object' && message !== null && 'id' in message && typeof message.id === 'string';
@@ -351,7 +405,12 @@ function connectionError(message: string): Error {
   return Object.assign(new Error(message), { code: 'ECONNABORTED' });
 }
 
-function asCallFailed(error: unknown, { host, port }: ReplicaAddress, sent: boolean): CallFailed {
+function asCallFailed(
+  error: unknown,
+  { host, port }: ReplicaAddress,
+  sent: boolean,
+  tlsReason: string | undefined,
+): CallFailed {
   if (error instanceof CallFailed) return error;
   const where = `user-token at ${host}:${port}`;
   if (error instanceof TimeoutError || error instanceof Silence) {
@@ -366,9 +425,8 @@ function asCallFailed(error: unknown, { host, port }: ReplicaAddress, sent: bool
     return new CallFailed(new UserTokenUnavailable(code, message, { retryAfterSeconds }), true);
   }
   if (isNativeError(error)) {
-    const unavailable = new UserTokenUnavailable('unreachable', `${where} cannot be reached`, {
-      cause: error,
-    });
+    const message = `${where} cannot be reached${tlsReason === undefined ? '' : `: ${tlsReason}`}`;
+    const unavailable = new UserTokenUnavailable('unreachable', message, { cause: error });
     // Nest rejects with a plain "Connection closed" once a connection is lost; errors with a code come from connecting.
     return new CallFailed(unavailable, !('code' in error));
   }

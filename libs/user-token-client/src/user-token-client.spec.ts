@@ -164,7 +164,7 @@ describe('UserTokenClient', () => {
     });
 
     it.each([
-      ['a token that is too long', { accessToken: 'a'.repeat(8193) }],
+      ['a token that is too long', { accessToken: 'a'.repeat(12_289) }],
       ['a request id that is too long', { ...TOKEN, requestId: 'r'.repeat(65) }],
     ])('does not let others suffer for %s', async (_title, request) => {
       const client = clientOf((await replica()).url);
@@ -177,7 +177,7 @@ describe('UserTokenClient', () => {
       const fake = await replica();
       const client = clientOf(fake.url);
       const verdicts = await Promise.all(
-        [...tokens(300), ...tokens(20, 8_000)].map((accessToken) => client.verify({ accessToken })),
+        [...tokens(300), ...tokens(20, 12_288)].map((accessToken) => client.verify({ accessToken })),
       );
       expect(verdicts.every(({ active }) => active)).toBe(true);
       expect(fake.asked).toHaveLength(320);
@@ -192,6 +192,33 @@ describe('UserTokenClient', () => {
       const client = clientOf(gone.url, one.url);
       const verdicts = await Promise.all(tokens(40).map((accessToken) => client.verify({ accessToken })));
       expect(verdicts.every(({ active }) => active)).toBe(true);
+    });
+  });
+
+  describe('of a service that is one version behind user-token, or ahead of it', () => {
+    const login = { username: 'ada', password: 'x' };
+    const denied = { granted: false, error: 'access_denied' };
+
+    it.each<[string, object]>([
+      ['an error', { granted: false, error: 'brand_new' }],
+      ['a field', { ...denied, brandNew: 1 }],
+      ['an outcome', { granted: 'perhaps', token: { accessToken: 'x', expiresInSeconds: 1, scope: '' } }],
+    ])('takes %s that it does not know for no answer, and never for a grant', async (_title, result) => {
+      const fake = await replica();
+      fake.grants(result);
+      const client = clientOf(fake.url);
+      await expect(client.login(login)).rejects.toMatchObject({ code: 'protocol' });
+      await expect(client.refresh(TOKEN)).rejects.toMatchObject({ code: 'protocol' });
+    });
+
+    it.each([
+      ['without a description, as one that hides it', denied],
+      ['with one', { ...denied, description: 'Only on weekdays' }],
+      ['of before there were denials', { granted: false, error: 'invalid_grant' }],
+    ])('takes a refusal %s', async (_title, result) => {
+      const fake = await replica();
+      fake.grants(result);
+      expect(await clientOf(fake.url).login(login)).toEqual(result);
     });
   });
 
@@ -639,7 +666,7 @@ describe('UserTokenClient', () => {
       one.url,
       `tcp://127.0.0.1:${await freePort()}`,
     );
-    // The fake has no log-in: that it says so shows that it was asked.
+    // The fake grants nothing: that it says so shows that it was asked.
     const codes = await Promise.all(
       [1, 2, 3].map(() => client.login({ username: 'u', password: 'p' }).catch(({ code }) => code as string)),
     );

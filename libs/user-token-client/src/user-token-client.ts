@@ -31,14 +31,14 @@ import {
 } from './contract.js';
 import { CallFailed } from './call-failed.js';
 import { MeasuredClock } from './measured-clock.js';
-import { Replica, type ReplicaEvents, type TlsMaterial } from './replica.js';
+import { Replica, type ReplicaEvents, type TlsSource } from './replica.js';
 import { UserTokenUnavailable } from './user-token-unavailable.js';
 
 export interface UserTokenClientOptions {
   /** `tcp://host:port` or `tls+tcp://host:port`, comma-separated for several replicas. */
   readonly urls: string;
-  /** Required for `tls+tcp:` addresses. */
-  readonly tls?: TlsMaterial | undefined;
+  /** Required for `tls+tcp:` addresses; a function is asked for each connection. */
+  readonly tls?: TlsSource | undefined;
   /**
    * Deadline of a verification, retry included. Default 6,500 (6.5 s): a cold one may wait for the authorization server, which
    * user-token does for 5 s by default. A process that is silent is given up long before.
@@ -52,7 +52,7 @@ export interface UserTokenClientOptions {
 const COOL_DOWN_MS = 1_000;
 /** With less time left a call is not repeated: it could only fail again, at a replica that is not at fault. */
 const WORTH_A_REPEAT_MS = 100;
-const MIX_UP_LOG_EVERY_MS = 60_000;
+const TELL_EVERY_MS = 60_000;
 
 /**
  * The one client of user-token. Each call has a deadline, goes to the replicas in turn, and either resolves with a
@@ -65,7 +65,7 @@ export class UserTokenClient {
   /** The time of user-token's clock, measured with each of its replies. */
   readonly clock = new MeasuredClock();
   private readonly logger = new Logger(UserTokenClient.name);
-  private mixUpToldAtMs = -Infinity;
+  private readonly toldAtMs = new Map<string, number>();
   private readonly replicas: readonly Replica[];
   private readonly passedOver = new Map<Replica, { silent: boolean }>();
   private readonly closed = new AbortController();
@@ -84,7 +84,8 @@ export class UserTokenClient {
         suspected: () => this.lookBehind(replica),
         clockRead: (reading) => this.clock.read(replica, reading),
         connectionLost: () => this.clock.forget(replica),
-        mixedUp: () => this.tellOfMixUp(replica),
+        mixedUp: () => this.tell(replica, 'answered about another token than it was asked about'),
+        tlsFailed: (reason) => this.tell(replica, `cannot be reached: ${reason}`),
       };
       const tls = address.tls ? options.tls : undefined;
       const replica = new Replica(address, tls, events, addresses.length === 1);
@@ -92,6 +93,11 @@ export class UserTokenClient {
     });
     this.verifyTimeoutMs = options.verifyTimeoutMs ?? 6_500;
     this.sessionTimeoutMs = options.sessionTimeoutMs ?? 10_000;
+  }
+
+  /** Connects to all replicas, so that what stands in the way is in the log before anybody has to wait for it. */
+  connect(): void {
+    for (const replica of this.replicas) void replica.isFrozen();
   }
 
   /** Whether a token is active, and for whom. */
@@ -233,11 +239,12 @@ export class UserTokenClient {
     return failed;
   }
 
-  private tellOfMixUp({ address: { host, port } }: Replica): void {
+  private tell({ address: { host, port } }: Replica, fault: string): void {
+    const text = `user-token at ${host}:${port} ${fault}`;
     const nowMs = performance.now();
-    if (nowMs - this.mixUpToldAtMs < MIX_UP_LOG_EVERY_MS) return;
-    this.mixUpToldAtMs = nowMs;
-    this.logger.error(`user-token at ${host}:${port} answered about another token than it was asked about`);
+    if (nowMs - (this.toldAtMs.get(text) ?? -Infinity) < TELL_EVERY_MS) return;
+    this.toldAtMs.set(text, nowMs);
+    this.logger.error(text);
   }
 
   /** Until a ping no longer meets silence: callers must not be how it is found out that it is still frozen. */

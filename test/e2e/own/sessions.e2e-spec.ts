@@ -456,4 +456,26 @@ describe('refresh over two gateways and two user-tokens', () => {
       token = [...tokens][0] as string;
     }
   }, 400_000);
+
+  it(`gives ${CALLERS} callers of a registered client at once the same pair, 20 times out of 20`, async () => {
+    const token = (gateway: ServiceProcess, form: Record<string, string>) =>
+      post(gateway, '/oauth2/token', {
+        body: new URLSearchParams({
+          client_id: 'portal',
+          client_secret: 'portal-secret-for-local-use',
+          ...form,
+        }),
+      });
+    let { refresh_token: refreshToken } = await token(gateways[0]!, { grant_type: 'password', ...ada });
+    for (let round = 0; round < 20; round += 1) {
+      const form = { grant_type: 'refresh_token', refresh_token: refreshToken as string };
+      const answers = await Promise.all(
+        Array.from({ length: CALLERS }, (_, caller) => token(gateways[caller % 2]!, form)),
+      );
+      const pairs = new Set(answers.map((pair) => `${pair.access_token} ${pair.refresh_token}`));
+      expect([...pairs]).toEqual([expect.stringMatching(/^vat-\S+ vrt-\S+$/)]);
+      expect(answers[0].refresh_token).not.toBe(refreshToken);
+      refreshToken = answers[0].refresh_token;
+    }
+  }, 400_000);
 });

@@ -1,5 +1,12 @@
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { ServiceProcess } from '../../support/service-process.js';
+
+const hasIPv6 = Object.values(networkInterfaces()).some((all) =>
+  all?.some(({ address }) => address === '::1'),
+);
 
 describe('starting', () => {
   let taken: Server;
@@ -65,6 +72,24 @@ describe('starting', () => {
       /TOKEN_CACHE_SECRET_FILE names a file that cannot be read/,
     ],
     [
+      'values are quoted, published, folders, or under another name',
+      'user-token',
+      {
+        ...prod(),
+        AUTH0_CLIENTID: 'own',
+        AUTH0_CLIENT_SECRET: 'venue-suite-local-secret',
+        REDIS_URL: '"redis://127.0.0.1:1"',
+        SESSION_SECRETS_FILE: '/tmp',
+      },
+      /AUTH0_CLIENT_ID is missing[^]*AUTH0_CLIENT_SECRET is one for local work[^]*REDIS_URL has quotes[^]*SESSION_SECRETS_FILE names a folder[^]*AUTH0_CLIENTID is set and not read: is AUTH0_CLIENT_ID meant/,
+    ],
+    [
+      'certificates are none',
+      'venue',
+      { USER_TOKEN_TLS_CA: 'x', USER_TOKEN_TLS_CERT: 'y', USER_TOKEN_TLS_KEY: '/run/secrets/key.pem' },
+      /USER_TOKEN_TLS_CA is no PEM[^]*USER_TOKEN_TLS_CERT is no PEM[^]*USER_TOKEN_TLS_KEY is no PEM .*: a path is given as \*_FILE/,
+    ],
+    [
       'the seed file is not there',
       'identity',
       { IDENTITY_SEED: '/no/such/seed.yaml' },
@@ -86,6 +111,41 @@ describe('starting', () => {
       expect(failing.stderr.trim().split('\n')).toHaveLength(1);
     },
   );
+
+  it.each([
+    ['venue', 'HOST', '203.0.113.1'],
+    ['user-token', 'HOST', '203.0.113.1'],
+    ['user-token', 'HOST', 'no-such-host.invalid'],
+    ['user-token', 'OPS_HOST', '203.0.113.1'],
+    ['gateway', 'OPS_HOST', 'no-such-host.invalid'],
+    ['identity', 'OPS_HOST', '203.0.113.1'],
+  ])('of %s names the %s that it cannot listen on: %s', async (service, setting, host) => {
+    const failing = ServiceProcess.spawn(service, { [setting]: host });
+    expect(await failing.exit()).toEqual({ code: 1, signal: null });
+    expect(failing.stderr).toContain(`${setting} ${host} (${service}`);
+    expect(failing.stderr.trim().split('\n')).toHaveLength(1);
+  });
+
+  (hasIPv6 ? it.each : it.skip.each)([
+    ['[::1]', '::1'],
+    ['*', '[::]'],
+  ])('listens on %s, where the health check of a container finds it', async (host, opsHost) => {
+    const venue = await ServiceProcess.start('venue', {
+      HOST: host,
+      OPS_HOST: opsHost,
+      OPS_PORT: await freePort(),
+    });
+    try {
+      expect(venue.stdout).toMatch(/venue listens on \[::1?\]:\d+/);
+      expect((await fetch(`http://[::1]:${venue.port}/venues`)).status).toBe(401);
+      const environment = { OPS_HOST: opsHost, OPS_PORT: `${venue.environment['OPS_PORT']}\n` };
+      expect(healthOf(environment)).toBe(0);
+      expect(healthOf({ ...environment, OPS_HOST: '203.0.113.1' })).toBe(1);
+    } finally {
+      await venue.stop();
+    }
+    expect(healthOf(venue.environment)).toBe(1);
+  });
 
   it('of the suite names the setting of the service whose port is taken, and leaves nothing running', async () => {
     const failing = ServiceProcess.spawn('local', {
@@ -116,6 +176,19 @@ describe('starting', () => {
     expect(await suite.stop('SIGINT')).toEqual({ code: 0, signal: null });
   });
 });
+
+async function freePort(): Promise<string> {
+  const server = createServer().listen(0, '::1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return String(port);
+}
+
+/** What the health check of a container exits with. */
+function healthOf(environment: Readonly<Record<string, string>>): number | null {
+  return spawnSync(process.execPath, ['scripts/health.mjs', '1'], { env: environment }).status;
+}
 
 function prod(): Record<string, string> {
   return {

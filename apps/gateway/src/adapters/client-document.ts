@@ -63,10 +63,14 @@ export function revisionOf(content: string): string {
 export class ClientDocument {
   private constructor(
     private readonly path: string,
+    private readonly source: string,
     private readonly document: Document,
     readonly clients: readonly ClientRecord[],
-    readonly revision: string,
   ) {}
+
+  get revision(): string {
+    return revisionOf(this.source);
+  }
 
   /** @throws {StartError} naming the file and every field that is wrong, never what it holds */
   static async read(path: string): Promise<ClientDocument> {
@@ -80,7 +84,7 @@ export class ClientDocument {
     const [broken] = document.errors;
     if (broken) throw new StartError(`The clients in ${path} are not YAML: ${broken.message}`);
     const { data, error } = documentSchema.safeParse(document.toJS());
-    if (!error) return new ClientDocument(path, document, data.clients, revisionOf(source));
+    if (!error) return new ClientDocument(path, source, document, data.clients);
     const problems = error.issues.map((issue) => {
       const where = issue.code === 'unrecognized_keys' ? [...issue.path, ...issue.keys] : issue.path;
       return `  ${where.map(String).join('.') || 'the whole file'}: ${issue.message}`;
@@ -97,9 +101,10 @@ export class ClientDocument {
     const list: unknown = this.document.get('clients');
     if (!isSeq(list)) throw new StartError(`${this.path} has no list of clients`);
     const node = itemWith(list, 'client_id', record.client_id);
-    if (node) this.update(node, record);
+    const before = this.clients.find(({ client_id: id }) => id === record.client_id);
+    if (node && before) this.update(node, before, record);
     else list.add(this.document.createNode(record));
-    const source = this.document.toString({ lineWidth: 0, flowCollectionPadding: false });
+    const source = this.rendered();
     const others = (clients: readonly ClientRecord[]) =>
       clients.filter(({ client_id: id }) => id !== record.client_id);
     const after = ClientDocument.parse(this.path, source).clients;
@@ -109,12 +114,18 @@ export class ClientDocument {
     );
   }
 
+  /** Laid out as it was, so that a comparison shows what was changed. */
+  private rendered(): string {
+    const indentSeq = !/^- /m.test(this.source);
+    const text = this.document.toString({ lineWidth: 0, flowCollectionPadding: false, indentSeq });
+    return this.source.includes('\r\n') ? text.replaceAll('\n', '\r\n') : text;
+  }
+
   /** Field by field, and secret by secret: comments stay beside what they speak of. */
-  private update(node: YAMLMap, fields: object): void {
-    const before = node.toJS(this.document) as Record<string, unknown>;
+  private update<T extends object>(node: YAMLMap, before: T, fields: T): void {
     for (const [name, value] of Object.entries(fields)) {
       const current: unknown = node.get(name, true);
-      if (JSON.stringify(before[name]) === JSON.stringify(value)) continue;
+      if (isDeepStrictEqual(before[name as keyof T], value)) continue;
       if (name === 'secrets' && isSeq(current)) this.updateSecrets(current, value as ClientRecord['secrets']);
       else if (isScalar(current)) current.value = value;
       else node.set(name, this.document.createNode(value));
@@ -126,7 +137,7 @@ export class ClientDocument {
     list.items = secrets.map((secret) => {
       const node = itemWith(list, 'hash', secret.hash);
       if (!node) return this.document.createNode(secret);
-      this.update(node, secret);
+      this.update(node, node.toJS(this.document) as typeof secret, secret);
       return node;
     });
   }

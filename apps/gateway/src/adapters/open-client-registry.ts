@@ -1,7 +1,7 @@
 import { StartError, type Logger } from '@app/ops';
 import type { SharedStore } from '@app/redis';
 import type { ClientRegistry } from '../core/client.js';
-import { bundledClients } from './client-document.js';
+import { bundledClients, ClientDocument } from './client-document.js';
 import { FileClientRegistry } from './file-client-registry.js';
 import { NoClients } from './no-clients.js';
 import { StoreClientRegistry } from './store-client-registry.js';
@@ -24,9 +24,24 @@ export async function openClientRegistry(options: ClientRegistryOptions): Promis
     log.info('GATEWAY_CLIENTS is not set: there are no OAuth clients, /oauth2 refuses everybody');
     return new NoClients();
   }
-  if (location !== 'redis:') return FileClientRegistry.open(location, log);
+  if (location !== 'redis:') {
+    if (environment !== 'local') await refusePublished(location);
+    return FileClientRegistry.open(location, log);
+  }
   if (!store?.shared) {
     throw new StartError('GATEWAY_CLIENTS is redis:, so REDIS_URL must name a Redis, not memory:.');
   }
   return new StoreClientRegistry(store, secrets, log);
+}
+
+/** @throws {StartError} naming the clients whose secrets stand beside them in the file that comes along */
+async function refusePublished(path: string): Promise<void> {
+  const [own, bundled] = await Promise.all([ClientDocument.read(path), ClientDocument.read(bundledClients)]);
+  const published = new Set(bundled.clients.flatMap(({ secrets }) => secrets.map(({ hash }) => hash)));
+  const clients = own.clients.filter(({ secrets }) => secrets.some(({ hash }) => published.has(hash)));
+  if (clients.length === 0) return;
+  const ids = clients.map(({ client_id: id }) => id).slice(0, 10);
+  throw new StartError(
+    `GATEWAY_CLIENTS names clients for local work, whose secrets everybody can read: ${ids.join(', ')}. Outside of ENVIRONMENT=local give them others (npm run client -- rotate <client_id> --keep-hours 0), or take them out of ${path}.`,
+  );
 }

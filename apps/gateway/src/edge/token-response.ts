@@ -61,6 +61,8 @@ export function refusalOf(
       return new OAuthError(403, error, 'This password has appeared in a data breach; choose a new one');
     case 'mfa_required':
       return new OAuthError(403, error, 'This account needs a second factor', {}, mfaHandleOf(refusal));
+    case 'access_denied':
+      return new OAuthError(403, error, refusal.description ?? 'This user is not allowed to log in here');
     case 'invalid_scope':
       return new OAuthError(400, error, 'Nothing of the scope that is asked for can be granted');
     case 'invalid_request':

@@ -130,8 +130,8 @@ describe('OpenidAuthorizationServer', () => {
   ])('takes %s for a refusal', async (_title, status, error, refusal) => {
     answer = { status, body: { error, error_description: 'whatever', mfa_token: 'canary-mfa' } };
     const refused = await upstream().grantPassword(CREDENTIALS);
-    const mfaToken = error === 'mfa_required' ? { mfaToken: 'canary-mfa' } : {};
-    expect(refused).toEqual({ granted: false, error: refusal, ...mfaToken });
+    const ofMfa = error === 'mfa_required' ? { mfaToken: 'canary-mfa', passwordWasRight: true } : {};
+    expect(refused).toEqual({ granted: false, error: refusal, ...ofMfa });
   });
 
   it.each<[string, Answer | 'reset' | 'silence']>([
@@ -146,7 +146,12 @@ describe('OpenidAuthorizationServer', () => {
     ['a path that is gone', { status: 404, type: 'text/html', body: '<html>canary</html>' }],
     ['a form that it does not read', { status: 415, body: { error: 'invalid_request' } }],
     ['a firewall', { status: 403, type: 'text/html', body: '<html>canary</html>' }],
-    ['an unknown audience', { status: 403, body: { error: 'access_denied' } }],
+    ['a wrong password that calls itself a failure', { status: 500, body: { error: 'invalid_grant' } }],
+    ['a denial that comes with the status of an outage', { status: 503, body: { error: 'access_denied' } }],
+    ['a denial that is none of JSON', { status: 500, type: 'text/html', body: '{"error":"access_denied"}' }],
+    ['a code that nobody knows, as a failure', { status: 500, body: { error: 'canary' } }],
+    ['a code that nobody knows, as a rate limit', { status: 429, body: { error: 'canary' } }],
+    ['a code that is no text', { status: 403, body: { error: { canary: 1 } } }],
     ['no default directory', { status: 500, body: { error: 'server_error', error_description: 'canary' } }],
     ['a rate limit in text', { status: 429, type: 'text/plain', body: 'Too many requests. canary' }],
     ['an outage in HTML', { status: 503, type: 'text/html', body: '<html>canary</html>' }],
@@ -165,6 +170,102 @@ describe('OpenidAuthorizationServer', () => {
     const error: unknown = await asking.catch((reason: unknown) => reason);
     expect(inspect(error, { depth: 10, showHidden: true }).replaceAll('canary.test', '')).not.toMatch(
       /canary-(password|client|refresh)|access_token/,
+    );
+  });
+
+  describe('when it denies', () => {
+    const denial = (status: number, text?: unknown): Answer => ({
+      status,
+      body: { error: 'access_denied', ...(text !== undefined && { error_description: text }) },
+    });
+    const denied = { granted: false, error: 'access_denied', passwordWasRight: true };
+    const logged = (lines: string[]) =>
+      createLogger({
+        service: 'test',
+        environment: 'test',
+        destination: { write: (line) => void lines.push(line) },
+      });
+
+    it.each([400, 401, 403, 500])('with %i: the password was right, and why is not told', async (status) => {
+      const lines: string[] = [];
+      for (const text of ['Only on weekdays', 'Client is on holiday', 'Not unauthorized', '', undefined, 7]) {
+        answer = denial(status, text);
+        expect(await upstream({}, logged(lines)).grantPassword(CREDENTIALS)).toEqual(denied);
+        expect(await upstream().grantRefresh('canary-refresh')).toEqual(denied);
+      }
+      expect(lines[0]).toContain('Only on weekdays');
+      expect(lines.join('')).not.toContain(PASSWORD);
+    });
+
+    it('although it answers with a challenge as well', async () => {
+      answer = { ...denial(401, 'Only on weekdays'), headers: { 'www-authenticate': 'Basic realm="x"' } };
+      expect(await upstream().grantPassword(CREDENTIALS)).toEqual(denied);
+    });
+
+    it.each([
+      ['as it is', 'Nur an Werktagen: „geschlossen“ 🙂', 'Nur an Werktagen: „geschlossen“ 🙂'],
+      ['in one line', ' a\r\nSet-Cookie: x\0\u2028\u202e ', 'a Set-Cookie: x'],
+      ['without halves of characters', 'a\ud800b', 'a b'],
+      ['not at all where there is none', ' \n ', undefined],
+      ['in 256 characters', 'x'.repeat(5_000), 'x'.repeat(256)],
+      ['in whole characters', `x${'🙂'.repeat(200)}`, `x${'🙂'.repeat(127)}`],
+    ])('tells why where that is allowed, %s', async (_title, text, description) => {
+      answer = denial(403, text);
+      const refused = await upstream({ denialDescriptions: 'pass' }).grantPassword(CREDENTIALS);
+      expect(refused).toEqual({ ...denied, ...(description !== undefined && { description }) });
+    });
+
+    it.each<[string, number, string, RegExp]>([
+      ['access_denied', 401, 'Unauthorized', /AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET/],
+      ['access_denied', 403, 'Service not enabled within domain: https://api.test/', /AUTH0_AUDIENCE/],
+      ['access_denied', 403, 'Service not found: https://api.test/', /AUTH0_AUDIENCE/],
+      ['access_denied', 403, 'Client is not authorized to access "https://api.test/".', /AUTH0_AUDIENCE/],
+      [
+        'access_denied',
+        403,
+        'Client "x1" is not authorized to access resource server "https://api.test/". You need to create a "client-grant" associated to this API.',
+        /AUTH0_AUDIENCE/,
+      ],
+      ['invalid_request', 400, 'Client is not authorized to access "https://api.test/".', /AUTH0_AUDIENCE/],
+      ['access_denied', 403, 'Client has not been granted scopes: read:x', /AUTH0_SCOPE/],
+      ['access_denied', 403, 'Non-global clients are not allowed access to APIv1', /AUTH0_AUDIENCE/],
+      ['unauthorized_client', 403, "Grant type 'password' not allowed for the client.", /grants Password/],
+      ['unauthorized_client', 400, 'whatever', /grants Password/],
+      ['unsupported_grant_type', 403, 'Unsupported grant type: password', /grants Password/],
+      ['invalid_client', 401, '', /AUTH0_CLIENT_SECRET/],
+      ['invalid_scope', 400, 'Scope must be an array or a string', /AUTH0_SCOPE/],
+      ['invalid_request', 400, 'the connection was not found', /AUTH0_REALM/],
+      ['server_error', 500, 'Authorization server not configured with default connection.', /AUTH0_REALM/],
+    ])(
+      'because of our settings, as with %s (%i, %s): an outage that names them',
+      async (error, status, text, setting) => {
+        answer = { status, body: { error, error_description: text } };
+        for (const asking of [upstream().grantPassword(CREDENTIALS), upstream().grantRefresh('x')]) {
+          await expect(asking).rejects.toThrow(UpstreamUnavailable);
+          await expect(asking).rejects.toThrow(setting);
+        }
+      },
+    );
+
+    it.each<[number, string]>([
+      [400, 'consent_required'],
+      [401, 'password_expired'],
+      [403, 'invalid_user_password'],
+      [403, '__proto__'],
+      [403, 'x'.repeat(100)],
+    ])(
+      'by a code that nobody knows (%i %s): refused, and not known to be a right password',
+      async (status, error) => {
+        const lines: string[] = [];
+        answer = { status, body: { error, error_description: PASSWORD } };
+        const one = upstream({ denialDescriptions: 'pass' }, logged(lines));
+        expect(await one.grantPassword(CREDENTIALS)).toEqual({ granted: false, error: 'access_denied' });
+        expect(lines).toEqual([expect.stringContaining(error.slice(0, 64))]);
+        expect(lines[0]!.length).toBeLessThan(500);
+        expect(lines[0]).not.toContain(PASSWORD);
+        // No guess, and not worth a session.
+        await expect(one.grantRefresh('x')).rejects.toThrow(UpstreamUnavailable);
+      },
     );
   });
 

@@ -1,6 +1,6 @@
 import * as client from 'openid-client';
 import { LineLimit } from '@app/ops';
-import type { GrantRefusal } from '@app/user-token-client';
+import { MAX_DENIAL_DESCRIPTION_LENGTH } from '@app/user-token-client';
 import {
   AuthorizationServer,
   UpstreamUnavailable,
@@ -10,6 +10,7 @@ import {
   type UserInfo,
 } from '../core/authorization-server.js';
 import type { Log } from '../core/log.js';
+import { answeredError, responseOf, type AnsweredError } from './token-endpoint-errors.js';
 
 export interface OpenidOptions {
   /** Issuer identifier with its trailing slash, e.g. `https://acme-dev.auth0.com/`. */
@@ -22,35 +23,29 @@ export interface OpenidOptions {
   readonly scope: string;
   /** Connection of log-ins that name none; without it Auth0 uses its default directory. */
   readonly realm?: string | undefined;
+  /** Whether a user is told what an Action that denies him says. Default: hide. */
+  readonly denialDescriptions?: 'pass' | 'hide' | undefined;
   /** Deadline of one request. */
   readonly timeoutMs: number;
 }
 
 const PASSWORD_REALM = 'http://auth0.com/oauth/grant-type/password-realm';
 
-/** Auth0's error codes that speak of the user; all others speak of our configuration or of Auth0's health. */
-const REFUSALS: Readonly<Record<string, GrantRefusal>> = {
-  invalid_grant: 'invalid_grant',
-  // "user is blocked": answered like a wrong password, so that nobody learns which accounts exist.
-  unauthorized: 'invalid_grant',
-  too_many_attempts: 'too_many_attempts',
-  password_leaked: 'password_leaked',
-  mfa_required: 'mfa_required',
-  requires_verification: 'requires_verification',
-};
-
 /**
  * What a log-in is answered that is malformed, too long, or not to be processed. Whoever sends it chooses the user name and the
  * password; all the rest is configured, and would be refused for everybody.
  */
 const INPUT_STATUSES: ReadonlySet<number> = new Set([400, 413, 414, 422, 431]);
+const UNLISTED =
+  'the authorization server refuses a log-in by a code that is not known here: it counts as a wrong password';
+const MAX_LOGGED_LENGTH = 64;
 const INPUT_REFUSED =
   'the authorization server does not take a user name or password; if it takes none, compare AUTH0_REALM and LOGIN_REALMS with the tenant';
 
 /** Speaks to Auth0, or to a server of its dialect, through openid-client. Metadata is discovered at first use and kept. */
 export class OpenidAuthorizationServer extends AuthorizationServer {
   private metadata: Promise<client.ServerMetadata> | undefined;
-  private readonly inputRefusals = new LineLimit();
+  private readonly lines = new LineLimit();
 
   constructor(
     private readonly options: OpenidOptions,
@@ -73,7 +68,7 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
     return this.grant(
       () => client.genericGrantRequest(config, grantType, parameters),
       this.options.scope,
-      (error) => refusalOf(error) ?? this.inputRefusalOf(error),
+      (failure, answered) => this.inputRefusalOf(failure, answered) ?? this.unlistedRefusalOf(answered),
     );
   }
 
@@ -87,7 +82,7 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
     try {
       await client.tokenRevocation(config, refreshToken, { token_type_hint: 'refresh_token' });
     } catch (error) {
-      throw unavailable('revocation', error);
+      throw unavailable('revocation', error, await answeredError(error));
     }
   }
 
@@ -114,7 +109,11 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
   private async grant(
     request: () => Promise<client.TokenEndpointResponse>,
     scopeAsked: string,
-    refusalIn: (error: unknown) => UpstreamRefusal | undefined = refusalOf,
+    /** What else is a refusal, of a log-in. */
+    otherRefusalOf: (
+      failure: unknown,
+      answered: AnsweredError | undefined,
+    ) => UpstreamRefusal | undefined = () => undefined,
   ): Promise<UpstreamGrant | UpstreamRefusal> {
     try {
       const response = await request();
@@ -126,20 +125,56 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
         // RFC 6749 section 5.1: `scope` may be left out when it is what was asked for.
         scope: response.scope ?? scopeAsked,
       };
-    } catch (error) {
-      const refusal = refusalIn(error);
+    } catch (failure) {
+      const answered = await answeredError(failure);
+      const refusal = this.refusalOf(answered) ?? otherRefusalOf(failure, answered);
       if (refusal) return refusal;
-      throw unavailable('token', error);
+      throw unavailable('token', failure, answered);
     }
   }
 
-  private inputRefusalOf(error: unknown): UpstreamRefusal | undefined {
-    const status = inputStatusOf(error);
+  private refusalOf(answered: AnsweredError | undefined): UpstreamRefusal | undefined {
+    if (answered?.meaning.kind === 'denied') return this.denied(answered);
+    if (answered?.meaning.kind !== 'refused') return undefined;
+    const { refusal: error } = answered.meaning;
+    if (error !== 'mfa_required') return { granted: false, error };
+    const { mfaToken } = answered;
+    return { granted: false, error, passwordWasRight: true, ...(mfaToken !== undefined && { mfaToken }) };
+  }
+
+  private denied({ status, description }: AnsweredError): UpstreamRefusal {
+    const words = presentable(description);
+    const more = this.lines.admit('denied');
+    if (more)
+      this.log?.info(
+        { status, description: words, ...more },
+        'the authorization server, or an Action of its tenant, denies access to a user whom it knows',
+      );
+    const passed = this.options.denialDescriptions === 'pass' && words !== '';
+    return {
+      granted: false,
+      error: 'access_denied',
+      passwordWasRight: true,
+      ...(passed && { description: words }),
+    };
+  }
+
+  private inputRefusalOf(failure: unknown, answered: AnsweredError | undefined): UpstreamRefusal | undefined {
+    const status = answered?.meaning.kind === 'misconfigured' ? undefined : inputStatusOf(failure);
     if (status === undefined) return undefined;
-    const more = this.inputRefusals.admit('');
+    const more = this.lines.admit('input');
     // What the server says of the input may repeat it.
     if (more) this.log?.warn({ status, ...more }, INPUT_REFUSED);
     return { granted: false, error: 'invalid_request' };
+  }
+
+  /** It may say that the password is wrong, so it counts as that: nobody may guess on without a limit. */
+  private unlistedRefusalOf(answered: AnsweredError | undefined): UpstreamRefusal | undefined {
+    if (answered?.meaning.kind !== 'unlisted') return undefined;
+    const { status, error } = answered;
+    const more = this.lines.admit('unlisted');
+    if (more) this.log?.warn({ status, code: error.slice(0, MAX_LOGGED_LENGTH), ...more }, UNLISTED);
+    return { granted: false, error: 'access_denied' };
   }
 
   private async configuration(clientAddress?: string): Promise<client.Configuration> {
@@ -188,14 +223,10 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
   }
 }
 
-function refusalOf(failure: unknown): UpstreamRefusal | undefined {
-  if (!(failure instanceof client.ResponseBodyError)) return undefined;
-  const { error, cause } = failure;
-  const refusal = Object.hasOwn(REFUSALS, error) ? REFUSALS[error] : undefined;
-  if (!refusal) return undefined;
-  const { mfa_token: mfaToken } = cause as { mfa_token?: unknown };
-  const sealable = refusal === 'mfa_required' && typeof mfaToken === 'string';
-  return { granted: false, error: refusal, ...(sealable && { mfaToken }) };
+/** In one line, of characters that can be shown. */
+function presentable(description: string): string {
+  const cut = description.trim().slice(0, MAX_DENIAL_DESCRIPTION_LENGTH);
+  return cut.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu, ' ').trim();
 }
 
 /** Of a log-in that was refused for what was typed. Other codes than `invalid_request` speak of the client, its grants, the scope. */
@@ -204,11 +235,6 @@ function inputStatusOf(failure: unknown): number | undefined {
   const status = (isOAuth ? failure : responseOf(failure))?.status;
   if (status === undefined || !INPUT_STATUSES.has(status)) return undefined;
   return isOAuth && status === 400 && failure.error !== 'invalid_request' ? undefined : status;
-}
-
-function responseOf(error: unknown): Response | undefined {
-  const cause = error instanceof client.ClientError ? error.cause : undefined;
-  return cause instanceof Response ? cause : undefined;
 }
 
 /** A discovery document must not send credentials elsewhere. */
@@ -227,13 +253,15 @@ function assertOwnEndpoints(metadata: client.ServerMetadata, issuer: string): vo
  * Reduced to what an operator needs: openid-client's errors carry the whole response, and with it tokens.
  * The texts of Auth0 name clients, APIs and scopes, never credentials.
  */
-function unavailable(endpoint: string, error: unknown): UpstreamUnavailable {
+function unavailable(endpoint: string, error: unknown, answered?: AnsweredError): UpstreamUnavailable {
   const where = `the authorization server's ${endpoint} endpoint`;
-  if (error instanceof client.ResponseBodyError) {
-    const text = `${where} answered ${error.status} ${error.error}: ${(error.error_description ?? '').slice(0, 200)}`;
-    return new UpstreamUnavailable(text, retryAfterSeconds(error.response));
+  const response = error instanceof client.ResponseBodyError ? error.response : responseOf(error);
+  if (response && answered) {
+    const { status, description, meaning } = answered;
+    const said = `${where} answered ${status} ${answered.error}: ${description.slice(0, 200)}`;
+    const text = meaning.kind === 'misconfigured' ? `${said} (${meaning.check})` : said;
+    return new UpstreamUnavailable(text, retryAfterSeconds(response));
   }
-  const response = responseOf(error);
   if (response) {
     return new UpstreamUnavailable(`${where} answered ${response.status}`, retryAfterSeconds(response));
   }

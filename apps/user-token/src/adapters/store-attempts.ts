@@ -1,7 +1,8 @@
-import { hash } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
 import { isIPv6 } from 'node:net';
-import type { Limit, SharedStore } from '@app/redis';
-import { attemptsKey } from '@app/user-token-client';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { HoldableLimit, NoPlace, SharedStore } from '@app/redis';
+import { attemptsKey, heldAttemptsKey } from '@app/user-token-client';
 import { Attempts, type Attempt, type Attempter } from '../core/attempts.js';
 
 export interface AttemptLimits {
@@ -12,39 +13,96 @@ export interface AttemptLimits {
   readonly windowSeconds: number;
 }
 
+export interface AttemptTimes {
+  /** Longest time that an attempt may take; then its place is free again, for whoever made it may be gone. */
+  readonly leaseMs: number;
+  /** How long to wait for the outcome of others. */
+  readonly waitMs: number;
+}
+
+/** How soon it is tried again, and how much later each time, up to the longest. */
+const POLL_MS = { first: 50, factor: 2, longest: 400 };
+/** Of one process: more would only be so many more questions to Redis. */
+const MAX_WAITING = 100;
+/** While others are undecided, which rarely takes as long. */
+const UNDECIDED_RETRY_SECONDS = 2;
+
 /** Attempts counted in the shared store, so that all replicas count together. */
 export class StoreAttempts extends Attempts {
+  private waiting = 0;
+
   constructor(
     private readonly store: SharedStore,
     private readonly limits: AttemptLimits,
+    private readonly times: AttemptTimes,
   ) {
     super();
   }
 
-  override async begin({ username, clientAddress }: Attempter) {
-    const account = attemptsKey('account', digest(comparable(username)));
-    const address =
-      clientAddress === undefined ? undefined : attemptsKey('address', digest(networkOf(clientAddress)));
-    const counted: Limit[] = [{ key: account, max: this.limits.perAccount }];
-    if (address !== undefined) counted.push({ key: address, max: this.limits.perAddress });
-    const waitMs = await this.store.countAll(counted, { windowMs: this.limits.windowSeconds * 1000 });
-    if (waitMs !== undefined) return { retryAfterSeconds: Math.ceil(waitMs / 1000) };
-    const attempt: Attempt = {
+  override async begin(attempter: Attempter): Promise<Attempt | { readonly retryAfterSeconds: number }> {
+    const limits = this.limitsOf(attempter);
+    const holder = randomUUID();
+    const deadlineMs = performance.now() + this.times.waitMs;
+    for (let pollMs = POLL_MS.first; ; pollMs = Math.min(pollMs * POLL_MS.factor, POLL_MS.longest)) {
+      const askedAtMs = performance.now();
+      const full = await this.hold(limits, holder);
+      if (!full) return this.attempt(limits, holder, askedAtMs + this.times.leaseMs);
+      const mayWait = full.reason === 'held' && askedAtMs < deadlineMs && this.waiting < MAX_WAITING;
+      if (!mayWait) return { retryAfterSeconds: retryAfterSeconds(full) };
+      this.waiting += 1;
+      await delay(pollMs);
+      this.waiting -= 1;
+    }
+  }
+
+  private async hold(limits: readonly HoldableLimit[], holder: string): Promise<NoPlace | undefined> {
+    try {
+      return await this.store.holdAll(limits, { holder, leaseMs: this.times.leaseMs });
+    } catch (error) {
+      // An answer that came too late may have been that the places are held.
+      void quietly(() => this.store.giveUpAll(limits, { holder }));
+      throw error;
+    }
+  }
+
+  private limitsOf({ username, clientAddress }: Attempter): HoldableLimit[] {
+    const limits = [limitOf('account', comparable(username), this.limits.perAccount)];
+    if (clientAddress !== undefined)
+      limits.push(limitOf('address', networkOf(clientAddress), this.limits.perAddress));
+    return limits;
+  }
+
+  private attempt(limits: readonly HoldableLimit[], holder: string, leaseEndMs: number): Attempt {
+    const { store } = this;
+    const countForMs = this.limits.windowSeconds * 1000;
+    return {
+      get counts() {
+        return performance.now() < leaseEndMs;
+      },
       succeeded: () =>
         quietly(async () => {
-          await this.store.delete(account);
+          await store.giveUpAll(limits, { holder });
           // One good log-in must not wipe out what else came from this address.
-          if (address !== undefined) await this.store.uncountAll([address]);
+          await store.delete(limits[0]!.key);
         }),
-      undecided: () => quietly(() => this.store.uncountAll(counted.map(({ key }) => key))),
+      failed: () => store.giveUpAll(limits, { holder, countForMs }),
+      undecided: () => quietly(() => store.giveUpAll(limits, { holder })),
     };
-    return attempt;
   }
 }
 
-/** The outcome stands whether or not it could be counted; at worst somebody waits out the window. */
-async function quietly(count: () => Promise<void>): Promise<void> {
-  await count().catch(() => undefined);
+function limitOf(kind: 'account' | 'address', name: string, max: number): HoldableLimit {
+  const digest = hash('sha256', name, 'base64url');
+  return { key: attemptsKey(kind, digest), heldKey: heldAttemptsKey(kind, digest), max };
+}
+
+function retryAfterSeconds(full: NoPlace): number {
+  return full.reason === 'held' ? UNDECIDED_RETRY_SECONDS : Math.ceil(full.waitMs / 1000);
+}
+
+/** Nothing is lost but time: a place that could not be given up is free at the end of its lease. */
+async function quietly(giveUp: () => Promise<void>): Promise<void> {
+  await giveUp().catch(() => undefined);
 }
 
 /** Spellings that a directory may take for the same account share a count. The password is never touched. */
@@ -64,8 +122,4 @@ function networkOf(address: string): string {
     .slice(0, 4)
     .map((group) => Number.parseInt(group, 16).toString(16))
     .join(':');
-}
-
-function digest(text: string): string {
-  return hash('sha256', text, 'base64url');
 }

@@ -34,7 +34,9 @@ export interface StoreSessionsOptions {
   readonly idleSeconds: number;
   /** How long others who present the same old access token get the answer of its refresh. */
   readonly replayWindowSeconds: number;
-  /** How long the reuse of a credential that was refreshed is noticed. Longer than the replay window. */
+  /** The same for the old refresh token of a registered client; 0 for not at all. */
+  readonly clientReplayWindowSeconds: number;
+  /** How long the reuse of a credential that was refreshed is noticed. Longer than the replay windows. */
   readonly reuseDetectionSeconds: number;
   /** Longest time that a refresh may hold its lock. */
   readonly lockMs: number;
@@ -165,8 +167,10 @@ export class StoreSessions extends Sessions {
     { token }: Issued,
     { id: sessionId, subject, clientId, expiresAtSeconds }: Session,
   ): Write[] {
-    const { replayWindowSeconds, reuseDetectionSeconds, idleSeconds, clock } = this.options;
+    const { reuseDetectionSeconds, idleSeconds, clock } = this.options;
     const nowSeconds = nowInSeconds(clock);
+    const windowSeconds =
+      clientId === undefined ? this.options.replayWindowSeconds : this.options.clientReplayWindowSeconds;
     const reuseUntilSeconds = nowSeconds + reuseDetectionSeconds;
     const state: SessionState = {
       kind: 'refreshed',
@@ -176,7 +180,7 @@ export class StoreSessions extends Sessions {
       token,
       replaced: factsOf(former),
       expiresAtSeconds,
-      replayUntilSeconds: nowSeconds + (clientId === undefined ? replayWindowSeconds : 0),
+      replayUntilSeconds: nowSeconds + windowSeconds,
       reuseUntilSeconds,
     };
     // Those that were replaced before lead to the session by way of this one, for as long as they could be in force.

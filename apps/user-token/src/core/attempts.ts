@@ -5,21 +5,34 @@ export interface Attempter {
   readonly clientAddress?: string | undefined;
 }
 
-/** An attempt that was counted before its outcome was known. */
+/** An attempt whose outcome is not known yet. It has to be told one of these, once. */
 export interface Attempt {
+  /**
+   * False once it was under way for so long that its place may be somebody else's: what it found out must be kept from who made it,
+   * for it may be one guess too many.
+   */
+  readonly counts: boolean;
   /** The password was right: the failures of this account are forgotten. */
   succeeded(): Promise<void>;
+  /**
+   * The password was wrong, or might be.
+   *
+   * @throws {StoreUnavailable} when that could not be counted; it must not be told then
+   */
+  failed(): Promise<void>;
   /** Nobody learnt whether the password was right: as if it had not been made. */
   undecided(): Promise<void>;
 }
 
 /**
- * How often a password may be guessed. An attempt is counted before the authorization server is asked, so that no number of them
- * in parallel gets past the limit.
+ * How often a password may be guessed. An attempt takes a place before the authorization server is asked, so that no number of them in
+ * parallel gets past the limit; only one that failed keeps it.
  */
 export abstract class Attempts {
   /**
-   * @returns the attempt, or how long to wait in seconds
+   * Waits a while for others that are undecided.
+   *
+   * @returns the attempt, or how long to wait in seconds: a few while others are undecided, the rest of the window after so many failures
    * @throws {StoreUnavailable} when it could not be counted; it must not be made then
    */
   abstract begin(attempter: Attempter): Promise<Attempt | { readonly retryAfterSeconds: number }>;

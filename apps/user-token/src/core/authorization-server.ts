@@ -15,6 +15,10 @@ export interface UpstreamRefusal {
   readonly error: GrantRefusal;
   /** With `mfa_required`; must not leave this service unsealed. */
   readonly mfaToken?: string | undefined;
+  /** With `access_denied`: why, in words that the operator lets the user see. */
+  readonly description?: string | undefined;
+  /** Only who knows the password is refused like this. */
+  readonly passwordWasRight?: boolean | undefined;
 }
 
 export interface Credentials {

@@ -1,4 +1,4 @@
-import { newIssuedToken, type Principal } from '@app/user-token-client';
+import { newIssuedToken, type GrantedToken, type Principal } from '@app/user-token-client';
 import type { UpstreamGrant } from './authorization-server.js';
 import { nowInSeconds, type Clock } from './clock.js';
 import type { Issued, Session } from './sessions.js';
@@ -9,6 +9,8 @@ export interface Front {
   readonly clientId: string | undefined;
   /** Whether what is asked for now lies within what was granted at log-in. */
   covers(session: Session): boolean;
+  /** Whether an answer that was given to the same holder is one to what is asked for now: no wider. */
+  takes(answer: GrantedToken): boolean;
   /**
    * @param session what is being refreshed; undefined at log-in
    * @returns undefined when nothing of the scope that is asked for can be granted
@@ -26,6 +28,10 @@ export class AccessTokenFront implements Front {
   readonly clientId = undefined;
 
   covers(): boolean {
+    return true;
+  }
+
+  takes(): boolean {
     return true;
   }
 
@@ -56,7 +62,7 @@ export interface SessionLifetimes {
 
 /**
  * Registered clients (RFC 6749): an opaque pair of our own, 256 random bits each, in place of the authorization server's tokens.
- * A refresh replaces both, and the old refresh token is refused from that moment.
+ * A refresh replaces both.
  */
 export class ClientFront implements Front {
   readonly clientId: string;
@@ -72,6 +78,11 @@ export class ClientFront implements Front {
   covers({ scope }: Session): boolean {
     const granted = scope.split(' ');
     return (this.client.asked ?? []).every((asked) => granted.includes(asked));
+  }
+
+  takes({ scope }: GrantedToken): boolean {
+    const { asked, allowed } = this.client;
+    return scope.split(' ').every((granted) => (asked ?? allowed).includes(granted));
   }
 
   issue(

@@ -1,7 +1,8 @@
 import { jest } from '@jest/globals';
 import type { ListedSession } from '@app/user-token-client';
-import { ScriptedIssuer } from '../../../../test/support/scripted-issuer.js';
+import { ScriptedIssuer, type ScriptedAnswer } from '../../../../test/support/scripted-issuer.js';
 import { UseCases } from '../../../../test/support/use-cases.js';
+import { UpstreamUnavailable } from './authorization-server.js';
 import { MAX_SESSIONS } from './sessions.js';
 
 describe('LogIn', () => {
@@ -98,6 +99,67 @@ describe('LogIn', () => {
       expect(await listed(tokens[0]!)).toHaveLength(MAX_SESSIONS);
       expect(issuer.revoked).toHaveLength(1);
     });
+  });
+
+  describe('as an attempt', () => {
+    const limited = { settings: { LOGIN_ATTEMPTS_PER_ACCOUNT: '10' } };
+    const wrong: ScriptedAnswer = { status: 403, body: { error: 'invalid_grant' } };
+    const refused = { granted: false, error: 'invalid_grant' };
+
+    beforeEach(async () => {
+      await core.close();
+      core = await UseCases.open(issuer, limited);
+    });
+
+    it('waits for others that are undecided, or comes again in a moment: with the right password it costs nobody minutes', async () => {
+      const results = await Promise.all(Array.from({ length: 11 }, () => core.tryLogIn()));
+      // A busy machine may take longer than others wait.
+      const soon = { granted: false, error: 'too_many_attempts', retryAfterSeconds: 2 };
+      for (const result of results) if (!result.granted) expect(result).toEqual(soon);
+      expect(results.filter(({ granted }) => granted).length).toBeGreaterThanOrEqual(10);
+      expect(await core.tryLogIn()).toMatchObject({ granted: true });
+    });
+
+    it('is one of ten at the most that reach Auth0 wrong, over two user-tokens and however many at once', async () => {
+      const other = await UseCases.open(issuer, { ...limited, store: core.store });
+      issuer.answers(wrong);
+      const results = await Promise.all(
+        Array.from({ length: 150 }, (_, i) => [core, other][i % 2]!.tryLogIn()),
+      );
+      expect(results.filter((result) => 'error' in result && result.error === 'invalid_grant')).toHaveLength(
+        10,
+      );
+      expect(issuer.asked).toHaveLength(10);
+      issuer.answers(() => issuer.grant());
+      expect(await core.tryLogIn()).toMatchObject({ granted: false, error: 'too_many_attempts' });
+      await other.close();
+    });
+
+    it('that cannot be counted is not answered', async () => {
+      issuer.answers(wrong);
+      const { store } = core;
+      const giveUpAll = store.giveUpAll.bind(store);
+      store.giveUpAll = () => Promise.reject(new Error('the store is full'));
+      await expect(core.tryLogIn()).rejects.toThrow('the store is full');
+      store.giveUpAll = giveUpAll;
+      expect(await core.tryLogIn()).toEqual(refused);
+    });
+
+    it.each<[string, () => Promise<ScriptedAnswer>, number]>([
+      ['right', () => issuer.grant(), 1],
+      ['wrong', async () => wrong, 0],
+    ])(
+      'of a process that stood still meanwhile tells nobody that the password was %s',
+      async (_title, answer, revoked) => {
+        const nowMs = performance.now.bind(performance);
+        issuer.answers(async () => {
+          jest.spyOn(performance, 'now').mockImplementation(() => nowMs() + 60_000);
+          return answer();
+        });
+        await expect(core.tryLogIn()).rejects.toThrow(UpstreamUnavailable);
+        expect(issuer.revoked).toHaveLength(revoked);
+      },
+    );
   });
 
   describe('that is given the access token of another session', () => {

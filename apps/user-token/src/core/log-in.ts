@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { GrantRefusal, GrantResult } from '@app/user-token-client';
+import type { GrantResult } from '@app/user-token-client';
 import { Attempts } from './attempts.js';
 import {
   AuthorizationServer,
   UpstreamUnavailable,
   type Credentials,
   type UpstreamGrant,
+  type UpstreamRefusal,
 } from './authorization-server.js';
 import { nowInSeconds, type Clock } from './clock.js';
 import { deniedToken, Denials } from './denials.js';
@@ -17,12 +18,7 @@ import { MfaHandles } from './mfa-handles.js';
 import { credentialId, credentialOf, leftOf, Sessions, type Device, type Session } from './sessions.js';
 import { TokenCheck } from './token-check.js';
 import { tokenId } from './token-id.js';
-
-/** Refusals that only who knows the password gets. */
-const PASSWORD_WAS_RIGHT: ReadonlySet<GrantRefusal> = new Set<GrantRefusal>([
-  'mfa_required',
-  'invalid_scope',
-]);
+import { tooLong } from './token-length.js';
 
 /** The access token that was granted cannot be used. */
 interface Unusable {
@@ -34,12 +30,17 @@ interface Unusable {
 }
 type Outcome = GrantResult | Unusable;
 
+/** `retryAfterSeconds`: of our own limit. */
+type LogInRefusal = UpstreamRefusal & { readonly retryAfterSeconds?: number };
+
 const REVOKED = 'the access of this user is being revoked at this moment';
 const TAKEN = 'the access token that was granted is that of another session';
 
 /** A user who is revoked again with each of them has to come again later. */
 const MAX_TRIES = 3;
 const SECOND_MS = 1_000;
+/** What takes an operator to mend. */
+const SETTING_RETRY_SECONDS = 60;
 
 export interface LogInOptions {
   readonly clock: Clock;
@@ -62,20 +63,6 @@ export class LogIn {
 
   /** @throws {UpstreamUnavailable | StoreUnavailable | DenialsUnknown} and then no session exists, here or upstream */
   async execute(credentials: Credentials, front: Front, device: Device): Promise<GrantResult> {
-    const attempt = await this.attempts.begin(credentials);
-    if ('retryAfterSeconds' in attempt) return { granted: false, error: 'too_many_attempts', ...attempt };
-    let result: GrantResult;
-    try {
-      result = await this.logIn(credentials, front, device);
-    } catch (error) {
-      await attempt.undecided();
-      throw error;
-    }
-    if (result.granted || PASSWORD_WAS_RIGHT.has(result.error)) await attempt.succeeded();
-    return result;
-  }
-
-  private async logIn(credentials: Credentials, front: Front, device: Device): Promise<GrantResult> {
     let unusable: Unusable | undefined;
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
       if (unusable?.untilNextSecond) await delay(SECOND_MS - (Date.now() % SECOND_MS));
@@ -92,9 +79,9 @@ export class LogIn {
     device: Device,
     denialBefore: number | undefined,
   ): Promise<Outcome> {
-    const grant = await this.authorizationServer.grantPassword(credentials);
+    const grant = await this.ask(credentials);
     if (!grant.granted) {
-      const { mfaToken, ...refusal } = grant;
+      const { mfaToken, passwordWasRight: _, ...refusal } = grant;
       if (mfaToken === undefined) return refusal;
       const { username } = credentials;
       return {
@@ -112,6 +99,25 @@ export class LogIn {
     }
   }
 
+  /** Each question is an attempt, and its answer comes from here only once it is counted. */
+  private async ask(credentials: Credentials): Promise<UpstreamGrant | LogInRefusal> {
+    const attempt = await this.attempts.begin(credentials);
+    if ('retryAfterSeconds' in attempt) return { granted: false, error: 'too_many_attempts', ...attempt };
+    let answer: UpstreamGrant | UpstreamRefusal;
+    try {
+      answer = await this.authorizationServer.grantPassword(credentials);
+    } catch (error) {
+      await attempt.undecided();
+      throw error;
+    }
+    if (answer.granted || answer.passwordWasRight) await attempt.succeeded();
+    else await attempt.failed();
+    // Not before it is counted, so that it has had its place until then.
+    if (attempt.counts) return answer;
+    if (answer.granted) await this.giveBack(answer.refreshToken);
+    throw new UpstreamUnavailable('a log-in took so long that it does not count as an attempt any more', 1);
+  }
+
   private async startSession(
     grant: UpstreamGrant,
     front: Front,
@@ -120,6 +126,8 @@ export class LogIn {
   ): Promise<Outcome> {
     const { clock } = this.options;
     const grantedAtMs = clock.nowMs();
+    const unusable = tooLong(grant.accessToken);
+    if (unusable !== undefined) throw new UpstreamUnavailable(unusable, SETTING_RETRY_SECONDS);
     const checked = await this.tokenCheck.check(grant.accessToken);
     // As for a blocked user: whose access nobody could end gets none. Why is in the log of the check.
     if (!checked.active && checked.reason === 'invalid_subject')

@@ -224,6 +224,37 @@ describe('RefreshSession', () => {
     });
   });
 
+  describe('that Auth0 refuses', () => {
+    const refusing = (status: number, body: object) => issuer.answers({ status, body });
+    const refused = { granted: false, error: 'invalid_grant' };
+
+    it.each([400, 401, 403, 500])(
+      'by a denial (%i) is over: it is ended, upstream too, and says to log in again',
+      async (status) => {
+        const { accessToken: first } = await core.loggedIn();
+        refusing(status, { error: 'access_denied', error_description: 'Only on weekdays' });
+        expect(await core.tryRefresh(first)).toEqual(refused);
+        expect(issuer.revoked).toEqual([granted[0]!.refresh_token]);
+        expect(await core.isActive(first)).toBe(false);
+        grants(() => issuer.grant());
+        expect(await core.tryRefresh(first)).toEqual(refused);
+      },
+    );
+
+    it.each<[string, number, object]>([
+      ['a wrong client secret', 401, { error: 'access_denied', error_description: 'Unauthorized' }],
+      ['an API that is gone', 403, { error: 'access_denied', error_description: 'Service not found: x' }],
+      ['a code that nobody knows', 403, { error: 'brand_new' }],
+    ])('because of %s goes on once that is over', async (_title, status, body) => {
+      const { accessToken: first } = await core.loggedIn();
+      refusing(status, body);
+      await expect(core.tryRefresh(first)).rejects.toThrow(UpstreamUnavailable);
+      grants(() => issuer.grant());
+      expect(await core.tryRefresh(first)).toMatchObject({ granted: true });
+      expect(issuer.revoked).toEqual([]);
+    });
+  });
+
   describe('whose grant the store does not take', () => {
     it('goes on from it with the retry', async () => {
       const { accessToken: first } = await core.loggedIn();
@@ -341,6 +372,116 @@ describe('RefreshSession', () => {
       expect(tokenOf(await other.tryRefresh(first))).toBe(second);
       await other.close();
     });
+  });
+
+  describe('by a refresh token of a client that was used before', () => {
+    const portal = { clientId: 'portal', allowed: ['read:venues', 'write:venues'] };
+    const kiosk = { ...portal, clientId: 'kiosk' };
+    const inSettings = async (settings: Record<string, string>) => {
+      await core.close();
+      core = await UseCases.open(issuer, { settings });
+    };
+    const refused = { granted: false, error: 'invalid_grant' };
+    const reused = { granted: false, error: 'token_reused' };
+
+    it('gets the same pair within 10 s, and Auth0 is not asked again', async () => {
+      const first = (await core.loggedIn(portal)).refreshToken!;
+      const second = await core.refreshed(first, portal);
+      later(9);
+      const again = await core.refreshed(first, portal);
+      expect([again.accessToken, again.refreshToken]).toEqual([second.accessToken, second.refreshToken]);
+      expect(second.expiresInSeconds - again.expiresInSeconds).toBeGreaterThanOrEqual(9);
+      expect(second.refreshExpiresInSeconds! - again.refreshExpiresInSeconds!).toBeGreaterThanOrEqual(9);
+      expect(refreshes()).toHaveLength(1);
+      expect(await core.isActive(second.accessToken)).toBe(true);
+      expect(await core.tryRefresh(second.refreshToken!, portal)).toMatchObject({ granted: true });
+    });
+
+    it('gets the same pair when both come at the same moment, over two user-tokens', async () => {
+      const other = await UseCases.open(issuer, { store: core.store });
+      let { refreshToken } = await core.loggedIn(portal);
+      for (let round = 1; round <= 20; round += 1) {
+        const token = refreshToken!;
+        const pairs = await Promise.all(
+          [core, other, core, other].map((replica) => replica.refreshed(token, portal)),
+        );
+        expect(new Set(pairs.map((pair) => pair.accessToken)).size).toBe(1);
+        expect(new Set(pairs.map((pair) => pair.refreshToken)).size).toBe(1);
+        expect(refreshes()).toHaveLength(round);
+        ({ refreshToken } = pairs[0]!);
+      }
+      await other.close();
+    });
+
+    it('later, has been reused: the session is ended, the new pair with it', async () => {
+      const first = (await core.loggedIn(portal)).refreshToken!;
+      const second = await core.refreshed(first, portal);
+      later(11);
+      expect(await core.tryRefresh(first, portal)).toEqual(reused);
+      expect(await core.tryRefresh(second.refreshToken!, portal)).toEqual(refused);
+      expect(await core.isActive(second.accessToken)).toBe(false);
+    });
+
+    it.each<[string, number, object]>([
+      ['600', 590, { granted: true }],
+      ['600', 601, reused],
+      ['1', 2, reused],
+    ])('with OAUTH_REFRESH_REUSE_SECONDS=%s, after %i s', async (seconds, passedSeconds, answer) => {
+      await inSettings({ OAUTH_REFRESH_REUSE_SECONDS: seconds });
+      const first = (await core.loggedIn(portal)).refreshToken!;
+      await core.refreshed(first, portal);
+      later(passedSeconds);
+      expect(await core.tryRefresh(first, portal)).toMatchObject(answer);
+    });
+
+    it('counts as reused at once where OAUTH_REFRESH_REUSE_SECONDS is 0, whatever our own front ends are allowed', async () => {
+      await inSettings({ OAUTH_REFRESH_REUSE_SECONDS: '0', REFRESH_REPLAY_WINDOW_SECONDS: '600' });
+      const first = (await core.loggedIn(portal)).refreshToken!;
+      await core.refreshed(first, portal);
+      expect(await core.tryRefresh(first, portal)).toEqual(reused);
+    });
+
+    it.each([
+      ['another client', kiosk],
+      ['our own front ends', undefined],
+    ])('is nothing to %s, and the session goes on', async (_title, holder) => {
+      const first = (await core.loggedIn(portal)).refreshToken!;
+      const second = await core.refreshed(first, portal);
+      expect(await core.tryRefresh(first, holder)).toEqual(refused);
+      later(11);
+      expect(await core.tryRefresh(first, holder)).toEqual(refused);
+      expect(await core.tryRefresh(second.refreshToken!, portal)).toMatchObject({ granted: true });
+    });
+
+    it('gets no more than is asked for now, and the session goes on', async () => {
+      const first = (await core.loggedIn(portal)).refreshToken!;
+      const second = await core.refreshed(first, portal);
+      const narrow = { ...portal, asked: ['read:venues'] };
+      expect(await core.tryRefresh(first, narrow)).toEqual({ granted: false, error: 'invalid_scope' });
+      const narrowed = { ...portal, allowed: ['read:venues'] };
+      expect(await core.tryRefresh(first, narrowed)).toEqual({ granted: false, error: 'invalid_scope' });
+      expect(await core.refreshed(first, portal)).toMatchObject({ scope: 'read:venues write:venues' });
+      expect(await core.tryRefresh(second.refreshToken!, portal)).toMatchObject({ granted: true });
+    });
+
+    it.each(['in force', 'expired'])(
+      'gets nothing once the session has been ended, when its access token was %s at the refresh',
+      async (state) => {
+        if (state === 'expired') {
+          grants(() => issuer.grant({ exp: nowSeconds() + 60 }));
+        }
+        const first = (await core.loggedIn(portal)).refreshToken!;
+        if (state === 'expired') {
+          later(61);
+          grants(() => issuer.grant());
+        }
+        const second = await core.refreshed(first, portal);
+        expect(await core.issuedTokens.revoke(second.refreshToken!, 'portal')).toEqual({
+          outcome: 'revoked',
+        });
+        expect(await core.tryRefresh(first, portal)).toEqual(refused);
+      },
+    );
   });
 
   describe('that is given the access token of another session', () => {

@@ -1,5 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isCanonicalToken, type GrantResult, type InactiveReason } from '@app/user-token-client';
+import {
+  isCanonicalToken,
+  type GrantedToken,
+  type GrantResult,
+  type InactiveReason,
+} from '@app/user-token-client';
 import { AuthorizationServer, UpstreamUnavailable, type UpstreamRefusal } from './authorization-server.js';
 import { nowInSeconds, type Clock } from './clock.js';
 import { Denials, deniedToken, type DeniedToken } from './denials.js';
@@ -17,11 +22,13 @@ import {
   type Device,
   type Issued,
   type Session,
+  type SessionEntry,
   type SessionLock,
   type SessionState,
   type UnjudgedGrant,
 } from './sessions.js';
 import { TokenCheck } from './token-check.js';
+import { tooLong } from './token-length.js';
 
 const REFUSED: GrantResult = { granted: false, error: 'invalid_grant' };
 const REUSED: GrantResult = { granted: false, error: 'token_reused' };
@@ -68,7 +75,7 @@ type UseOutcome = GrantResult | 'expired' | 'taken';
 
 /**
  * New tokens for the credential of a session. The holder of the session's lock asks upstream; everybody else who presents the
- * same credential meanwhile, or within the replay window, gets the same answer (a client's refresh token has none).
+ * same credential meanwhile, or within its replay window, gets the same answer.
  *
  * What upstream grants spends the refresh token. So it is stored first and judged then: a refresh that gets no further is
  * taken up by the next, on any replica.
@@ -105,7 +112,7 @@ export class RefreshSession {
   private async answeredAlready(credential: string, front: Front): Promise<GrantResult | undefined> {
     const state = await this.sessions.find(credential);
     if (!state || clientOf(state) !== front.clientId) return REFUSED;
-    if (state.kind === 'refreshed') return this.replay(credential, state);
+    if (state.kind === 'refreshed') return this.replay(credential, front, state);
     return front.covers(state.session) ? undefined : NOT_COVERED;
   }
 
@@ -117,7 +124,7 @@ export class RefreshSession {
   ): Promise<GrantResult> {
     const state = await this.sessions.find(credential);
     if (!state) return REFUSED;
-    if (state.kind === 'refreshed') return this.replay(credential, state);
+    if (state.kind === 'refreshed') return this.replay(credential, front, state);
     const { session } = state;
     if (session.refreshToken === undefined) return REFUSED;
     if (await this.isDenied(session)) return this.giveUp(credential, session, lock);
@@ -182,26 +189,28 @@ export class RefreshSession {
    */
   private async replay(
     credential: string,
+    front: Front,
     state: Extract<SessionState, { kind: 'refreshed' }>,
   ): Promise<GrantResult> {
-    const { replaced, token, expiresAtSeconds, replayUntilSeconds, reuseUntilSeconds } = state;
+    const { subject, sessionId, token, expiresAtSeconds } = state;
     const nowSeconds = nowInSeconds(this.options.clock);
-    if (nowSeconds >= reuseUntilSeconds) return REFUSED;
-    const { denied } = await this.denials.status(replaced);
-    if (denied) return REFUSED;
-    if (nowSeconds >= replayUntilSeconds) {
+    if (nowSeconds >= state.reuseUntilSeconds) return REFUSED;
+    // Not by the token that was replaced: it may have expired before the log-out, and then nothing is said of it.
+    const entry = await this.sessions.entry(subject, sessionId);
+    if (!entry || (await this.isDenied(entry))) return REFUSED;
+    if (nowSeconds >= state.replayUntilSeconds) {
       this.log.warn(
-        { subject: replaced.subject },
+        { subject },
         'a token that was refreshed before was presented again: its session is ended',
       );
       await this.logOut.endSession(credential);
       return REUSED;
     }
-    const expiresInSeconds = Math.max(0, Math.floor(expiresAtSeconds - nowSeconds));
-    return { granted: true, token: { ...token, expiresInSeconds } };
+    if (!front.takes(token)) return NOT_COVERED;
+    return { granted: true, token: aged(token, expiresAtSeconds - nowSeconds) };
   }
 
-  private async isDenied(session: Session): Promise<boolean> {
+  private async isDenied(session: Session | SessionEntry): Promise<boolean> {
     const { denied } = await this.denials.status(factsOf(session));
     return denied;
   }
@@ -302,6 +311,8 @@ export class RefreshSession {
     // The refresh token is spent or revoked: only what others left behind may still be in force.
     if (error === 'invalid_grant')
       await this.giveUp(credential, { ...session, refreshToken: undefined }, lock);
+    // The user may not come in any more: he is to log in again, and is told there.
+    if (error === 'access_denied') return this.giveUp(credential, session, lock);
     return { granted: false, error };
   }
 
@@ -318,7 +329,8 @@ export class RefreshSession {
       const { reason } = checked;
       const isPast = unjudged.expiresInSeconds > 0 && leftOf(unjudged, this.options.clock) === 0;
       if (reason === 'expired' || isPast) return 'expired';
-      const text = `the refreshed access token does not verify here (${reason})`;
+      const text =
+        tooLong(unjudged.accessToken) ?? `the refreshed access token does not verify here (${reason})`;
       if (!BAD_FOR_GOOD.has(reason)) throw new UpstreamUnavailable(text);
       this.log.warn({ subject: session.subject }, `${text}: its session is ended`);
       return this.end(credential, session, lock);
@@ -390,6 +402,20 @@ export class RefreshSession {
 
 function overtaken(): UpstreamUnavailable {
   return new UpstreamUnavailable('this refresh took too long, and another request has overtaken it', 1);
+}
+
+/** As it is when so much is left of its access token. */
+function aged(token: GrantedToken, leftSeconds: number): GrantedToken {
+  const expiresInSeconds = Math.floor(leftSeconds);
+  const { refreshExpiresInSeconds } = token;
+  const passedSeconds = Math.max(0, token.expiresInSeconds - expiresInSeconds);
+  return {
+    ...token,
+    expiresInSeconds: Math.max(0, expiresInSeconds),
+    ...(refreshExpiresInSeconds !== undefined && {
+      refreshExpiresInSeconds: Math.max(0, refreshExpiresInSeconds - passedSeconds),
+    }),
+  };
 }
 
 function isGranted(session: Session): session is GrantedSession {

@@ -15,6 +15,13 @@ describe('answers as they settle', () => {
     expect(await emissions(one, after(50, 'late'), two)).toEqual([['one', 'two'], ['late']]);
   });
 
+  it('come 64 at a time, so that no message is too long', async () => {
+    const many = Array.from({ length: 130 }, (_, i) => `${i}`);
+    const emitted = await emissions(...many.map((one) => Promise.resolve(one)));
+    expect(emitted.map(({ length }) => length)).toEqual([64, 64, 2]);
+    expect(emitted.flat()).toEqual(many);
+  });
+
   it('are complete once the last of them has come', async () => {
     let completed = false;
     asTheySettle([after(1, 'one'), after(60, 'two')]).subscribe({ complete: () => (completed = true) });

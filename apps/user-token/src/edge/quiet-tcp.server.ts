@@ -1,9 +1,10 @@
 import type { Socket } from 'node:net';
+import { Server as TlsServer, type TLSSocket } from 'node:tls';
 import { ServerTCP, type TcpOptions } from '@nestjs/microservices';
-import { LineLimit } from '@app/ops';
-import { FrameSocket } from '@app/user-token-client';
+import { LineLimit, type TlsMaterial } from '@app/ops';
+import { explainTlsFailure, FrameSocket } from '@app/user-token-client';
 import type { Log } from '../core/log.js';
-import { Connections, type Connection, type ConnectionLimits } from './connections.js';
+import { Connections, networkOf, type Connection, type ConnectionLimits } from './connections.js';
 
 export interface QuietTcpOptions {
   readonly host: string;
@@ -25,6 +26,9 @@ const MAX_ID_CHARS = 64;
 /** Connections that wait to be accepted; what comes beyond them tries again after a second. Linux allows 4,096 by default. */
 const BACKLOG = 4_096;
 
+const TURNED_AWAY =
+  'it closed the connection before its first call: it may not take our USER_TOKEN_TLS_CERT, which its log then tells';
+
 interface Call {
   readonly pattern: string;
   readonly id: string;
@@ -40,6 +44,7 @@ interface Call {
 export class QuietTcpServer extends ServerTCP {
   private readonly connections: Connections;
   private readonly limit = new LineLimit({ lines: 1, perMs: 60_000 });
+  private readonly tlsLimit = new LineLimit({ lines: 5, perMs: 60_000 });
 
   constructor(
     private readonly quiet: QuietTcpOptions,
@@ -56,7 +61,16 @@ export class QuietTcpServer extends ServerTCP {
     });
     this.server.prependListener('connection', (socket: Socket) => this.connections.arrived(socket));
     // Node reports a handshake that failed, and leaves the connection open.
-    this.server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy());
+    this.server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
+      const reason = reasonOf(error, socket);
+      if (reason !== undefined) this.tellOfTls(reason, socket);
+      socket.destroy();
+    });
+  }
+
+  /** Certificates for connections from now on. */
+  renew(material: TlsMaterial): void {
+    if (this.server instanceof TlsServer) this.server.setSecureContext(material);
   }
 
   override listen(callback: (error?: unknown) => void): void {
@@ -101,10 +115,14 @@ export class QuietTcpServer extends ServerTCP {
 
   private framesOf(socket: Socket, connection: Connection): FrameSocket {
     const { calls, network } = connection;
+    let silent = true;
+    // A client refuses a certificate after the handshake, and tells no more than that it closes the connection.
+    if (this.tlsOptions) socket.once('end', () => silent && this.tellOfTls(TURNED_AWAY, socket));
     return new CallSocket(socket, {
       maxChars: this.quiet.maxMessageChars,
       frameTimeoutMs: this.quiet.messageTimeoutMs,
       maxUnreadBytes: this.quiet.maxUnreadBytes,
+      onBytes: () => (silent = false),
       accepts: (message) => {
         if (!isCall(message) || calls.has(message.id)) return false;
         calls.add(message.id);
@@ -120,6 +138,12 @@ export class QuietTcpServer extends ServerTCP {
     });
   }
 
+  private tellOfTls(reason: string, { remoteAddress }: Socket): void {
+    const more = this.tlsLimit.admit(reason);
+    const network = remoteAddress === undefined ? undefined : networkOf(remoteAddress);
+    if (more) this.log.warn({ ...more, network, reason }, 'a connection was not agreed on');
+  }
+
   private closeWhenIdle(socket: Socket): void {
     socket.setTimeout(this.quiet.idleMs, () => {
       const { bytesRead } = socket;
@@ -129,6 +153,14 @@ export class QuietTcpServer extends ServerTCP {
       });
     });
   }
+}
+
+/** @returns undefined for those that said nothing, such as a probe of the port */
+function reasonOf({ code }: NodeJS.ErrnoException, socket: TLSSocket): string | undefined {
+  // What is wrong with a certificate stands there, whatever comes of it; and the name that we were called by, if the client came so far.
+  const { authorizationError, servername } = socket as { authorizationError?: unknown; servername?: unknown };
+  const reason = explainTlsFailure(authorizationError ?? code);
+  return reason ?? (typeof servername === 'string' ? TURNED_AWAY : undefined);
 }
 
 interface Answer {

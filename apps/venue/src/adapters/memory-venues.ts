@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { Venues, type NewVenue, type Venue } from '../core/venue.js';
+import { Venues, type NewVenue, type Venue, type VenueChange } from '../core/venue.js';
 
 const EXAMPLES: readonly Venue[] = [
   { id: 'royal-institution', name: 'Royal Institution', city: 'London', capacity: 440 },
@@ -10,6 +10,8 @@ const EXAMPLES: readonly Venue[] = [
 /** Venues of this process, gone with it: this service is an example, and what it shows is the guard. */
 export class MemoryVenues extends Venues {
   private readonly venues = new Map(EXAMPLES.map((venue) => [venue.id, venue]));
+
+  private readonly listeners = new Set<(change: VenueChange) => void>();
 
   override async list(): Promise<readonly Venue[]> {
     return [...this.venues.values()];
@@ -22,6 +24,7 @@ export class MemoryVenues extends Venues {
   override async add(venue: NewVenue): Promise<Venue> {
     const added = { id: randomUUID(), ...venue };
     this.venues.set(added.id, added);
+    this.tell({ kind: 'added', venue: added });
     return added;
   }
 
@@ -30,10 +33,24 @@ export class MemoryVenues extends Venues {
     if (!venue) return undefined;
     const changed = { ...venue, ...changes };
     this.venues.set(id, changed);
+    this.tell({ kind: 'changed', venue: changed });
     return changed;
   }
 
   override async remove(id: string): Promise<boolean> {
-    return this.venues.delete(id);
+    const venue = this.venues.get(id);
+    if (!venue) return false;
+    this.venues.delete(id);
+    this.tell({ kind: 'removed', venue });
+    return true;
+  }
+
+  override onChange(listener: (change: VenueChange) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  private tell(change: VenueChange): void {
+    for (const listener of this.listeners) listener(change);
   }
 }

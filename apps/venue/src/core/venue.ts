@@ -9,6 +9,12 @@ export interface Venue {
 
 export type NewVenue = Omit<Venue, 'id'>;
 
+/** What has become of a venue; of one that was removed, what it was. */
+export interface VenueChange {
+  readonly kind: 'added' | 'changed' | 'removed';
+  readonly venue: Venue;
+}
+
 /** Where venues are kept. */
 export abstract class Venues {
   abstract list(): Promise<readonly Venue[]>;
@@ -18,4 +24,6 @@ export abstract class Venues {
   abstract change(id: string, changes: Partial<NewVenue>): Promise<Venue | undefined>;
   /** @returns whether there was one */
   abstract remove(id: string): Promise<boolean>;
+  /** Told of each change from now on. @returns how to stop being told */
+  abstract onChange(listener: (change: VenueChange) => void): () => void;
 }

@@ -8,8 +8,12 @@ import {
   Param,
   Patch,
   Post,
+  Req,
+  Sse,
+  type MessageEvent,
 } from '@nestjs/common';
-import { Permissions, Scopes } from '@app/auth';
+import { Permissions, revoked, Scopes } from '@app/auth';
+import { Observable } from 'rxjs';
 import { Venues, type Venue } from '../core/venue.js';
 import {
   newVenueSchema,
@@ -27,6 +31,18 @@ export class VenuesController {
   @Scopes('read:venues')
   list(): Promise<readonly Venue[]> {
     return this.venues.list();
+  }
+
+  /** Server-sent events, one for each change, for as long as the token is in force. */
+  @Sse('changes')
+  @Scopes('read:venues')
+  changes(@Req() request: object): Observable<MessageEvent> {
+    const signal = revoked(request);
+    return new Observable((events) => {
+      events.add(this.venues.onChange(({ kind, venue }) => events.next({ type: kind, data: venue })));
+      if (signal.aborted) events.complete();
+      signal.addEventListener('abort', () => events.complete());
+    });
   }
 
   @Get(':id')

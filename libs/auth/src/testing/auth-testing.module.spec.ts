@@ -1,14 +1,31 @@
-import { Controller, Get, Post } from '@nestjs/common';
+import { Controller, Get, Post, Req, type DynamicModule, type Type } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
-import { BearerGuard, CurrentUser, Permissions, Scopes, type Principal } from '../index.js';
+import { UserTokenClient } from '@app/user-token-client';
+import { until } from '../../../../test/support/until.js';
+import {
+  AuthModule,
+  BearerGuard,
+  CurrentUser,
+  Permissions,
+  revoked,
+  Scopes,
+  TokenInspection,
+  type Principal,
+} from '../index.js';
 import { asUser, AuthTestingModule } from './index.js';
+
+let signal: AbortSignal;
 
 @Controller('things')
 class ThingsController {
   @Get() @Scopes('read:things') list(@CurrentUser() user: Principal) {
     return { subject: user.subject };
+  }
+  @Get('watched') watched(@Req() request: object) {
+    signal = revoked(request);
+    return new Promise((resolve) => signal.addEventListener('abort', () => resolve('ended')));
   }
   @Post() @Permissions('write:things') add() {
     return {};
@@ -49,4 +66,44 @@ describe("a service's own test", () => {
   ])('meets the real guard: %s', async (_title, headers, method, status) => {
     expect((await app.inject({ method, url: '/things', headers })).statusCode).toBe(status);
   });
+
+  it('finds all that AuthModule exports', () => {
+    const real = exportsOf(
+      AuthModule.forRoot({ audience: 'https://api.test/', userToken: { urls: 'tcp://127.0.0.1:1' } }),
+    );
+    expect(new Set(exportsOf(AuthTestingModule.forRoot()))).toEqual(new Set(real));
+    for (const token of real) expect(app.get(token as Type)).toBeDefined();
+  });
+
+  it('inspects tokens', async () => {
+    const inspection = app.get(TokenInspection);
+    const token = asUser({ subject: 'auth0|ada' }).authorization.replace('Bearer ', '');
+    expect(await inspection.principalOf(token, ['https://api.test/'], undefined)).toMatchObject({
+      subject: 'auth0|ada',
+    });
+    expect(
+      await inspection.principalOf('some-other-token-0001', ['https://api.test/'], undefined),
+    ).toBeUndefined();
+  });
+
+  it('has a user-token that is away, as far as a spec does not answer for it', async () => {
+    const userToken = app.get(UserTokenClient);
+    const login = userToken.login({ username: 'ada', password: 'x' });
+    await expect(login).rejects.toMatchObject({ code: 'unreachable' });
+  });
+
+  it('revokes a user, and with him what goes on in his name', async () => {
+    const headers = asUser({ subject: 'auth0|mallory' });
+    const answer = app.inject({ url: '/things/watched', headers }).then(({ payload }) => payload);
+    await until(() => signal !== undefined);
+    await app.get(UserTokenClient).revokeSubject({ subject: 'auth0|mallory' });
+    expect(await answer).toBe('ended');
+    expect((await app.inject({ url: '/things/watched', headers })).statusCode).toBe(401);
+  });
 });
+
+function exportsOf(module: DynamicModule): unknown[] {
+  return (module.exports ?? []).flatMap((one) =>
+    typeof one === 'object' && 'module' in one ? exportsOf(one) : [one],
+  );
+}

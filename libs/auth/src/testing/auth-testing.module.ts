@@ -1,16 +1,23 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import { PassportModule } from '@nestjs/passport';
+import { DiscoveryModule } from '@nestjs/core';
+import { UserTokenClient } from '@app/user-token-client';
 import { AUTH_OPTIONS, resolveAuthOptions } from '../auth.options.js';
 import { BearerGuard } from '../bearer.guard.js';
 import { BearerStrategy } from '../bearer.strategy.js';
 import { Clock, OwnClock } from '../clock.js';
 import { PrincipalResolver } from '../principal-resolver.js';
+import { RevocationWatch } from '../revocation-watch.js';
+import { RouteCheck } from '../route-check.js';
+import { RouteRequirements } from '../route-requirements.js';
+import { TokenInspection } from '../token-inspection.js';
 import { TokenVerifier } from '../token-verifier.js';
+import { TestUserTokenClient } from './test-user-token-client.js';
 import { TestTokenVerifier } from './test-users.js';
 
 /**
  * In place of `AuthModule` in a service's own tests: the real guard, and no Redis, no user-token, no network. Requests
- * carry the headers that `asUser({ subject, scopes, permissions })` makes; every other token is refused.
+ * carry the headers that `asUser({ subject, scopes, permissions })` makes; every other token is refused. All that
+ * `AuthModule` exports is here as well; what a spec wants `UserTokenClient` to answer it says itself.
  *
  * > [!WARNING]
  * > Whoever can reach an application built with this module can be anybody. It lives in `@app/auth/testing` so that no
@@ -25,19 +32,32 @@ export class AuthTestingModule {
     return {
       module: AuthTestingModule,
       global: true,
-      imports: [PassportModule],
+      imports: [DiscoveryModule],
       providers: [
         BearerGuard,
         BearerStrategy,
+        RevocationWatch,
+        RouteRequirements,
+        RouteCheck,
+        TokenInspection,
         { provide: AUTH_OPTIONS, useValue: options },
         { provide: TokenVerifier, useValue: verifier },
+        { provide: UserTokenClient, useValue: new TestUserTokenClient(verifier) },
         { provide: Clock, useValue: clock },
         {
           provide: PrincipalResolver,
           useValue: new PrincipalResolver(verifier, undefined, { ttlMs: 1_000, max: 100 }, clock),
         },
       ],
-      exports: [BearerGuard, PrincipalResolver, Clock, AUTH_OPTIONS],
+      exports: [
+        BearerGuard,
+        UserTokenClient,
+        PrincipalResolver,
+        RouteRequirements,
+        TokenInspection,
+        Clock,
+        AUTH_OPTIONS,
+      ],
     };
   }
 }

@@ -15,8 +15,15 @@ export function asUser(user: Partial<Principal> = {}): { authorization: string }
 
 /** Stands in for user-token: takes the tokens of {@link asUser} at their word and refuses all others. */
 export class TestTokenVerifier extends TokenVerifier {
+  private readonly revoked = new Set<string>();
+
   constructor(private readonly audience: readonly string[]) {
     super();
+  }
+
+  /** From now on the tokens of this user are refused. */
+  revoke(subject: string): void {
+    this.revoked.add(subject);
   }
 
   override verify(accessToken: string): Promise<Verdict> {
@@ -34,6 +41,7 @@ export class TestTokenVerifier extends TokenVerifier {
       claims: {},
       ...(JSON.parse(Buffer.from(encoded, 'base64url').toString()) as Partial<Principal>),
     };
+    if (this.revoked.has(principal.subject)) return Promise.resolve({ active: false, reason: 'revoked' });
     return Promise.resolve({ active: true, principal, epoch: null });
   }
 }

@@ -1,11 +1,11 @@
 import { All, Controller, Header, HttpCode, Inject, Req } from '@nestjs/common';
 import { Public, TokenInspection } from '@app/auth';
-import { issuedTokenKind, UserTokenClient, type GrantResult } from '@app/user-token-client';
+import { issuedTokenKind, MAX_TOKEN_LENGTH, UserTokenClient, type GrantResult } from '@app/user-token-client';
 import type { Client, GrantType } from '../../core/client.js';
 import { clientOf } from '../client-of.js';
 import { fits, MAX_PASSWORD_BYTES, MAX_USERNAME_BYTES } from '../credential-limits.js';
 import { OAuthError } from '../oauth-error.js';
-import { refusalOf } from '../token-response.js';
+import { refusalOf, type RefusedGrant } from '../token-response.js';
 import { BASIC_CHALLENGE, ClientAuthentication } from './client-authentication.js';
 import { invalid, readForm, required, type Form, type FormRequest } from './form.js';
 import { issuerOf } from './metadata.controller.js';
@@ -25,7 +25,6 @@ interface PairResponse {
 
 /** RFC 6749 section 3.3. */
 const SCOPE_TOKEN = /^[\x21\x23-\x5B\x5D-\x7E]+$/;
-const MAX_TOKEN_LENGTH = 8192;
 
 /** The RFC 6749 façade for registered clients: token, revocation (RFC 7009) and introspection (RFC 7662). */
 @Public()
@@ -156,7 +155,7 @@ export class OAuth2Controller {
 
   private pairOf(result: GrantResult): PairResponse {
     if (!result.granted) {
-      throw refusalOf(result, {
+      throw refusalOf(inRfcCharacters(result), {
         invalidGrant: 'The user, the password or the refresh token is wrong, or no longer good',
         invalidGrantStatus: this.options.invalidGrantStatus,
         ...(this.options.invalidGrantStatus === 401 && { challenge: BASIC_CHALLENGE }),
@@ -172,6 +171,17 @@ export class OAuth2Controller {
       scope,
     };
   }
+}
+
+/** Other characters than RFC 6749 section 5.2 allows in a description are not always taken by its clients. */
+function inRfcCharacters(refusal: RefusedGrant): RefusedGrant {
+  const { description, ...rest } = refusal;
+  const plain = description
+    ?.normalize('NFKD')
+    .replace(/\p{M}/gu, '')
+    .replaceAll('"', "'")
+    .replace(/[^\x20-\x21\x23-\x5B\x5D-\x7E]+/g, '?');
+  return plain !== undefined && /\w/.test(plain) ? { ...rest, description: plain } : rest;
 }
 
 function assertMayUse(client: Client, grantType: GrantType): void {

@@ -1,0 +1,34 @@
+import { openSharedStore } from '@app/auth/settings';
+import { createLogger, RenewedTls, warnOfUnread, type Environment, type RunningService } from '@app/ops';
+import { FORMER_NAMES } from '@app/user-token-client';
+import { gatewaySettings, readGatewayConfig } from './config.js';
+import { startGateway } from './start-gateway.js';
+
+/**
+ * Starts the gateway in a process of its own.
+ *
+ * @throws {StartError}
+ */
+export async function startProcess(environment: Environment): Promise<RunningService> {
+  const config = readGatewayConfig(environment);
+  const logger = createLogger({
+    service: 'gateway',
+    environment: config.ENVIRONMENT,
+    level: config.LOG_LEVEL,
+  });
+  warnOfUnread(gatewaySettings, environment, logger);
+  const store = openSharedStore(config, logger, { use: 'cache', formerNames: FORMER_NAMES });
+  const renewedTls = RenewedTls.open({
+    prefix: 'USER_TOKEN_TLS',
+    role: 'client',
+    environment,
+    log: logger,
+  });
+  const running = await startGateway(config, { logger, store, renewedTls });
+  const stop = () =>
+    running.stop().finally(() => {
+      renewedTls?.close();
+      return store?.close();
+    });
+  return { ...running, stop };
+}

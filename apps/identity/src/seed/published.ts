@@ -1,0 +1,22 @@
+import { isDeepStrictEqual } from 'node:util';
+import { defaultSeedPath, loadSeed, type Seed } from './load-seed.js';
+
+/**
+ * What a seed took over from the one that comes along, where everybody can read the passwords and secrets.
+ *
+ * @returns names of its users and clients
+ */
+export async function publishedIn(seed: Seed): Promise<readonly string[]> {
+  const bundled = await loadSeed(defaultSeedPath);
+  const secrets = new Set([...bundled.directory.clients.values()].map(({ clientSecret }) => clientSecret));
+  const users = seed.users.filter(({ passwordHash }) =>
+    bundled.users.some((published) => isDeepStrictEqual(published.passwordHash, passwordHash)),
+  );
+  const clients = [...seed.directory.clients.values()].filter(({ clientSecret }) =>
+    secrets.has(clientSecret),
+  );
+  return [
+    ...users.map(({ user }) => `the password of ${user.email}`),
+    ...clients.map(({ clientId }) => `the secret of ${clientId}`),
+  ];
+}

@@ -1,0 +1,133 @@
+// What the errors of the token endpoint mean: RFC 6749 section 5.2 and Auth0's own codes, as listed in docs/auth0-errors.md.
+import * as client from 'openid-client';
+import type { GrantRefusal } from '@app/user-token-client';
+
+/** An error that the server put into words. */
+export interface AnsweredError extends Worded {
+  readonly meaning: Meaning;
+  readonly mfaToken: string | undefined;
+}
+
+interface Worded {
+  readonly status: number;
+  readonly error: string;
+  /** Auth0's own words, or those of whoever wrote the Action; empty where there are none. */
+  readonly description: string;
+}
+
+/**
+ * `refused`: it speaks of the user. `denied`: an Action or a rule of the tenant does not let him in, whose password was right.
+ * `misconfigured`: it speaks of our settings, and of all users; `check` says which. `unavailable`: it says that it could not judge.
+ * `unlisted`: a code that is not in the list, with the status of a judgement.
+ */
+export type Meaning =
+  | { readonly kind: 'refused'; readonly refusal: GrantRefusal }
+  | { readonly kind: 'denied' }
+  | { readonly kind: 'misconfigured'; readonly check: string }
+  | { readonly kind: 'unavailable' }
+  | { readonly kind: 'unlisted' };
+
+const REFUSALS = new Map<string, GrantRefusal>([
+  ['invalid_grant', 'invalid_grant'],
+  // "user is blocked": answered like a wrong password, so that nobody learns which accounts exist.
+  ['unauthorized', 'invalid_grant'],
+  ['too_many_attempts', 'too_many_attempts'],
+  ['password_leaked', 'password_leaked'],
+  ['mfa_required', 'mfa_required'],
+  ['requires_verification', 'requires_verification'],
+]);
+
+const CLIENT =
+  'compare AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET with the application of the tenant, whose authentication method must be Post';
+const AUDIENCE =
+  'compare AUTH0_AUDIENCE with the identifiers of the APIs of the tenant, and whether the application may use that API';
+const SCOPE = 'compare AUTH0_SCOPE with what the application may ask for';
+const GRANTS =
+  'allow the application the grants Password and Refresh Token and, if AUTH0_REALM or LOGIN_REALMS is set, password-realm';
+const CONNECTION = 'compare AUTH0_REALM and LOGIN_REALMS with the connections of the tenant';
+const DIRECTORY = 'set the Default Directory of the tenant, or AUTH0_REALM';
+
+/**
+ * Auth0 says `access_denied` and others of our settings as well, and only the text tells which it is. It may be worded anew: what is
+ * not recognized here speaks of the user.
+ */
+const SETTINGS_BY_DESCRIPTION: readonly (readonly [RegExp, string])[] = [
+  [/^service not (?:enabled|found)\b/i, AUDIENCE],
+  [/^client (?:"[^"]*" )?is not authorized to access\b/i, AUDIENCE],
+  [/^non-global clients are not allowed\b/i, AUDIENCE],
+  [/^client has not been granted scopes\b/i, SCOPE],
+  [/^grant type '[^']*' not allowed for the client\b/i, GRANTS],
+  [/^the connection was (?:not found|disabled)\b/i, CONNECTION],
+  [/^invalid connection specified for password grant\b/i, CONNECTION],
+  [/\bnot configured with default connection\b/i, DIRECTORY],
+];
+
+const SETTINGS_BY_CODE = new Map([
+  ['invalid_client', CLIENT],
+  ['unauthorized_client', GRANTS],
+  ['unsupported_grant_type', GRANTS],
+  ['invalid_scope', SCOPE],
+  ['invalid_target', AUDIENCE],
+]);
+
+const COULD_NOT_JUDGE: ReadonlySet<string> = new Set([
+  'server_error',
+  'temporarily_unavailable',
+  'too_many_requests',
+]);
+
+/** What Auth0 says, with 401, of a wrong client or secret, and what an Action may say, too. */
+const UNAUTHORIZED = /^unauthorized\.?$/i;
+
+/** A denial of an Action has one of these. */
+const DENIED = new Set([400, 401, 403, 500]);
+const JUDGED = new Set([400, 401, 403]);
+
+function meaningOf(answered: Worded): Meaning {
+  const { status, error } = answered;
+  const refusal = status < 500 ? REFUSALS.get(error) : undefined;
+  if (refusal) return { kind: 'refused', refusal };
+  const check = settingOf(answered);
+  if (check !== undefined) return { kind: 'misconfigured', check };
+  if (error === 'access_denied' && DENIED.has(status)) return { kind: 'denied' };
+  if (COULD_NOT_JUDGE.has(error) || !JUDGED.has(status)) return { kind: 'unavailable' };
+  return { kind: 'unlisted' };
+}
+
+function settingOf({ status, error, description }: Worded): string | undefined {
+  const text = description.trim();
+  if (error === 'access_denied' && status === 401 && UNAUTHORIZED.test(text)) return CLIENT;
+  const [, check] = SETTINGS_BY_DESCRIPTION.find(([wording]) => wording.test(text)) ?? [];
+  return check ?? SETTINGS_BY_CODE.get(error);
+}
+
+/** @returns undefined where there was no answer, or none of the form of RFC 6749 section 5.2 */
+export async function answeredError(failure: unknown): Promise<AnsweredError | undefined> {
+  if (failure instanceof client.ResponseBodyError) return answerOf(failure.status, failure.cause);
+  const response = responseOf(failure);
+  // openid-client does not read what comes with these.
+  if (response?.status !== 500 && !(failure instanceof client.WWWAuthenticateChallengeError))
+    return undefined;
+  const isJson = /^application\/json\b/i.test(response?.headers.get('content-type') ?? '');
+  if (!response || response.bodyUsed || !isJson) return undefined;
+  return answerOf(response.status, await response.json().catch(() => undefined));
+}
+
+/** What the server answered where openid-client could make nothing of it. */
+export function responseOf(failure: unknown): Response | undefined {
+  if (failure instanceof client.WWWAuthenticateChallengeError) return failure.response;
+  const cause = failure instanceof client.ClientError ? failure.cause : undefined;
+  // That of another `fetch` is not of Node's own class.
+  return Object.prototype.toString.call(cause) === '[object Response]' ? (cause as Response) : undefined;
+}
+
+function answerOf(status: number, body: unknown): AnsweredError | undefined {
+  const { error, error_description: text, mfa_token: mfaToken } = (body ?? {}) as Record<string, unknown>;
+  if (typeof error !== 'string' || error === '') return undefined;
+  const worded = { status, error, description: typeof text === 'string' ? text : '' };
+  return {
+    ...worded,
+    meaning: meaningOf(worded),
+    mfaToken: typeof mfaToken === 'string' ? mfaToken : undefined,
+  };
+}

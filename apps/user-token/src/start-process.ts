@@ -1,0 +1,33 @@
+import { createLogger, RenewedTls, warnOfUnread, type Environment, type RunningService } from '@app/ops';
+import { openStore } from '@app/redis';
+import { readUserTokenConfig, userTokenSettings } from './config.js';
+import { startUserToken } from './start-user-token.js';
+
+/**
+ * Starts user-token in a process of its own.
+ *
+ * @throws {StartError}
+ */
+export async function startProcess(environment: Environment): Promise<RunningService> {
+  const config = readUserTokenConfig(environment);
+  const logger = createLogger({
+    service: 'user-token',
+    environment: config.environment,
+    level: config.logLevel,
+  });
+  warnOfUnread(userTokenSettings, environment, logger);
+  const renewedTls = RenewedTls.open({
+    prefix: 'USER_TOKEN_TLS',
+    role: 'server',
+    environment,
+    log: logger,
+  });
+  const store = openStore(config.redisUrl, { ...config.storeOptions, log: logger });
+  const running = await startUserToken(config, { store, logger, renewedTls });
+  const stop = () =>
+    running.stop().finally(() => {
+      renewedTls?.close();
+      return store.close();
+    });
+  return { ...running, stop };
+}

@@ -1,0 +1,22 @@
+import { UserTokenClient, type Verdict, type VerifyRequest } from '@app/user-token-client';
+import type { TestTokenVerifier } from './test-users.js';
+
+/**
+ * Stands in for the client of user-token: knows the users of the tests, and can revoke them. Everything else is answered as if
+ * user-token were away; a spec that wants another answer puts its own function in place of the method.
+ */
+export class TestUserTokenClient extends UserTokenClient {
+  constructor(private readonly users: TestTokenVerifier) {
+    super({ urls: 'tcp://127.0.0.1:1' });
+    // It never connects.
+    this.close();
+  }
+
+  override verify({ accessToken }: VerifyRequest): Promise<Verdict> {
+    return this.users.verify(accessToken);
+  }
+
+  override async revokeSubject({ subject }: { readonly subject: string }): Promise<void> {
+    this.users.revoke(subject);
+  }
+}

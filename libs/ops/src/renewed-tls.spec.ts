@@ -1,0 +1,72 @@
+import { mkdtempSync, renameSync, symlinkSync, writeFileSync, mkdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { newAuthority } from '../../../test/support/certificates.js';
+import { until } from '../../../test/support/until.js';
+import { RenewedTls } from './renewed-tls.js';
+import type { TlsMaterial } from './tls-material.js';
+
+describe('TLS material that is renewed', () => {
+  /** A folder that is changed as Kubernetes changes that of a secret: a link is replaced. */
+  class SecretFolder {
+    readonly path = mkdtempSync(join(tmpdir(), 'tls-'));
+    private version = 0;
+
+    put(files: Partial<TlsMaterial>): void {
+      const folder = join(this.path, String((this.version += 1)));
+      mkdirSync(folder);
+      for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
+      symlinkSync(folder, join(this.path, 'next'));
+      renameSync(join(this.path, 'next'), join(this.path, 'data'));
+    }
+
+    get environment() {
+      const file = (name: string) => join(this.path, 'data', name);
+      return { X_CA_FILE: file('ca'), X_CERT_FILE: file('cert'), X_KEY_FILE: file('key') };
+    }
+  }
+
+  it('is taken once it fits together, and told of in the log', async () => {
+    const authority = await newAuthority();
+    const [first, second] = await Promise.all([authority.issue('a'), authority.issue('a')]);
+    const folder = new SecretFolder();
+    folder.put(first);
+    const lines: string[] = [];
+    const renewals: TlsMaterial[] = [];
+    const log = {
+      info: (fields: object, text: string) => lines.push(`info ${text} ${JSON.stringify(fields)}`),
+      error: (fields: object, text: string) => lines.push(`error ${text} ${JSON.stringify(fields)}`),
+    };
+    const renewed = RenewedTls.open({
+      prefix: 'X',
+      role: 'server',
+      environment: folder.environment,
+      log,
+      readEveryMs: 10,
+    })!;
+    renewed.onRenewal((material) => renewals.push(material));
+    try {
+      expect(renewed.current.cert).toBe(first.cert.trim());
+
+      folder.put({ ...second, key: first.key });
+      await until(() => lines.some((line) => line.includes('X_KEY does not fit X_CERT')));
+      folder.put({ ca: second.ca });
+      await until(() => lines.some((line) => line.includes('X_CERT_FILE names a file that cannot be read')));
+      expect(renewed.current.cert).toBe(first.cert.trim());
+      expect(renewals).toEqual([]);
+
+      folder.put(second);
+      await until(() => renewals.length > 0);
+      expect(renewed.current.cert).toBe(second.cert.trim());
+      expect(renewals).toEqual([renewed.current]);
+      expect(lines.map((line) => line.split(' ')[0])).toEqual(['error', 'error', 'info']);
+    } finally {
+      renewed.close();
+    }
+  });
+
+  it('is none where there is none', () => {
+    const log = { info: () => undefined, error: () => undefined };
+    expect(RenewedTls.open({ prefix: 'X', role: 'client', environment: {}, log })).toBeUndefined();
+  });
+});

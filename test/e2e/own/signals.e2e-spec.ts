@@ -1,0 +1,111 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ServiceProcess } from '../../support/service-process.js';
+
+const SERVICES = ['gateway', 'venue', 'user-token', 'identity'];
+const root = join(import.meta.dirname, '../../..');
+
+/** What a module loads before it runs, packages of others by name and ours by file. */
+function loadedBefore(file: string, found = new Set<string>()): Set<string> {
+  const source = readFileSync(file, 'utf8');
+  const specifiers = source.matchAll(/^(?:import|export)\s(?:[^;]*?\sfrom\s*)?['"]([^'"]+)['"]/gm);
+  for (const [, specifier] of specifiers) {
+    const ours = specifier!.startsWith('.') || specifier!.startsWith('@app/');
+    const target = ours ? pathOf(specifier!, file) : specifier!;
+    if (found.has(target)) continue;
+    found.add(target);
+    if (ours) loadedBefore(target, found);
+  }
+  return found;
+}
+
+function pathOf(specifier: string, importer: string): string {
+  if (specifier.startsWith('.')) return join(dirname(importer), specifier);
+  const [, library, path] = /^@app\/([^/]+)(\/.+)?$/.exec(specifier)!;
+  const { exports } = JSON.parse(readFileSync(join(root, 'libs', library!, 'package.json'), 'utf8'));
+  return join(root, 'libs', library!, exports[`.${path ?? ''}`].default);
+}
+
+/** To be loaded before a service: says when it has its handler. */
+const TELL_HANDLER = `const { on } = process;
+process.on = function (event, listener) {
+  on.call(process, event, listener);
+  if (event === 'SIGTERM') process.stdout.write('has its handler');
+  return process;
+};`;
+
+describe('a signal', () => {
+  it.each([...SERVICES, 'local'])('has its handler before %s loads anything of size', (service) => {
+    const loaded = [...loadedBefore(join(root, 'apps', service, 'dist/main.js'))];
+    expect(loaded).toContain(join(root, 'libs/ops/dist/run-service.js'));
+    expect(loaded.filter((file) => !file.startsWith(join(root, 'libs/ops/dist/')))).toEqual([]);
+    expect(loaded.length).toBeLessThan(5);
+  });
+
+  it.each([0, 30, 60, 120, 250, 400, 600, 900, 1_500])(
+    'that comes %s ms after the start ends it',
+    async (ms) => {
+      const services = ['venue', 'user-token'].map((name) => ServiceProcess.spawn(name));
+      await delay(ms);
+      for (const service of services) service.signal('SIGTERM');
+      for (const service of services) {
+        const exit = await service.exit();
+        // Before Node runs anything, a signal ends it by itself.
+        expect([
+          { code: 0, signal: null },
+          { code: null, signal: 'SIGTERM' },
+        ]).toContainEqual(exit);
+        expect(service.stderr).toBe('');
+      }
+    },
+  );
+
+  const namespaces = spawnSync('unshare', ['--pid', '--fork', 'true']).status === 0;
+  (namespaces ? it : it.skip)('ends process 1 of a container while it starts', async () => {
+    const { PATH = '' } = process.env;
+    const container = spawn(
+      'unshare',
+      [
+        ...['--pid', '--fork', '--kill-child', process.execPath],
+        ...['--import', `data:text/javascript,${encodeURIComponent(TELL_HANDLER)}`],
+        'apps/user-token/dist/main.js',
+      ],
+      {
+        cwd: root,
+        stdio: ['ignore', 'pipe', 'inherit'],
+        env: { PATH, ENVIRONMENT: 'local', PORT: '0', OPS_PORT: '0' },
+      },
+    );
+    const exited = once(container, 'exit');
+    expect(String(await once(container.stdout, 'data'))).toBe('has its handler');
+    process.kill(
+      Number(readFileSync(`/proc/${container.pid}/task/${container.pid}/children`, 'utf8')),
+      'SIGTERM',
+    );
+    expect(await exited).toEqual([0, null]);
+  });
+
+  it('that is handed on as well as sent counts once', async () => {
+    const venue = await ServiceProcess.start('venue', { DRAIN_DELAY_MS: '1000' });
+    venue.signal('SIGINT');
+    venue.signal('SIGINT');
+    expect(await venue.exit()).toEqual({ code: 0, signal: null });
+  });
+
+  it('leaves the time that a service is told to wait before it closes', async () => {
+    const venue = await ServiceProcess.start('venue', { DRAIN_DELAY_MS: '11000' });
+    venue.signal('SIGTERM');
+    expect(await venue.exit()).toEqual({ code: 0, signal: null });
+    expect(venue.stderr).toBe('');
+  });
+
+  it('that comes again while it stops ends it at once', async () => {
+    const venue = await ServiceProcess.start('venue', { DRAIN_DELAY_MS: '60000' });
+    const again = setInterval(() => venue.signal('SIGTERM'), 500);
+    expect(await venue.exit()).toEqual({ code: 1, signal: null });
+    clearInterval(again);
+  });
+});
