@@ -50,6 +50,11 @@ export default tseslint.config(
     'user-token-client imports nobody.',
   ),
   mayNotImport(['libs/redis/**'], [...APPS, 'auth', 'user-token-client', 'ops'], 'redis imports nobody.'),
+  mayNotImport(
+    ['libs/redis/src/settings.ts'],
+    [...APPS, 'auth', 'user-token-client'],
+    'Its settings import ops.',
+  ),
   mayNotImport(['libs/ops/**'], [...APPS, 'auth', 'redis', 'user-token-client'], 'ops imports nobody.'),
   mayNotImport(['libs/auth/**'], [...APPS, 'ops'], 'auth imports redis and user-token-client.'),
   mayNotImport(['libs/auth/src/{settings,readiness}.ts'], APPS, 'Libraries never import apps.'),

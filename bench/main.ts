@@ -158,7 +158,7 @@ async function sampleOf(row: Row, tokensFile: string): Promise<Measured['rounds'
 }
 
 async function entryBytes(): Promise<number> {
-  const key = (await redis.cli('--scan', '--pattern', 'tok:v2:*')).split('\n')[0]!;
+  const key = (await redis.cli('--scan', '--pattern', '*:tok:v2:*')).split('\n')[0]!;
   return Number(await redis.cli('MEMORY', 'USAGE', key));
 }
 

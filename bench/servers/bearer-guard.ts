@@ -1,5 +1,5 @@
 import { AuthModule, BearerGuard, Scopes, type AuthCacheOptions } from '@app/auth';
-import { openStore } from '@app/redis';
+import { openStore, storePrefix } from '@app/redis';
 import { serveNest, setting, type NestServer } from './serve.js';
 import { REQUIRED_SCOPE } from './venues.js';
 
@@ -11,7 +11,9 @@ export function serveBearerGuard(
   const auth = AuthModule.forRoot({
     audience: setting('AUDIENCE'),
     userToken: { urls: setting('USER_TOKEN_URL') },
-    store: openStore(setting('REDIS_URL')),
+    store: openStore(setting('REDIS_URL'), {
+      prefix: storePrefix({ environment: 'local', issuer: setting('ISSUER') }),
+    }),
     cache: { secret: setting('TOKEN_CACHE_SECRET'), ...cache },
   });
   return serveNest({

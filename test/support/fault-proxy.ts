@@ -18,7 +18,7 @@ export class FaultProxy {
 
   private constructor(
     private readonly server: Server,
-    private readonly targetPort: number,
+    private targetPort: number,
   ) {
     server.on('connection', (client) => this.accept(client));
   }
@@ -43,6 +43,11 @@ export class FaultProxy {
   /** No fault any more; what was held back goes out now, in order. */
   pass(): void {
     this.become({});
+  }
+
+  /** New connections lead to another port; those that are there stay, as when a name comes to mean another machine. */
+  leadTo(targetPort: number): void {
+    this.targetPort = targetPort;
   }
 
   /** Latency, each way. */

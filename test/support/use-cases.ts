@@ -1,7 +1,13 @@
 import { NestFactory } from '@nestjs/core';
 import { createLogger, InFlight } from '@app/ops';
 import { openStore, StoreUnavailable, type SharedStore } from '@app/redis';
-import type { GrantedToken, GrantResult } from '@app/user-token-client';
+import {
+  credentialId,
+  sessionKey,
+  sessionLockKey,
+  type GrantedToken,
+  type GrantResult,
+} from '@app/user-token-client';
 import { readUserTokenConfig } from '../../apps/user-token/src/config.js';
 import type { StoreDenials } from '../../apps/user-token/src/adapters/denials/store-denials.js';
 import type { Clock } from '../../apps/user-token/src/core/clock.js';
@@ -12,7 +18,6 @@ import { LogIn } from '../../apps/user-token/src/core/log-in.js';
 import { LogOut } from '../../apps/user-token/src/core/log-out.js';
 import { RefreshSession } from '../../apps/user-token/src/core/refresh-session.js';
 import { RevokeSubject } from '../../apps/user-token/src/core/revoke-subject.js';
-import { credentialId } from '../../apps/user-token/src/core/sessions.js';
 import { UserSessions } from '../../apps/user-token/src/core/user-sessions.js';
 import { VerifyToken } from '../../apps/user-token/src/core/verify-token.js';
 import { UserTokenModule } from '../../apps/user-token/src/user-token.module.js';
@@ -100,7 +105,7 @@ export class UseCases {
 
   /** What happens to a lock that was held for too long. */
   dropLock(credential: string): Promise<void> {
-    return this.store.delete(`lock:v1:${credentialId(credential)}`);
+    return this.store.delete(sessionLockKey(credentialId(credential)));
   }
 
   /** The store refuses writes from now on, but for single values: all, or those of these ordinals. @returns how to make room */
@@ -118,7 +123,7 @@ export class UseCases {
 
   /** What a Redis does that loses a value. */
   forget(credential: string): Promise<void> {
-    return this.store.delete(`session:v2:${credentialId(credential)}`);
+    return this.store.delete(sessionKey(credentialId(credential)));
   }
 }
 

@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { jest } from '@jest/globals';
 import type { RunningHttpService } from '@app/ops';
+import { storePrefix } from '@app/redis';
 import {
   asNobody,
   clientRecord,
@@ -148,8 +149,9 @@ describe('npm run client', () => {
       const [url, secret] = [redis.url, 'a-token-cache-secret-of-32-characters'];
       const settings = { GATEWAY_CLIENTS: 'redis:', REDIS_URL: url, TOKEN_CACHE_SECRET: secret };
       environment = { ...environment, ENVIRONMENT: 'local', ...settings };
-      records = await StoreClientRecords.open(url, secret);
-      elsewhere = `const { StoreClientRecords } = ${adapter('store-client-records')}; const records = await StoreClientRecords.open('${url}', '${secret}');`;
+      const prefix = storePrefix({ environment: 'local', issuer: 'http://localhost:3002/' });
+      records = await StoreClientRecords.open(url, [secret], { prefix });
+      elsewhere = `const { StoreClientRecords } = ${adapter('store-client-records')}; const records = await StoreClientRecords.open('${url}', ['${secret}'], { prefix: '${prefix}' });`;
     });
 
     afterEach(async () => {

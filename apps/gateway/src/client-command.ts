@@ -1,11 +1,13 @@
 import { parseArgs } from 'node:util';
 import { authSettings } from '@app/auth/settings';
 import { defineSettings, environmentSetting, readSettings, StartError, SettingsError } from '@app/ops';
+import { redisSettings, storeOptions } from '@app/redis/settings';
+import { FORMER_NAMES } from '@app/user-token-client';
 import { bundledClients, clientSchema, type ClientRecord } from './adapters/client-document.js';
 import { ClientFile } from './adapters/client-file.js';
 import type { ClientRecords } from './adapters/client-records.js';
 import { StoreClientRecords } from './adapters/store-client-records.js';
-import { clientsSetting } from './config.js';
+import { clientSecretsSetting, clientsSetting } from './config.js';
 import { hashClientSecret, newClientSecret } from './core/client.js';
 import { awaitInForce } from './gateways-in-force.js';
 
@@ -169,7 +171,7 @@ function table(clients: readonly ClientRecord[]): string {
 }
 
 async function openClients(): Promise<ClientRecords> {
-  const { REDIS_URL, TOKEN_CACHE_SECRET } = authSettings;
+  const { AUTH0_ISSUER_URL, TOKEN_CACHE_SECRET } = authSettings;
   const location = readSettings(
     defineSettings({ GATEWAY_CLIENTS: clientsSetting }),
     process.env,
@@ -180,11 +182,16 @@ async function openClients(): Promise<ClientRecords> {
     );
   }
   if (location !== 'redis:') return new ClientFile(location ?? bundledClients);
-  const settings = readSettings(
-    defineSettings({ ENVIRONMENT: environmentSetting, REDIS_URL, TOKEN_CACHE_SECRET }),
+  const store = { ENVIRONMENT: environmentSetting, AUTH0_ISSUER_URL, ...redisSettings };
+  const { CLIENT_SECRETS, ...settings } = readSettings(
+    defineSettings({ ...store, CLIENT_SECRETS: clientSecretsSetting }),
     process.env,
   );
-  return StoreClientRecords.open(settings.REDIS_URL, settings.TOKEN_CACHE_SECRET);
+  const secrets = CLIENT_SECRETS ?? [
+    readSettings(defineSettings({ TOKEN_CACHE_SECRET }), process.env).TOKEN_CACHE_SECRET,
+  ];
+  const options = { ...storeOptions(settings), formerNames: FORMER_NAMES };
+  return StoreClientRecords.open(settings.REDIS_URL, secrets, options);
 }
 
 function wholeNumber(value: string, option: string): number {

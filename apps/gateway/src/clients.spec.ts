@@ -49,7 +49,7 @@ describe('no GATEWAY_CLIENTS', () => {
       location: undefined,
       environment,
       store: undefined,
-      secret: '',
+      secrets: [],
       log,
     });
     expect((await registry.find('portal')) !== undefined).toBe(there);
@@ -60,7 +60,7 @@ describe('no GATEWAY_CLIENTS', () => {
     const copy = join(await mkdtemp(join(tmpdir(), 'clients-')), 'clients.yaml');
     await copyFile(bundledClients, copy);
     const open = (environment: string) =>
-      openClientRegistry({ location: copy, environment, store: undefined, secret: '', log });
+      openClientRegistry({ location: copy, environment, store: undefined, secrets: [], log });
     await expect(open('prod')).rejects.toThrow(
       /GATEWAY_CLIENTS names clients for local work.*: portal, kiosk, retired/,
     );

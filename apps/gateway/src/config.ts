@@ -2,9 +2,9 @@ import { authSettings } from '@app/auth/settings';
 import {
   corsOriginsSetting,
   defineSettings,
-  issuerUrl,
   list,
   readSettings,
+  secretList,
   serviceSettings,
   wholeNumber,
   type Environment,
@@ -21,18 +21,20 @@ export const clientsSetting: Setting<string | undefined> = {
   doc: 'OAuth clients: path of a YAML file, or redis: for those in REDIS_URL; unset: none (local: those that come along)',
 };
 
+/** Shared with the command as well. */
+export const clientSecretsSetting: Setting<readonly string[] | undefined> = {
+  schema: secretList().optional(),
+  doc: 'comma-separated, 32 characters or more each; the first seals OAuth clients in Redis, all open them; unset: TOKEN_CACHE_SECRET',
+  secret: true,
+};
+
 /** Environment variables of gateway. */
 export const gatewaySettings = defineSettings({
   ...serviceSettings({ port: 3000, opsPort: 9000 }),
   ...authSettings,
-  AUTH0_ISSUER_URL: {
-    schema: issuerUrl(),
-    doc: 'issuer, with its trailing slash, e.g. https://acme-dev.auth0.com/',
-    localDefault: 'http://localhost:3002/',
-    localOnly: ['http://localhost:3002/'],
-  },
   CORS_ORIGINS: corsOriginsSetting,
   GATEWAY_CLIENTS: clientsSetting,
+  CLIENT_SECRETS: clientSecretsSetting,
   GATEWAY_PUBLIC_URL: {
     schema: z
       .string()

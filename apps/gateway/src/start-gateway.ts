@@ -2,12 +2,13 @@ import { userTokenReadiness } from '@app/auth/readiness';
 import { authOptions } from '@app/auth/settings';
 import {
   createHttpApplication,
+  degradedAtMost,
   startHttpService,
   type Logger,
   type RenewedTls,
   type RunningHttpService,
 } from '@app/ops';
-import type { SharedStore } from '@app/redis';
+import { storeCheck, type SharedStore } from '@app/redis';
 import { UserTokenClient } from '@app/user-token-client';
 import { openClientRegistry } from './adapters/open-client-registry.js';
 import type { GatewayConfig } from './config.js';
@@ -36,7 +37,7 @@ export async function startGateway(
     location: config.GATEWAY_CLIENTS,
     environment: config.ENVIRONMENT,
     store,
-    secret: config.TOKEN_CACHE_SECRET,
+    secrets: config.CLIENT_SECRETS ?? [config.TOKEN_CACHE_SECRET],
     log: logger,
   });
   try {
@@ -58,6 +59,8 @@ export async function startGateway(
     const checks = {
       clients: () => ({ up: true, detail: clients.inForce() }),
       ...userToken.checks,
+      // Redis being away makes the gateway slower, not unready; user-token is, which it asks.
+      ...(store && { store: () => degradedAtMost(storeCheck(store)) }),
     };
     const running = await startHttpService('gateway', app, config, { logger, checks });
     app.get(UserTokenClient).connect();

@@ -1,5 +1,6 @@
 import { openSharedStore } from '@app/auth/settings';
 import { createLogger, RenewedTls, warnOfUnread, type Environment, type RunningService } from '@app/ops';
+import { FORMER_NAMES } from '@app/user-token-client';
 import { gatewaySettings, readGatewayConfig } from './config.js';
 import { startGateway } from './start-gateway.js';
 
@@ -16,7 +17,7 @@ export async function startProcess(environment: Environment): Promise<RunningSer
     level: config.LOG_LEVEL,
   });
   warnOfUnread(gatewaySettings, environment, logger);
-  const store = openSharedStore(config.REDIS_URL, logger);
+  const store = openSharedStore(config, logger, { use: 'cache', formerNames: FORMER_NAMES });
   const renewedTls = RenewedTls.open({
     prefix: 'USER_TOKEN_TLS',
     role: 'client',

@@ -1,5 +1,5 @@
 import { createLogger, warnOfUnread, type Environment, type Logger, type RunningService } from '@app/ops';
-import { openStore, type SharedStore } from '@app/redis';
+import { openStore, type OpenStoreOptions, type SharedStore } from '@app/redis';
 import { gatewaySettings, readGatewayConfig, startGateway } from '@app/gateway';
 import { identitySettings, readIdentityConfig, startIdentity, type RunningIdentity } from '@app/identity';
 import { readUserTokenConfig, startUserToken, userTokenSettings } from '@app/user-token';
@@ -57,7 +57,10 @@ export async function startSuite(
       LOG_LEVEL: userTokenConfig.logLevel,
     });
     warnOfUnread(allSettings, environment, logger);
-    const stores = new Stores(userTokenConfig.redisUrl, logger);
+    const stores = new Stores(userTokenConfig.redisUrl, {
+      ...userTokenConfig.storeOptions,
+      log: logger,
+    });
     stops.push(() => stores.close());
     const userToken = keep(await startUserToken(userTokenConfig, { store: stores.open(), logger }));
     const userTokenUrl = `tcp://127.0.0.1:${userToken.port}`;
@@ -115,13 +118,13 @@ class Stores {
 
   constructor(
     private readonly url: string,
-    private readonly logger: Logger,
+    private readonly options: OpenStoreOptions,
   ) {}
 
   open(): SharedStore {
     const [first] = this.opened;
     if (first && !first.shared) return first;
-    const store = openStore(this.url, { log: this.logger });
+    const store = openStore(this.url, this.options);
     this.opened.push(store);
     return store;
   }

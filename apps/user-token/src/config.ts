@@ -15,8 +15,8 @@ import {
   type Environment,
   type Settings,
 } from '@app/ops';
-import { isStoreUrl } from '@app/redis';
-import { isLoopback } from '@app/user-token-client';
+import { redisSettings, storeOptions } from '@app/redis/settings';
+import { FORMER_NAMES, isLoopback } from '@app/user-token-client';
 import { z } from 'zod';
 import type { IssuerProxy } from './adapters/issuer-fetch.js';
 
@@ -64,13 +64,7 @@ export const userTokenSettings = defineSettings({
     doc: "scopes asked for at log-in: OpenID's and the API's, separated by spaces",
     default: 'openid profile email offline_access read:venues write:venues',
   },
-  REDIS_URL: {
-    schema: text().refine(isStoreUrl, 'must be redis://host:port, rediss://host:port or memory:'),
-    doc: 'the store that all services share; memory: is private to one process',
-    secret: true,
-    localDefault: 'memory:',
-    localOnly: ['memory:'],
-  },
+  ...redisSettings,
   SESSION_SECRETS: {
     schema: secretList(),
     doc: 'comma-separated, 32 characters or more each; the first seals sessions, all open them',
@@ -253,6 +247,7 @@ export function readUserTokenConfig(environment: Environment) {
     realm: settings.AUTH0_REALM,
     scope: settings.AUTH0_SCOPE,
     redisUrl: settings.REDIS_URL,
+    storeOptions: { ...storeOptions(settings), formerNames: FORMER_NAMES },
     sessionSecrets: settings.SESSION_SECRETS,
     sessionIdleSeconds: settings.SESSION_IDLE_SECONDS,
     sessionAbsoluteSeconds: settings.SESSION_ABSOLUTE_SECONDS,

@@ -22,7 +22,7 @@ export async function startProcess(environment: Environment): Promise<RunningSer
     environment,
     log: logger,
   });
-  const store = openStore(config.redisUrl, { log: logger });
+  const store = openStore(config.redisUrl, { ...config.storeOptions, log: logger });
   const running = await startUserToken(config, { store, logger, renewedTls });
   const stop = () =>
     running.stop().finally(() => {

@@ -17,7 +17,7 @@ import {
   type RenewedTls,
   type RunningService,
 } from '@app/ops';
-import type { SharedStore } from '@app/redis';
+import { storeCheck, type SharedStore } from '@app/redis';
 import type { StoreDenials } from './adapters/denials/store-denials.js';
 import { GrantedTokenCheck } from './adapters/granted-token-check.js';
 import { ISSUER_CHECKS, IssuerChecks, type IssuerCheck } from './adapters/issuer-checks.js';
@@ -132,7 +132,7 @@ export async function startUserToken(
     setting: 'OPS_PORT',
     logger,
     checks: {
-      store: () => ({ up: store.available, ...(!store.available && { detail: 'Redis is away' }) }),
+      store: () => storeCheck(store),
       clock: () => clock.check(),
       ...Object.fromEntries(ISSUER_CHECKS.map((name) => [name, () => issuer.check(name)])),
       keys: () => keys.check(),

@@ -1,6 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
-import type { InFlight, Logger } from '@app/ops';
+import { LineLimit, type InFlight, type Logger } from '@app/ops';
 import { SharedStore } from '@app/redis';
 import { firstSightsSinceSeconds, RefusalLog } from '@app/user-token-client';
 import { CountedTokenCheck } from './adapters/counted-token-check.js';
@@ -106,7 +106,15 @@ export class UserTokenModule {
       clockToleranceSeconds: config.clockToleranceSeconds,
       nowMs: () => clock.nowMs(),
     });
-    const box = new SealedBox(config.sessionSecrets);
+    const unopened = new LineLimit({ lines: 1, perMs: 600_000 });
+    const box = new SealedBox(config.sessionSecrets, () => {
+      const admitted = unopened.admit('');
+      if (admitted)
+        logger.warn(
+          admitted,
+          'what stands in Redis was sealed with none of SESSION_SECRETS, and its session is lost: list the former secrets after the first',
+        );
+    });
     const issuedAccessTokens = new StoreIssuedAccessTokens(store, box);
     const lifetimes = {
       idleSeconds: config.sessionIdleSeconds,
@@ -216,7 +224,7 @@ export class UserTokenModule {
               sessions,
               logOut,
               new StoreAttempts(store, config.attemptLimits, attemptTimes),
-              new SealedMfaHandles(box),
+              new SealedMfaHandles(new SealedBox(config.sessionSecrets)),
               refreshing,
               logger,
             ),

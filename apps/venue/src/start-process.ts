@@ -12,7 +12,7 @@ export async function startProcess(environment: Environment): Promise<RunningSer
   const config = readVenueConfig(environment);
   const logger = createLogger({ service: 'venue', environment: config.ENVIRONMENT, level: config.LOG_LEVEL });
   warnOfUnread(venueSettings, environment, logger);
-  const store = openSharedStore(config.REDIS_URL, logger);
+  const store = openSharedStore(config, logger);
   const renewedTls = RenewedTls.open({
     prefix: 'USER_TOKEN_TLS',
     role: 'client',

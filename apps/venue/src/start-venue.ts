@@ -2,12 +2,13 @@ import { userTokenReadiness } from '@app/auth/readiness';
 import { authOptions } from '@app/auth/settings';
 import {
   createHttpApplication,
+  degradedAtMost,
   startHttpService,
   type Logger,
   type RenewedTls,
   type RunningHttpService,
 } from '@app/ops';
-import type { SharedStore } from '@app/redis';
+import { storeCheck, type SharedStore } from '@app/redis';
 import { UserTokenClient } from '@app/user-token-client';
 import type { VenueConfig } from './config.js';
 import { VenueModule } from './venue.module.js';
@@ -30,7 +31,8 @@ export async function startVenue(
   const app = await createHttpApplication(module, { logger, corsOrigins: config.CORS_ORIGINS });
   const userToken = await userTokenReadiness(app.get(UserTokenClient), logger);
   // Redis being away makes the service slower, not unready.
-  const running = await startHttpService('venue', app, config, { logger, checks: userToken.checks });
+  const checks = { ...userToken.checks, ...(store && { store: () => degradedAtMost(storeCheck(store)) }) };
+  const running = await startHttpService('venue', app, config, { logger, checks });
   app.get(UserTokenClient).connect();
   return { ...running, stop: () => running.stop().finally(() => userToken.close()) };
 }

@@ -92,7 +92,7 @@ describe('claimOf', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json().map(asJwt)), (token) => {
         const claim = claimOf(token);
-        if (claim) expect(claim.epochKey).toMatch(/^epoch:v1:[A-Za-z0-9_-]{43}$/);
+        if (claim) expect(claim.epochKey).toMatch(/^epoch:v2:\{[\w-]{3}\}:[\w-]{43}$/);
       }),
     );
   });

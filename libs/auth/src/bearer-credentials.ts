@@ -1,6 +1,13 @@
 // RFC 6750 section 2: how a bearer token is carried. Only section 2.1, the Authorization header, is supported.
 import { hash } from 'node:crypto';
-import { epochKey, isCanonicalToken, issuedTokenEpochKey } from '@app/user-token-client';
+import {
+  claimedSubject,
+  epochKeyOf,
+  isCanonicalToken,
+  issuedTokenSubjectKey,
+  principalKey,
+  subjectKey,
+} from '@app/user-token-client';
 
 /** What a request carried: one token of canonical spelling, nothing, or something that must be refused. */
 export type BearerCredentials = { readonly kind: 'token'; readonly token: string } | UnusableCredentials;
@@ -73,9 +80,9 @@ export function tokenIn(credentials: string): string {
   return credentials.slice('Bearer '.length);
 }
 
-/** Cache key of a token: `tok:v2:` and the base64url SHA-256 of it. The token itself is never stored. */
+/** Cache key of a token, by its SHA-256. The token itself is never stored. */
 export function tokenKey(token: string): string {
-  return `tok:v2:${hash('sha256', token, 'base64url')}`;
+  return principalKey(hash('sha256', token, 'base64url'));
 }
 
 /** Whom a token claims to speak for, unverified: good for reading his epoch along with a cache entry, and for nothing else. */
@@ -88,18 +95,8 @@ export interface Claim {
 /** @returns undefined for a token that is opaque to us */
 export function claimOf(token: string): Claim | undefined {
   const subject = claimedSubject(token);
-  const key = subject === undefined ? issuedTokenEpochKey(token) : epochKey(subject);
-  return key === undefined ? undefined : { subject, epochKey: key };
-}
-
-/** Without escapes, and not looked at for what it stands in: who is guessed wrong costs another trip. */
-const SUBJECT = /"sub":"([^"\\]+)"/;
-
-function claimedSubject(token: string): string | undefined {
-  const start = token.indexOf('.') + 1;
-  const end = token.indexOf('.', start);
-  if (start === 0 || end === -1) return undefined;
-  return SUBJECT.exec(Buffer.from(token.slice(start, end), 'base64url').toString())?.[1];
+  const key = subject === undefined ? issuedTokenSubjectKey(token) : subjectKey(subject);
+  return key === undefined ? undefined : { subject, epochKey: epochKeyOf(key) };
 }
 
 function readAuthorization(request: BearerRequest): string | undefined | typeof SEVERAL {

@@ -92,7 +92,9 @@ export class PrincipalResolver {
     const principal = this.principals.of(verdict.principal);
     if (epoch !== null) {
       const entry = { principal, epoch, verdictAtSeconds };
-      this.caches?.process.add(token, entry, checkpoint, this.clock.nowSeconds());
+      // Else it is not certain that a revocation would be heard of.
+      if (this.caches?.shared.isKept)
+        this.caches.process.add(token, entry, checkpoint, this.clock.nowSeconds());
       // Nobody waits for the write, and its loss costs one more trip; the store reports outages itself.
       if (generation !== undefined) this.caches?.shared.write(key, entry, generation).catch(() => undefined);
     }

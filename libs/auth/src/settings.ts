@@ -1,5 +1,6 @@
 import {
   defineSettings,
+  issuerUrl,
   list,
   secret,
   StartError,
@@ -9,7 +10,8 @@ import {
   type RenewedTls,
   type Settings,
 } from '@app/ops';
-import { isStoreUrl, openStore, type SharedStore, type StoreLog } from '@app/redis';
+import { openStore, type OpenStoreOptions, type SharedStore, type StoreLog } from '@app/redis';
+import { redisSettings, storeOptions, type RedisSettings } from '@app/redis/settings';
 import { isLoopback, parseReplicaAddresses, type RefusalLines } from '@app/user-token-client';
 import type { AuthOptions } from './auth.options.js';
 
@@ -20,13 +22,13 @@ export const authSettings = defineSettings({
     doc: 'API identifier(s) that tokens must be meant for, comma-separated',
     localDefault: 'https://api.venue.example/',
   },
-  REDIS_URL: {
-    schema: text().refine(isStoreUrl, 'must be redis://host:port, rediss://host:port or memory:'),
-    doc: 'the store that all services share; memory: is private to one process',
-    secret: true,
-    localDefault: 'memory:',
-    localOnly: ['memory:'],
+  AUTH0_ISSUER_URL: {
+    schema: issuerUrl(),
+    doc: 'issuer, with its trailing slash, e.g. https://acme-dev.auth0.com/',
+    localDefault: 'http://localhost:3002/',
+    localOnly: ['http://localhost:3002/'],
   },
+  ...redisSettings,
   TOKEN_CACHE_SECRET: {
     schema: secret(),
     doc: 'seals cached principals in Redis; 32 characters or more, the same in all services',
@@ -98,8 +100,13 @@ function isReplicaList(urls: string): boolean {
  * Opens the store of a service that runs in a process of its own. `memory:` would be private to it, so that it would never
  * hear of a log-out: it then gets no store, and caches nothing.
  */
-export function openSharedStore(url: string, log: StoreLog): SharedStore | undefined {
-  if (url !== 'memory:') return openStore(url, { log });
+export function openSharedStore(
+  settings: RedisSettings,
+  log: StoreLog,
+  options: Pick<OpenStoreOptions, 'use' | 'formerNames'> = { use: 'cache' },
+): SharedStore | undefined {
+  const { REDIS_URL: url } = settings;
+  if (url !== 'memory:') return openStore(url, { ...options, ...storeOptions(settings), log });
   log.warn(
     'REDIS_URL is memory:, which no other process shares: nothing is cached, every request asks user-token',
   );

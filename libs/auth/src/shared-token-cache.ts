@@ -6,6 +6,7 @@ import { trustedUntilSeconds, type CachedPrincipal } from './cached-principal.js
 import type { Clock } from './clock.js';
 import { EntrySeal } from './sealed-entry.js';
 import { SeenGenerations } from './seen-generations.js';
+import { StoreWatch } from './store-watch.js';
 
 export interface SharedTokenCacheOptions {
   /** Key under which entries are sealed. */
@@ -35,6 +36,7 @@ const NOTHING: SharedLookup = {};
 export class SharedTokenCache {
   private readonly seal: EntrySeal;
   private readonly generations = new SeenGenerations();
+  private readonly watch: StoreWatch;
 
   constructor(
     private readonly store: SharedStore,
@@ -43,6 +45,15 @@ export class SharedTokenCache {
     private readonly clock: Clock,
   ) {
     this.seal = new EntrySeal(options.secret);
+    this.watch = new StoreWatch(1000 * options.ttlSeconds);
+  }
+
+  /**
+   * Whether user-token was ever seen to keep this store. Until then it may be one that no user-token writes to, whose revocation feed
+   * nobody publishes on: another Redis, environment or issuer than user-token's.
+   */
+  get isKept(): boolean {
+    return this.watch.isKept;
   }
 
   /** @throws {StoreUnavailable} when Redis gave no answer in time */
@@ -51,6 +62,7 @@ export class SharedTokenCache {
     const keys = claim ? [key, GENERATION_KEY, claim.epochKey] : [key, GENERATION_KEY];
     const [stored, standing, epoch] = await this.store.getMany(keys);
     const generation = this.generations.trusted(standing, this.store.serverId);
+    this.watch.sees(generation, this.store.serverId);
     if (generation === undefined) return NOTHING;
     const entry = stored ? this.open(key, generation, stored) : undefined;
     if (!entry || this.isOver(entry)) return { generation };
@@ -95,6 +107,7 @@ export class SharedTokenCache {
       const [epoch, verdictAtSeconds, principal] = JSON.parse(text) as [string, number, Principal];
       return { epoch, verdictAtSeconds, principal };
     } catch {
+      this.watch.foundSealedOtherwise();
       return undefined;
     }
   }

@@ -11,6 +11,11 @@ export interface CheckResult {
 
 export type Checks = Readonly<Record<string, () => CheckResult | Promise<CheckResult>>>;
 
+/** Of what the service can do without, or only slower: down is degraded. */
+export function degradedAtMost({ up, degraded, ...rest }: CheckResult): CheckResult {
+  return { ...rest, up: true, degraded: !up || Boolean(degraded) };
+}
+
 /** What readiness is made of. */
 export interface Health {
   readonly checks: Checks;

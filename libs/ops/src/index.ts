@@ -13,7 +13,7 @@ export {
   type ArrivalLimits,
   type HttpApplicationOptions,
 } from './http-application.js';
-export { type CheckResult, type Checks } from './health.module.js';
+export { degradedAtMost, type CheckResult, type Checks } from './health.module.js';
 export { startHttpService, type ListenerSettings, type RunningHttpService } from './http-service.js';
 export { InFlight } from './in-flight.js';
 export { FormBody, InputPipe } from './input.pipe.js';

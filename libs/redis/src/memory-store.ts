@@ -8,6 +8,7 @@ import {
   type Subscription,
   type Write,
 } from './shared-store.js';
+import { isFormerName } from './store-names.js';
 
 const PURGE_INTERVAL_MS = 30_000;
 
@@ -64,6 +65,7 @@ export class MemoryStore extends SharedStore {
 
   override async setIfAbsent(key: string, value: string, options: { ttlMs: number }): Promise<boolean> {
     this.assertOpen();
+    if (isFormerName(key)) return true;
     if (this.read(key)) return false;
     await this.set(key, value, options);
     return true;
@@ -82,6 +84,8 @@ export class MemoryStore extends SharedStore {
   override async writeAll(writes: readonly Write[]): Promise<void> {
     this.assertOpen();
     for (const write of writes) {
+      // No earlier version was here.
+      if (isFormerName(write.op === 'publish' ? write.channel : write.key)) continue;
       if (write.op === 'set')
         this.entries.set(write.key, { value: write.value, expiresAtMs: Date.now() + write.ttlMs });
       else if (write.op === 'delete') this.entries.delete(write.key);

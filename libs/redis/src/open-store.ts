@@ -1,8 +1,19 @@
 import { MemoryStore } from './memory-store.js';
-import { RedisStore } from './redis-store.js';
+import { parseRedisUrl, redisTlsProblem, type RedisTls } from './redis-address.js';
+import { RedisStore, type FormerNames } from './redis-store.js';
+import type { StoreUse } from './server-check.js';
 import type { SharedStore, StoreLog } from './shared-store.js';
+import { StoreNames } from './store-names.js';
 
 export interface OpenStoreOptions {
+  /** What every name starts with in Redis, from `storePrefix`. All services of a deployment need the same. Default: nothing. */
+  readonly prefix?: string | undefined;
+  /** What the store is for, so that no right is missed that nobody needs. Default: everything. */
+  readonly use?: StoreUse | undefined;
+  /** Authority and certificate for `rediss://`. */
+  readonly tls?: RedisTls | undefined;
+  /** Default: there are none (`formerName`). */
+  readonly formerNames?: FormerNames | undefined;
   /** Budget of a read. Default 100 (ms). */
   readonly readTimeoutMs?: number;
   /** Budget of a write. Default 1,000 (1 s). */
@@ -11,25 +22,31 @@ export interface OpenStoreOptions {
 }
 
 /**
- * Opens the store that `REDIS_URL` names: `redis://[user:password@]host[:port][/db]`, `rediss://...` (TLS) or `memory:`.
+ * Opens the store that `REDIS_URL` names: `redis://[user:password@]host[:port][/database]`, `rediss://...` (TLS) or `memory:`.
  * Returns at once; the connection is made in the background and made again whenever it is lost.
  *
  * @throws {TypeError} when the URL is none of these; the message does not repeat it, for it may hold a password
  */
 export function openStore(url: string, options: OpenStoreOptions = {}): SharedStore {
   if (url === 'memory:') return new MemoryStore();
-  if (!isStoreUrl(url))
-    throw new TypeError('REDIS_URL must be redis://host:port, rediss://host:port or memory:');
-  return new RedisStore(url, {
+  const address = addressOf(url);
+  const tlsProblem = redisTlsProblem(url, options.tls ?? {});
+  if (tlsProblem !== undefined) throw new TypeError(tlsProblem);
+  return new RedisStore({
+    target: { ...address, material: options.tls },
+    names: new StoreNames(options.prefix ?? '', address.database),
+    use: options.use ?? 'everything',
+    formerNames: options.formerNames,
     readTimeoutMs: options.readTimeoutMs ?? 100,
     writeTimeoutMs: options.writeTimeoutMs ?? 1_000,
     log: options.log,
   });
 }
 
-/** Whether {@link openStore} takes this URL. */
-export function isStoreUrl(url: string): boolean {
-  if (url === 'memory:') return true;
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  return parsed !== undefined && ['redis:', 'rediss:'].includes(parsed.protocol) && parsed.hostname !== '';
+function addressOf(url: string) {
+  try {
+    return parseRedisUrl(url);
+  } catch (error) {
+    throw new TypeError(`REDIS_URL ${(error as Error).message}`, { cause: error });
+  }
 }

@@ -1,15 +1,26 @@
+import { isIP } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isNativeError } from 'node:util/types';
 import { createClient } from 'redis';
+import type { RedisAddress, RedisTls } from './redis-address.js';
+import { refusalCode, refusalIn } from './redis-refusal.js';
 import type { StoreLog } from './shared-store.js';
 
 export type RedisClient = ReturnType<typeof newClient>;
+
+/** Where a Redis is and how it is told to be the right one. */
+export interface RedisTarget extends RedisAddress {
+  /** What `rediss://` needs besides the authorities that Node knows. */
+  readonly material?: RedisTls | undefined;
+}
 
 /** How often the server is asked for a sign of life, and how long it may take before the connection counts as lost. */
 const HEARTBEAT_MS = 200;
 const STALL_MS = 800;
 const CONNECT_TIMEOUT_MS = 1_000;
 const MAX_BACKOFF_MS = 250;
+/** How often another server is looked for where the one behind the connection does not do what is asked of it. */
+const SEEK_MS = 1_000;
 
 export interface RedisConnectionEvents {
   /** Before the connection counts as up, e.g. to subscribe. */
@@ -20,6 +31,16 @@ export interface RedisConnectionEvents {
   beat?(client: RedisClient): Promise<unknown>;
   /** An answer to a beat that was sent at `sentAtMs` (performance.now()): all that came before it has been received. */
   heartbeat?(sentAtMs: number): void;
+  /** Whether the server behind the connection may be the wrong one; asked after each beat. */
+  doubts?(): boolean;
+  /** Whether this client leads to a right one. If, in doubt, another than the one of the moment does, it takes its place. */
+  suits?(client: RedisClient): Promise<boolean>;
+}
+
+interface Link {
+  readonly client: RedisClient;
+  /** Aborted when it is lost, with the reason. */
+  readonly lost: AbortController;
 }
 
 /**
@@ -28,6 +49,9 @@ export interface RedisConnectionEvents {
  * node-redis would reconnect by itself, but does not notice a server that is frozen (its socket timeout is reset by what is
  * written) and does not replace a connection that is half open. So each client here lives until its first fault or missed
  * heartbeat, is destroyed, which rejects all that waits for it, and is followed by a new one.
+ *
+ * A name or a proxy may lead to another server by now, while a connection that stays open goes on reaching the former one, well
+ * and of no use. So in doubt a second connection is made, and takes over if it leads to a server that suits.
  */
 export class RedisConnection {
   private current: RedisClient | undefined;
@@ -35,10 +59,15 @@ export class RedisConnection {
   private readonly ended: Promise<void>;
   /** Ends what the loop is waiting for. */
   private wake: () => void = () => undefined;
-  private troubled = false;
+  private reason: string | undefined;
+  /** Of this outage, what has been logged. */
+  private readonly told = new Set<string>();
+  private successor: Link | undefined;
+  private seeking = false;
+  private soughtAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(
-    private readonly url: string,
+    private readonly target: RedisTarget,
     private readonly name: string,
     private readonly events: RedisConnectionEvents,
     private readonly log: StoreLog | undefined,
@@ -51,6 +80,11 @@ export class RedisConnection {
     return this.current;
   }
 
+  /** Why there is none, as far as is known: Redis's words or the socket's. */
+  get trouble(): string | undefined {
+    return this.reason;
+  }
+
   async close(): Promise<void> {
     this.closed = true;
     this.wake();
@@ -59,28 +93,29 @@ export class RedisConnection {
 
   private async run(): Promise<void> {
     for (let attempt = 0; !this.closed; attempt += 1) {
-      const client = newClient(this.url);
+      const link = this.successor ?? newLink(this.target);
+      const { client } = link;
+      this.successor = undefined;
       try {
-        await this.serve(client, () => (attempt = 0));
+        await this.serve(link, () => (attempt = 0));
       } catch (error) {
         this.reportTrouble(error);
       } finally {
         const wasUp = this.current !== undefined;
         this.current = undefined;
         if (wasUp) this.events.down?.();
-        if (client.isOpen) client.destroy();
+        destroy(client);
       }
+      if (this.successor) continue;
       const backoffMs = Math.min(MAX_BACKOFF_MS, 20 * 2 ** Math.min(attempt, 6)) * (0.75 + Math.random() / 2);
       if (!this.closed) await this.pause(backoffMs, new AbortController());
     }
+    if (this.successor) destroy(this.successor.client);
   }
 
-  /** Returns when closed, throws when the connection is lost. */
-  private async serve(client: RedisClient, onUp: () => void): Promise<void> {
-    const lost = new AbortController();
-    client.on('error', (error: unknown) => lost.abort(error));
-    client.on('end', () => lost.abort(new Error('the connection was closed')));
-    await within(CONNECT_TIMEOUT_MS, client.connect());
+  /** Returns when closed or when there is a successor, throws when the connection is lost. */
+  private async serve({ client, lost }: Link, onUp: () => void): Promise<void> {
+    if (!client.isOpen) await within(CONNECT_TIMEOUT_MS, client.connect());
     if (this.events.prepare) await within(CONNECT_TIMEOUT_MS, this.events.prepare(client));
     await this.beat(client);
     this.current = client;
@@ -92,7 +127,37 @@ export class RedisConnection {
       if (this.closed) return;
       lost.signal.throwIfAborted();
       await this.beat(client);
+      if (this.successor) return;
+      if (this.events.doubts?.()) void this.seek(client);
     }
+  }
+
+  /** Looks for a server that suits: the one there is may do so by now, or a new connection leads to another. */
+  private async seek(current: RedisClient): Promise<void> {
+    if (this.seeking || performance.now() - this.soughtAtMs < SEEK_MS) return;
+    this.seeking = true;
+    this.soughtAtMs = performance.now();
+    try {
+      if (!(await this.suits(current))) await this.tryAnother(current);
+    } catch {
+      // Then there is none better, or the one there is will miss its next heartbeat.
+    } finally {
+      this.seeking = false;
+    }
+  }
+
+  private async tryAnother(current: RedisClient): Promise<void> {
+    const link = newLink(this.target);
+    try {
+      await within(CONNECT_TIMEOUT_MS, link.client.connect());
+      if ((await this.suits(link.client)) && !this.closed && this.current === current) this.successor = link;
+    } finally {
+      if (this.successor !== link) destroy(link.client);
+    }
+  }
+
+  private suits(client: RedisClient): Promise<boolean> {
+    return within(CONNECT_TIMEOUT_MS, this.events.suits?.(client) ?? Promise.resolve(true));
   }
 
   private async pause(ms: number, interrupt: AbortController): Promise<void> {
@@ -108,24 +173,59 @@ export class RedisConnection {
   }
 
   private reportTrouble(error: unknown): void {
-    if (this.troubled || this.closed) return;
-    this.troubled = true;
-    this.log?.warn(`Redis (${this.name}) is away, trying again until it is back: ${reason(error)}`);
+    if (this.closed) return;
+    this.reason = reason(error);
+    // A connection that is lost is often refused then, and what Redis says to that tells more.
+    const kind = refusalIn(error) === undefined ? '' : refusalCode(this.reason);
+    if (this.told.has(kind)) return;
+    this.told.add(kind);
+    this.log?.warn(`Redis (${this.name}) is away, trying again until it is back: ${this.reason}`);
   }
 
   private reportRecovery(): void {
-    if (this.troubled) this.log?.info(`Redis (${this.name}) is back`);
-    this.troubled = false;
+    if (this.reason !== undefined) this.log?.info(`Redis (${this.name}) is back`);
+    this.reason = undefined;
+    this.told.clear();
   }
 }
 
-function newClient(url: string) {
+function newLink(target: RedisTarget): Link {
+  const client = newClient(target);
+  const lost = new AbortController();
+  client.on('error', (error: unknown) => lost.abort(error));
+  client.on('end', () => lost.abort(new Error('the connection was closed')));
+  return { client, lost };
+}
+
+function destroy(client: RedisClient): void {
+  if (client.isOpen) client.destroy();
+}
+
+function newClient({ host, port, tls, username, password, database, material }: RedisTarget) {
+  const { ca, cert, key } = material ?? {};
+  const socket = {
+    host,
+    port,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    reconnectStrategy: false,
+    noDelay: true,
+  } as const;
   return createClient({
-    url,
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    database,
     disableOfflineQueue: true,
     // Else node-redis makes an AbortSignal for every command, at a quarter of the throughput.
     commandOptions: { timeout: 0 },
-    socket: { connectTimeout: CONNECT_TIMEOUT_MS, reconnectStrategy: false, noDelay: true },
+    socket: tls
+      ? {
+          ...socket,
+          tls: true,
+          ...(isIP(host) === 0 && { servername: host }),
+          ...(ca !== undefined && { ca }),
+          ...(cert !== undefined && { cert, key }),
+        }
+      : socket,
   });
 }
 

@@ -1,9 +1,13 @@
 import type { CacheManagerStore } from 'cache-manager';
 import { redisInsStore } from 'cache-manager-redis-yet';
-import { ErrorReply } from 'redis';
-import { Overrun, RedisConnection, within, type RedisClient } from './redis-connection.js';
+import { Overrun, RedisConnection, within, type RedisClient, type RedisTarget } from './redis-connection.js';
+import { refusal, refusalIn } from './redis-refusal.js';
 import { RedisSubscription } from './redis-subscription.js';
+import { problemsOf, type StoreUse } from './server-check.js';
 import { ServerClock } from './server-clock.js';
+import { valueOf } from './server-info.js';
+import { ServerTrouble } from './server-trouble.js';
+import type { StoreNames } from './store-names.js';
 import {
   SharedStore,
   StoreUnavailable,
@@ -17,12 +21,30 @@ import {
 } from './shared-store.js';
 
 export interface RedisStoreOptions {
+  readonly target: RedisTarget;
+  readonly names: StoreNames;
+  readonly use: StoreUse;
+  readonly formerNames: FormerNames | undefined;
   /** Budget of a read, in milliseconds. */
   readonly readTimeoutMs: number;
   /** Budget of a write, in milliseconds: longer, because what depends on a write has no other source. */
   readonly writeTimeoutMs: number;
   readonly log?: StoreLog | undefined;
 }
+
+/** How to tell that versions which put no prefix before names were here. */
+export interface FormerNames {
+  /** Keys that they set, by their former names; one is enough. */
+  readonly signs: readonly string[];
+  /** How long what they left may matter, in milliseconds. */
+  readonly keepMs: number;
+}
+
+/** Whose the former names are, where several deployments come to share what was the Redis of one: the first that finds them. */
+const CLAIM_KEY = 'former-names:v1';
+/** How often it is tried to write while nobody else does: what has to be known is known before it is needed. */
+const PROBE_MS = 5_000;
+const REPLICA = 'READONLY this Redis is a replica: nothing can be written';
 
 const DELETE_IF_EQUAL = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) else return 0 end`;
 /** The first key is the condition, an empty value being none; each further argument is a command as a JSON list. */
@@ -80,7 +102,7 @@ const MAX_BATCH_KEYS = 512;
 
 /** Keys that callers have asked for within one turn of the event loop: one command, and one deadline. */
 interface ReadBatch {
-  /** Each key once, however many ask for it, and its place in the command. */
+  /** Each name once, however many ask for it, and its place in the command. */
   readonly places: Map<string, number>;
   readonly values: Promise<(string | null)[]>;
 }
@@ -103,24 +125,31 @@ export class RedisStore extends SharedStore {
   private runId: string | undefined;
   /** Names the history of its data; a new one when it is given another's. */
   private replicationId: string | undefined;
+  private isReplica = false;
   private batch: ReadBatch | undefined;
   /** When the breaker opened (performance.now()); undefined while it is closed. */
   private openedAtMs: number | undefined;
+  private readonly names: StoreNames;
+  private readonly trouble: ServerTrouble;
+  /** A subscription has found another server than the one that answers commands. */
+  private otherServerFound = false;
+  private probedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(
-    private readonly url: string,
-    private readonly options: RedisStoreOptions,
-  ) {
+  constructor(private readonly options: RedisStoreOptions) {
     super();
+    this.names = options.names;
+    this.trouble = new ServerTrouble(options.log);
     this.connection = new RedisConnection(
-      url,
+      options.target,
       'commands',
       {
-        prepare: (client) => this.identify(client),
+        prepare: (client) => this.prepare(client),
         up: () => this.onUp(),
         down: () => (this.runId = undefined),
         beat: (client) => this.beat(client),
         heartbeat: (sentAtMs) => this.onHeartbeat(sentAtMs),
+        doubts: () => this.otherServerFound || this.trouble.problems.length > 0,
+        suits: (client) => this.suits(client),
       },
       options.log,
     );
@@ -131,7 +160,21 @@ export class RedisStore extends SharedStore {
     return this.connection.client !== undefined && this.openedAtMs === undefined;
   }
 
+  override get problems(): readonly string[] {
+    const { trouble } = this.connection;
+    if (!this.connection.client) return [`Redis is away${trouble === undefined ? '' : `: ${trouble}`}`];
+    const deaf = [...this.subscriptions].flatMap((subscription) =>
+      subscription.trouble === undefined ? [] : [`subscribing fails: ${subscription.trouble}`],
+    );
+    return [...this.trouble.problems, ...new Set(deaf)];
+  }
+
+  override get takesWrites(): boolean {
+    return !this.isReplica;
+  }
+
   override get serverId(): string | undefined {
+    if (this.isReplica) return undefined;
     return this.runId && this.replicationId && `${this.runId}.${this.replicationId}`;
   }
 
@@ -140,19 +183,16 @@ export class RedisStore extends SharedStore {
   }
 
   override async getMany(keys: readonly string[], options?: CallOptions): Promise<(string | null)[]> {
-    if (options?.timeoutMs !== undefined) return this.read((client) => valuesOf(client, keys), options);
-    const { places, values } = this.batchFor(keys.length);
-    const at = keys.map((key) => {
-      const place = places.get(key) ?? places.size;
-      places.set(key, place);
-      return place;
-    });
-    const found = await values;
+    const batch = options?.timeoutMs === undefined ? this.batchFor(keys.length) : undefined;
+    const places = batch?.places ?? new Map<string, number>();
+    const at = this.placesOf(keys, places);
+    const found = await (batch?.values ??
+      this.read((client) => valuesOf(client, [...places.keys()]), options));
     return at.map((place) => found[place] ?? null);
   }
 
   override async set(key: string, value: string, options: CallOptions & { ttlMs: number }): Promise<void> {
-    await this.write((client) => client.set(key, value, expiry(options.ttlMs)), options);
+    await this.write((client) => client.set(this.names.own(key), value, expiry(options.ttlMs)), options);
   }
 
   override async setIfAbsent(
@@ -160,20 +200,24 @@ export class RedisStore extends SharedStore {
     value: string,
     options: CallOptions & { ttlMs: number },
   ): Promise<boolean> {
+    const name = this.names.key(key);
+    if (name === undefined) return true;
     const reply = await this.write(
-      (client) => client.set(key, value, { ...expiry(options.ttlMs), condition: 'NX' }),
+      (client) => client.set(name, value, { ...expiry(options.ttlMs), condition: 'NX' }),
       options,
     );
     return reply === 'OK';
   }
 
   override async delete(key: string, options?: CallOptions): Promise<void> {
-    await this.write((client) => client.del(key), options);
+    await this.write((client) => client.del(this.names.own(key)), options);
   }
 
   override async deleteIfEqual(key: string, value: string, options?: CallOptions): Promise<boolean> {
+    const name = this.names.key(key);
+    if (name === undefined) return false;
     const deleted = await this.write(
-      (client) => client.eval(DELETE_IF_EQUAL, { keys: [key], arguments: [value] }),
+      (client) => client.eval(DELETE_IF_EQUAL, { keys: [name], arguments: [value] }),
       options,
     );
     return deleted === 1;
@@ -182,7 +226,7 @@ export class RedisStore extends SharedStore {
   override async writeAll(writes: readonly Write[], options?: CallOptions): Promise<void> {
     await this.write((client) => {
       const transaction = client.multi();
-      for (const command of commandsOf(writes, this.nowMs())) transaction.addCommand(command);
+      for (const command of this.commandsOf(writes)) transaction.addCommand(command);
       return transaction.exec();
     }, options);
   }
@@ -193,17 +237,21 @@ export class RedisStore extends SharedStore {
     writes: readonly Write[],
     options?: CallOptions,
   ): Promise<boolean> {
-    const commands = commandsOf(writes, this.nowMs()).map((command) => JSON.stringify(command));
+    const name = this.names.key(key);
+    if (name === undefined) return false;
+    const commands = this.commandsOf(writes).map((command) => JSON.stringify(command));
     const written = await this.write(
-      (client) => client.eval(WRITE_IF_EQUAL, { keys: [key], arguments: [value ?? '', ...commands] }),
+      (client) => client.eval(WRITE_IF_EQUAL, { keys: [name], arguments: [value ?? '', ...commands] }),
       options,
     );
     return written === 1;
   }
 
-  override members(key: string, options?: CallOptions): Promise<readonly string[]> {
+  override async members(key: string, options?: CallOptions): Promise<readonly string[]> {
+    const name = this.names.key(key);
+    if (name === undefined) return [];
     return this.read(
-      (client) => client.zRange(key, '+inf', `(${this.nowMs()}`, { BY: 'SCORE', REV: true }),
+      (client) => client.zRange(name, '+inf', `(${this.nowMs()}`, { BY: 'SCORE', REV: true }),
       options,
     );
   }
@@ -214,7 +262,7 @@ export class RedisStore extends SharedStore {
   ): Promise<number | undefined> {
     const waitMs = await this.write(async (client) => {
       const reply = await client.eval(COUNT_ALL, {
-        keys: limits.map(({ key }) => key),
+        keys: limits.map(({ key }) => this.names.own(key)),
         arguments: [String(windowMs), ...limits.map(({ max }) => String(max))],
       });
       return asNumber(reply);
@@ -228,7 +276,7 @@ export class RedisStore extends SharedStore {
   ): Promise<NoPlace | undefined> {
     const waitMs = await this.write(async (client) => {
       const reply = await client.eval(HOLD_ALL, {
-        keys: keysOf(limits),
+        keys: this.keysOf(limits),
         arguments: [holder, String(leaseMs), ...limits.map(({ max }) => String(max))],
       });
       return asNumber(reply);
@@ -241,25 +289,28 @@ export class RedisStore extends SharedStore {
     limits: readonly HoldableLimit[],
     { holder, countForMs = 0, ...options }: CallOptions & { holder: string; countForMs?: number | undefined },
   ): Promise<void> {
-    const words = { keys: keysOf(limits), arguments: [holder, String(countForMs)] };
+    const words = { keys: this.keysOf(limits), arguments: [holder, String(countForMs)] };
     await this.write((client) => client.eval(GIVE_UP_ALL, words), options);
   }
 
   override async uncountAll(keys: readonly string[], options?: CallOptions): Promise<void> {
-    await this.write((client) => client.eval(UNCOUNT_ALL, { keys: [...keys] }), options);
+    const names = keys.map((key) => this.names.own(key));
+    await this.write((client) => client.eval(UNCOUNT_ALL, { keys: names }), options);
   }
 
   override async *scan(prefix: string): AsyncIterable<{ key: string; value: string }> {
+    const start = this.names.key(prefix);
+    if (start === undefined) return;
     let cursor = '0';
     do {
       const page = await this.write((client) =>
-        client.scan(cursor, { MATCH: `${prefix}*`, COUNT: SCAN_BATCH }),
+        client.scan(cursor, { MATCH: `${start}*`, COUNT: SCAN_BATCH }),
       );
       cursor = page.cursor;
       const values = page.keys.length > 0 ? await this.write((client) => client.mGet(page.keys)) : [];
-      for (const [index, key] of page.keys.entries()) {
+      for (const [index, name] of page.keys.entries()) {
         const value = values[index];
-        if (value != null) yield { key, value };
+        if (value != null) yield { key: this.names.keyOf(name, prefix), value };
       }
     } while (cursor !== '0');
   }
@@ -280,14 +331,24 @@ export class RedisStore extends SharedStore {
     if (valueOf(info, 'aof_enabled') === '0') {
       found.push('appendonly is off: a restart of Redis may lose log-outs and sessions; set appendonly yes');
     }
-    if (this.serverId === undefined) {
+    if (this.serverId === undefined && this.takesWrites) {
       found.push('it does not tell who it is: nothing cached in it is used; allow the command INFO');
     }
     return found;
   }
 
   override subscribe(channel: string, listener: (message: string) => void): Subscription {
-    const subscription = new RedisSubscription(this.url, channel, listener, this.options.log);
+    const { target, log } = this.options;
+    const subscription = new RedisSubscription(
+      {
+        target,
+        channel: this.names.channel(channel)!,
+        log,
+        runId: () => this.runId,
+        onOtherServer: () => (this.otherServerFound = true),
+      },
+      listener,
+    );
     this.subscriptions.add(subscription);
     return subscription;
   }
@@ -303,6 +364,21 @@ export class RedisStore extends SharedStore {
       this.connection.close(),
       ...[...this.subscriptions].map((subscription) => subscription.close()),
     ]);
+  }
+
+  /** -1 for a name that is not there to be asked for. */
+  private placesOf(keys: readonly string[], places: Map<string, number>): number[] {
+    return keys.map((key) => {
+      const name = this.names.key(key);
+      if (name === undefined) return -1;
+      const place = places.get(name) ?? places.size;
+      places.set(name, place);
+      return place;
+    });
+  }
+
+  private keysOf(limits: readonly HoldableLimit[]): string[] {
+    return limits.flatMap(({ key, heldKey }) => [this.names.own(key), this.names.own(heldKey)]);
   }
 
   private info(): Promise<unknown> {
@@ -349,8 +425,46 @@ export class RedisStore extends SharedStore {
       return await within(timeoutMs, command(client));
     } catch (error) {
       if (error instanceof Overrun) onOverrun?.();
+      const refused = refusalIn(error);
+      if (refused !== undefined) this.trouble.refused(refused);
       throw new StoreUnavailable('Redis gave no answer or refused', { cause: error });
     }
+  }
+
+  private async prepare(client: RedisClient): Promise<void> {
+    // At once: each trip to a Redis that is far away is one more of the time that a connection may take.
+    const [problems] = await Promise.all([
+      problemsOf(client, this.names, this.options.use),
+      this.identify(client),
+      this.claimFormerNames(client),
+    ]);
+    this.trouble.renewed(problems);
+    this.otherServerFound = false;
+    this.probedAtMs = performance.now();
+  }
+
+  private async suits(client: RedisClient): Promise<boolean> {
+    const problems = await problemsOf(client, this.names, this.options.use);
+    if (client !== this.connection.client) return problems.length === 0;
+    this.trouble.checked(problems);
+    return problems.length === 0 && !this.otherServerFound;
+  }
+
+  /** Where it cannot be found out whose they are, they are read: a log-out of before must not be overlooked. */
+  private async claimFormerNames(client: RedisClient): Promise<void> {
+    const { formerNames } = this.options;
+    if (!formerNames) return;
+    const { prefix } = this.names;
+    const there = await client.exists([...formerNames.signs]).catch(refusal);
+    this.names.formerNames = false;
+    if (!there) return;
+    const untilMs = Date.now() + formerNames.keepMs;
+    const [, claim] = await Promise.all([
+      client.set(CLAIM_KEY, `${untilMs} ${prefix}`, { condition: 'NX' }).catch(refusal),
+      client.get(CLAIM_KEY).catch(refusal),
+    ]);
+    const [claimedUntilMs, owner] = claim?.split(' ') ?? [untilMs, prefix];
+    this.names.formerNames = owner === prefix && Date.now() < Number(claimedUntilMs);
   }
 
   /** A server that does not let us ask stays unknown, which the weaknesses tell. */
@@ -365,14 +479,28 @@ export class RedisStore extends SharedStore {
     const [time, replication] = await Promise.all<unknown>([
       client.sendCommand(['TIME']),
       client.info('replication').catch(refusal),
+      this.probe(client),
     ]);
     this.replicationId = valueOf(replication, 'master_replid');
+    this.isReplica = valueOf(replication, 'role') === 'slave';
+    if (this.isReplica) this.trouble.refused(REPLICA);
     // It may be allowed by now.
     if (this.runId === undefined) await this.identify(client);
     const [seconds, microseconds] = Array.isArray(time) ? time.map(Number) : [];
     const serverMs = seconds! * 1000 + microseconds! / 1000;
     if (!Number.isFinite(serverMs)) throw notOfThatKind();
     this.clock.learn(sentAtMs, serverMs);
+  }
+
+  /** A server can stop taking writes while nobody writes. */
+  private async probe(client: RedisClient): Promise<void> {
+    if (performance.now() - this.probedAtMs < PROBE_MS) return;
+    this.probedAtMs = performance.now();
+    await client.set(this.names.own('probe'), '1', expiry(PROBE_MS)).catch((error: unknown) => {
+      const refused = refusalIn(error);
+      if (refused === undefined) throw error;
+      this.trouble.refused(refused);
+    });
   }
 
   private onUp(): void {
@@ -394,26 +522,37 @@ export class RedisStore extends SharedStore {
       this.cacheStores.set(client, store);
       return store;
     };
+    const own = (key: string) => this.names.own(key);
     return {
       name: 'redis',
-      get: (key) => this.read((client) => storeOf(client).get(key)),
-      mget: (...keys) => this.read((client) => storeOf(client).mget(...keys)),
-      set: (key, value, ttl) => this.write((client) => storeOf(client).set(key, value, ttl)),
-      mset: (values, ttl) => this.write((client) => storeOf(client).mset(values, ttl)),
-      del: (key) => this.write((client) => storeOf(client).del(key)),
-      mdel: (...keys) => this.write((client) => storeOf(client).mdel(...keys)),
-      ttl: (key) => this.read((client) => storeOf(client).ttl(key)),
-      keys: () => this.write((client) => storeOf(client).keys()),
+      get: (key) => this.read((client) => storeOf(client).get(own(key))),
+      mget: (...keys) => this.read((client) => storeOf(client).mget(...keys.map(own))),
+      set: (key, value, ttl) => this.write((client) => storeOf(client).set(own(key), value, ttl)),
+      mset: async (values, ttl) => {
+        for (const [key, value] of Object.entries(values)) await this.cacheStore.set(key, value, ttl);
+      },
+      del: (key) => this.write((client) => storeOf(client).del(own(key))),
+      mdel: (...keys) => this.write((client) => storeOf(client).mdel(...keys.map(own))),
+      ttl: (key) => this.read((client) => storeOf(client).ttl(own(key))),
+      keys: async () => {
+        const found: string[] = [];
+        for await (const { key } of this.scan('')) found.push(key);
+        return found;
+      },
     };
+  }
+
+  private commandsOf(writes: readonly Write[]): string[][] {
+    const nowMs = this.nowMs();
+    return writes.flatMap((write) => {
+      const name = write.op === 'publish' ? this.names.channel(write.channel) : this.names.key(write.key);
+      return name === undefined ? [] : commandsOf(write, name, nowMs);
+    });
   }
 }
 
-async function valuesOf(client: RedisClient, keys: readonly string[]): Promise<(string | null)[]> {
-  return asValues(await client.mGet([...keys]), keys.length);
-}
-
-function keysOf(limits: readonly HoldableLimit[]): string[] {
-  return limits.flatMap(({ key, heldKey }) => [key, heldKey]);
+async function valuesOf(client: RedisClient, names: string[]): Promise<(string | null)[]> {
+  return names.length === 0 ? [] : asValues(await client.mGet(names), names.length);
 }
 
 /** What comes out of a connection that garbles answers can be well-formed, and of any type. */
@@ -435,17 +574,6 @@ function isValue(value: unknown): value is string | null {
   return value === null || typeof value === 'string';
 }
 
-/** The value of a line of INFO. */
-function valueOf(info: unknown, name: string): string | undefined {
-  return typeof info === 'string' ? new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] : undefined;
-}
-
-/** What the server refuses is an answer; a connection that is lost is none. */
-function refusal(error: unknown): undefined {
-  if (error instanceof ErrorReply) return undefined;
-  throw error;
-}
-
 function expiry(ttlMs: number) {
   return { expiration: { type: 'PX' as const, value: wholeMs(ttlMs) } };
 }
@@ -454,27 +582,25 @@ function wholeMs(ttlMs: number): number {
   return Math.max(1, Math.ceil(ttlMs));
 }
 
-function commandsOf(writes: readonly Write[], nowMs: number): string[][] {
-  return writes.flatMap((write) => {
-    switch (write.op) {
-      case 'set':
-        return [['SET', write.key, write.value, 'PX', String(wholeMs(write.ttlMs))]];
-      case 'delete':
-        return [['DEL', write.key]];
-      case 'publish':
-        return [['PUBLISH', write.channel, write.message]];
-      case 'addMember': {
-        return [
-          ['ZADD', write.key, String(wholeMs(nowMs + write.ttlMs)), write.member],
-          ['ZREMRANGEBYSCORE', write.key, '-inf', String(nowMs)],
-          ['ZREMRANGEBYRANK', write.key, '0', String(-1 - write.max)],
-          // The set outlives its last member at the most by what a shorter-lived one, added later, takes off.
-          ['PEXPIRE', write.key, String(wholeMs(write.ttlMs)), 'GT'],
-          ['PEXPIRE', write.key, String(wholeMs(write.ttlMs)), 'NX'],
-        ];
-      }
-      case 'removeMember':
-        return [['ZREM', write.key, write.member]];
-    }
-  });
+/** @param name of the key or channel, as Redis knows it */
+function commandsOf(write: Write, name: string, nowMs: number): string[][] {
+  switch (write.op) {
+    case 'set':
+      return [['SET', name, write.value, 'PX', String(wholeMs(write.ttlMs))]];
+    case 'delete':
+      return [['DEL', name]];
+    case 'publish':
+      return [['PUBLISH', name, write.message]];
+    case 'addMember':
+      return [
+        ['ZADD', name, String(wholeMs(nowMs + write.ttlMs)), write.member],
+        ['ZREMRANGEBYSCORE', name, '-inf', String(nowMs)],
+        ['ZREMRANGEBYRANK', name, '0', String(-1 - write.max)],
+        // The set outlives its last member at the most by what a shorter-lived one, added later, takes off.
+        ['PEXPIRE', name, String(wholeMs(write.ttlMs)), 'GT'],
+        ['PEXPIRE', name, String(wholeMs(write.ttlMs)), 'NX'],
+      ];
+    case 'removeMember':
+      return [['ZREM', name, write.member]];
+  }
 }

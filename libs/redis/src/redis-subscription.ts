@@ -1,4 +1,6 @@
-import { RedisConnection } from './redis-connection.js';
+import { RedisConnection, type RedisClient, type RedisTarget } from './redis-connection.js';
+import { refusal } from './redis-refusal.js';
+import { valueOf } from './server-info.js';
 import type { StoreLog, Subscription } from './shared-store.js';
 
 /**
@@ -8,7 +10,21 @@ import type { StoreLog, Subscription } from './shared-store.js';
  */
 const LEASE_MS = 500;
 
-/** One channel on a connection of its own. */
+export interface RedisSubscriptionOptions {
+  readonly target: RedisTarget;
+  /** As Redis knows it. */
+  readonly channel: string;
+  readonly log: StoreLog | undefined;
+  /** Names the server that answers the store's commands; undefined while that is not known. */
+  readonly runId: () => string | undefined;
+  /** This subscription has found another one. */
+  readonly onOtherServer: () => void;
+}
+
+/**
+ * One channel on a connection of its own. It is never live on a replica, which may lag behind or be cut off, nor on another server than
+ * the one that answers the store's commands: after a failover one connection may lead to the new master and the other to the former one.
+ */
 export class RedisSubscription implements Subscription {
   private leaseEndsAtMs = 0;
   private wasLive = false;
@@ -17,12 +33,19 @@ export class RedisSubscription implements Subscription {
   private readonly lostListeners: (() => void)[] = [];
   private readonly connection: RedisConnection;
 
-  constructor(url: string, channel: string, listener: (message: string) => void, log: StoreLog | undefined) {
+  private runId: string | undefined;
+
+  constructor(
+    private readonly options: RedisSubscriptionOptions,
+    listener: (message: string) => void,
+  ) {
+    const { target, channel, log } = options;
     this.connection = new RedisConnection(
-      url,
+      target,
       `subscriber of ${channel}`,
       {
-        prepare: (client) => client.subscribe(channel, listener),
+        prepare: (client) => Promise.all([this.identify(client), client.subscribe(channel, listener)]),
+        beat: (client) => this.beat(client),
         heartbeat: (sentAtMs) => this.extendLease(sentAtMs + LEASE_MS),
         down: () => {
           this.extendLease(0);
@@ -31,6 +54,11 @@ export class RedisSubscription implements Subscription {
       },
       log,
     );
+  }
+
+  /** Why it is not live, as far as is known. */
+  get trouble(): string | undefined {
+    return this.connection.trouble;
   }
 
   get live(): boolean {
@@ -49,6 +77,20 @@ export class RedisSubscription implements Subscription {
     await this.connection.close();
     this.extendLease(0);
     clearTimeout(this.leaseTimer);
+  }
+
+  private async identify(client: RedisClient): Promise<void> {
+    this.runId = valueOf(await client.info('server').catch(refusal), 'run_id');
+  }
+
+  private async beat(client: RedisClient): Promise<void> {
+    const replication: unknown = await client.info('replication').catch(refusal);
+    if (valueOf(replication, 'role') === 'slave')
+      throw new Error('READONLY it is a replica, and may lag behind');
+    const runId = this.options.runId();
+    if (runId === undefined || this.runId === undefined || runId === this.runId) return;
+    this.options.onOtherServer();
+    throw new Error('it is not the server that answers commands');
   }
 
   private extendLease(endsAtMs: number): void {

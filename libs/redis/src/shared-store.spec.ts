@@ -305,7 +305,7 @@ describe('a store on a Redis in trouble', () => {
     await until(() => !subscription.live);
     await redis.restart();
     await until(() => subscription.live);
-    await redis.cli('PUBLISH', 'news', 'again');
+    await redis.cli('PUBLISH', 'news@0', 'again');
     await until(() => messages.length > 0);
     expect(messages).toEqual(['again']);
     expect(changes).toEqual([true, false, true]);
@@ -385,6 +385,7 @@ it('reads what is asked for in one turn with one command', async () => {
   const store = openStore(redis.url, PATIENT);
   try {
     await new Promise<void>((resolve) => store.onAvailable(resolve));
+    await redis.cli('CONFIG', 'RESETSTAT');
     await Promise.all(Array.from({ length: 50 }, (_, index) => store.getMany([`key-${index}`, 'epoch'])));
     expect(await redis.cli('INFO', 'commandstats')).toMatch(/cmdstat_mget:calls=1,/);
   } finally {
@@ -431,6 +432,9 @@ describe('the server behind a Redis store', () => {
     const before = store.serverId;
     const other = await RedisServer.start(['--repl-diskless-sync-delay', '0']);
     await redis.cli('REPLICAOF', '127.0.0.1', String(other.port));
+    await until(() => !store.takesWrites && store.serverId === undefined);
+    await until(async () => /master_link_status:up/.test(await redis.cli('INFO', 'replication')));
+    await redis.cli('REPLICAOF', 'NO', 'ONE');
     await until(() => store.serverId !== undefined && store.serverId !== before);
     await other.stop();
   });

@@ -50,7 +50,8 @@ export interface Subscription {
 }
 
 /**
- * What the services of the suite share. Every call settles within its budget, whatever Redis does: with an answer, or by
+ * What the services of the suite share. Names of keys and channels are those of one deployment: a Redis knows them with its prefix
+ * before them (`storePrefix`), and never mixes them with those of others. Every call settles within its budget, whatever Redis does: with an answer, or by
  * rejecting with {@link StoreUnavailable}.
  */
 export abstract class SharedStore {
@@ -58,9 +59,19 @@ export abstract class SharedStore {
   abstract readonly shared: boolean;
   /** Whether a call has a chance right now; for readiness. */
   abstract readonly available: boolean;
+  /** What is wrong with the store at the moment, a sentence each, for readiness: it is away, or refuses what is asked of it. */
+  get problems(): readonly string[] {
+    return [];
+  }
+
+  /** False where the server behind the connection of the moment is a replica: nobody writes there, and it may lag behind. */
+  get takesWrites(): boolean {
+    return true;
+  }
+
   /**
    * Names the server behind the connection of the moment, and the history of its data: another one after each start of Redis, and
-   * whenever a copy takes its place. Undefined while that is not known. A `getMany` that is answered comes from this server.
+   * whenever a copy takes its place. Undefined while that is not known, and for a replica. A `getMany` that is answered comes from this server.
    */
   abstract readonly serverId: string | undefined;
   /** The store's own clock, the one that all processes share: Unix time in milliseconds. Our own until the store was there. */

@@ -42,23 +42,44 @@ export {
   type VerifyRequest,
   type VerifyRequests,
 } from './contract.js';
-export {
-  EPOCH_CHANNEL,
-  epochKey,
-  epochKeyOf,
-  parseEpochMessage,
-  subjectKey,
-  type EpochMessage,
-} from './epoch.js';
+export { claimedSubject } from './claimed-subject.js';
+export { parseEpochMessage, subjectKey, type EpochMessage } from './epoch.js';
 export { FrameSocket, type FrameOptions } from './frame-socket.js';
 export {
-  issuedTokenEpochKey,
   issuedTokenKind,
+  issuedTokenSubjectKey,
   newIssuedToken,
   type IssuedTokenKind,
 } from './issued-token.js';
 export { MeasuredClock, type ClockReading, type OwnClocks } from './measured-clock.js';
 export { MAX_SUBJECT_LENGTH, principalSchema, subjectSchema, type Principal } from './principal.js';
+export {
+  admissionKey,
+  attemptsKey,
+  CLIENTS_KEY,
+  credentialId,
+  DENIAL_PREFIX,
+  EPOCH_CHANNEL,
+  epochKey,
+  epochKeyOf,
+  firstSightKey,
+  former,
+  FORMER_NAMES,
+  GENERATION_KEY,
+  heldAttemptsKey,
+  isFormerCredentialId,
+  issuedTokenKey,
+  principalKey,
+  sessionEntryKey,
+  sessionKey,
+  sessionListKey,
+  sessionLockKey,
+  subjectDenialKey,
+  tokenDenialKey,
+  UNKNOWN_TOKENS_KEY,
+  userinfoKey,
+  userinfoLockKey,
+} from './redis-names.js';
 export { RefusalLog, type RefusalFields, type RefusalLines } from './refusal-log.js';
 export { type TlsMaterial, type TlsSource } from './replica.js';
 export { explainTlsFailure } from './tls-failure.js';
@@ -68,7 +89,6 @@ export { UserTokenUnavailable, type UnavailableCode } from './user-token-unavail
 export {
   firstSightsSinceSeconds,
   formatGeneration,
-  GENERATION_KEY,
   isGenerationOf,
   parseGeneration,
   type StoreGeneration,

@@ -1,13 +1,13 @@
-import { epochKey } from './epoch.js';
-import { isCanonicalToken, issuedTokenEpochKey, issuedTokenKind, newIssuedToken } from './index.js';
+import { subjectKey } from './epoch.js';
+import { isCanonicalToken, issuedTokenKind, issuedTokenSubjectKey, newIssuedToken } from './index.js';
 
 describe('a token of our own', () => {
-  it('tells its kind, is canonical, and names the epoch of its user', () => {
+  it('tells its kind, is canonical, and names its user by his key', () => {
     for (const kind of ['access', 'refresh'] as const) {
       const token = newIssuedToken(kind, 'auth0|ada');
       expect(issuedTokenKind(token)).toBe(kind);
       expect(isCanonicalToken(token)).toBe(true);
-      expect(issuedTokenEpochKey(token)).toBe(epochKey('auth0|ada'));
+      expect(issuedTokenSubjectKey(token)).toBe(subjectKey('auth0|ada'));
       expect(token).not.toContain('ada');
     }
   });
@@ -37,6 +37,6 @@ describe('a token of our own', () => {
     ['a JWT', 'e30.e30.c2ln'],
   ])('is not %s', (_title, token) => {
     expect(issuedTokenKind(token)).toBeUndefined();
-    expect(issuedTokenEpochKey(token)).toBeUndefined();
+    expect(issuedTokenSubjectKey(token)).toBeUndefined();
   });
 });

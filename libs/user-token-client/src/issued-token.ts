@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { epochKeyOf, subjectKey } from './epoch.js';
+import { subjectKey } from './epoch.js';
 
 export type IssuedTokenKind = 'access' | 'refresh';
 
@@ -23,8 +23,7 @@ export function issuedTokenKind(token: string): IssuedTokenKind | undefined {
   return token.startsWith(PREFIX.access) ? 'access' : 'refresh';
 }
 
-/** Where the epoch of the user stands whom this token claims to speak for; undefined for a token that is not ours. */
-export function issuedTokenEpochKey(token: string): string | undefined {
-  const claimed = ISSUED.exec(token)?.[1];
-  return claimed === undefined ? undefined : epochKeyOf(claimed);
+/** The {@link subjectKey} of whom this token claims to speak for; undefined for a token that is not ours. */
+export function issuedTokenSubjectKey(token: string): string | undefined {
+  return ISSUED.exec(token)?.[1];
 }

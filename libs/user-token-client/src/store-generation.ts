@@ -1,14 +1,6 @@
-/**
- * Where user-token says that all it knows to be revoked is in the store. Redis can come back older than it was: restarted from a
- * snapshot, flushed, or replaced by a copy. Then this value is missing, or names another server, until user-token has written
- * back what it knows and given the store a new generation. An entry that is cached in Redis is sealed under the generation
- * that it was written in, and counts in no other.
- */
-export const GENERATION_KEY = 'generation:v1';
-
 const SEPARATOR = '/';
 
-/** A generation as it is stored. */
+/** A generation of the store, as it stands under `GENERATION_KEY`. */
 export interface StoreGeneration {
   /** `SharedStore.serverId` of the server that it was given to. */
   readonly serverId: string;
@@ -38,7 +30,7 @@ export function parseGeneration(value: string | null | undefined): StoreGenerati
   };
 }
 
-/** Whether a value of {@link GENERATION_KEY} was given to this server. A comparison of strings: it is asked for each lookup. */
+/** Whether a value of `GENERATION_KEY` was given to this server. A comparison of strings: it is asked for each lookup. */
 export function isGenerationOf(
   value: string | null | undefined,
   serverId: string | undefined,
@@ -47,7 +39,7 @@ export function isGenerationOf(
 }
 
 /**
- * Since when a store has kept all first sights of opaque tokens, by what stands under {@link GENERATION_KEY}. Infinity where that is
+ * Since when a store has kept all first sights of opaque tokens, by what stands under `GENERATION_KEY`. Infinity where that is
  * not known: a generation of another server is of a store that knew more, and what is missing in this one may have been there.
  */
 export function firstSightsSinceSeconds(

@@ -22,7 +22,8 @@ describe('a refresh that is cut short', () => {
     userToken = await ServiceProcess.start('user-token', settings);
     settings['PORT'] = String(userToken.port);
     const url = `tcp://127.0.0.1:${userToken.port}`;
-    gateway = await ServiceProcess.start('gateway', { REDIS_URL: redis.url, USER_TOKEN_URL: url });
+    const shared = { REDIS_URL: redis.url, AUTH0_ISSUER_URL: issuer.issuer };
+    gateway = await ServiceProcess.start('gateway', { ...shared, USER_TOKEN_URL: url });
   });
 
   afterAll(async () => {
@@ -173,6 +174,7 @@ describe('a refresh that is cut short', () => {
     const second = await ServiceProcess.start('user-token', { ...settings, PORT: '0' });
     const secondGateway = await ServiceProcess.start('gateway', {
       REDIS_URL: redis.url,
+      AUTH0_ISSUER_URL: issuer.issuer,
       USER_TOKEN_URL: `tcp://127.0.0.1:${second.port}`,
     });
     await delay(LOCK_MS);

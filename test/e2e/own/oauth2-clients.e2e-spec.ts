@@ -121,7 +121,7 @@ describe('the tokens of registered clients', () => {
     const stored = JSON.stringify(await suite.own!.redis.dump());
     const logged = suite.logs.join('\n');
     await suite.close();
-    expect(stored).toContain('issued:v1:');
+    expect(stored).toContain('issued:v2:');
     for (const pair of [first, second]) {
       for (const token of [pair.access_token, pair.refresh_token]) {
         expect(stored).not.toContain(token);

@@ -126,6 +126,7 @@ describe('revocation across three venues under load', () => {
     await venues[0]!.stop();
     const started = await ServiceProcess.start('venue', {
       REDIS_URL: redis.url,
+      AUTH0_ISSUER_URL: `http://localhost:${services.find(({ name }) => name === 'identity')!.port}/`,
       USER_TOKEN_URL: `tcp://127.0.0.1:${services.find(({ name }) => name === 'user-token')!.port}`,
       PORT: String(port),
     });
@@ -143,6 +144,7 @@ describe('revocation across three venues under load', () => {
     });
     const venue = await ServiceProcess.start('venue', {
       REDIS_URL: redis.url,
+      AUTH0_ISSUER_URL: `http://localhost:${identity.port}/`,
       USER_TOKEN_URL: `tcp://127.0.0.1:${cutOff.port}`,
     });
     services.push(venue, cutOff);

@@ -143,7 +143,7 @@ describe('an opaque token', () => {
     expect(await suite.gateway('/auth/me', { token })).toMatchObject({ status: 200 });
     expect(await suite.logout(token)).toMatchObject({ status: 204 });
     expect(await suite.gateway('/auth/me', { token })).toMatchObject({ status: 401 });
-    const denials = (await suite.own!.redis.cli('--scan', '--pattern', 'deny:v2:token:*')).split('\n');
+    const denials = (await suite.own!.redis.cli('--scan', '--pattern', '*:deny:v3:*:token:*')).split('\n');
     const ttls = await Promise.all(denials.map((key) => suite.own!.redis.cli('TTL', key)));
     await suite.close();
     // Denials are kept for an hour more than what they deny.

@@ -36,6 +36,24 @@ describe('starting', () => {
       /AUTH0_ISSUER_URL is missing[\s\S]*AUTH0_CLIENT_SECRET is missing[\s\S]*SESSION_SECRETS is missing/,
     ],
     [
+      'the password of Redis has a % that encodes nothing',
+      'user-token',
+      { REDIS_URL: 'redis://:a%zz@127.0.0.1' },
+      /REDIS_URL has a % .* write it as %25/,
+    ],
+    [
+      'the database of Redis is a name',
+      'gateway',
+      { REDIS_URL: 'redis://127.0.0.1:6379/cache' },
+      /REDIS_URL must name the database by its number/,
+    ],
+    [
+      'the certificate for Redis has no key',
+      'venue',
+      { REDIS_URL: 'rediss://127.0.0.1', REDIS_TLS_CERT: 'x' },
+      /REDIS_TLS_CERT and REDIS_TLS_KEY must be set together/,
+    ],
+    [
       'the issuer is not https',
       'gateway',
       { ...prod(), AUTH0_ISSUER_URL: 'http://auth.example/' },

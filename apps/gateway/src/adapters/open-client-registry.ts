@@ -11,14 +11,14 @@ export interface ClientRegistryOptions {
   readonly location: string | undefined;
   readonly environment: string;
   readonly store: SharedStore | undefined;
-  /** Seals clients in the store. */
-  readonly secret: string;
+  /** The first seals clients in the store, all open them. */
+  readonly secrets: readonly string[];
   readonly log: Logger;
 }
 
 /** @throws {StartError} when the registry cannot be used */
 export async function openClientRegistry(options: ClientRegistryOptions): Promise<ClientRegistry> {
-  const { environment, store, secret, log } = options;
+  const { environment, store, secrets, log } = options;
   const location = options.location ?? (environment === 'local' ? bundledClients : undefined);
   if (location === undefined) {
     log.info('GATEWAY_CLIENTS is not set: there are no OAuth clients, /oauth2 refuses everybody');
@@ -31,7 +31,7 @@ export async function openClientRegistry(options: ClientRegistryOptions): Promis
   if (!store?.shared) {
     throw new StartError('GATEWAY_CLIENTS is redis:, so REDIS_URL must name a Redis, not memory:.');
   }
-  return new StoreClientRegistry(store, secret, log);
+  return new StoreClientRegistry(store, secrets, log);
 }
 
 /** @throws {StartError} naming the clients whose secrets stand beside them in the file that comes along */

@@ -1,18 +1,26 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { StartError } from '@app/ops';
-import { openStore, StoreUnavailable, type SharedStore, type Write } from '@app/redis';
+import { openStore, StoreUnavailable, type OpenStoreOptions, type SharedStore, type Write } from '@app/redis';
+import { CLIENTS_KEY } from '@app/user-token-client';
 import { revisionOf, type ClientRecord } from './client-document.js';
 import type { ClientRecords } from './client-records.js';
-import { CLIENTS_KEY, ClientSeal, formerKeyOf, type VersionedRecord } from './sealed-clients.js';
+import {
+  CLIENT_KEYS,
+  CLIENTS_TTL_MS,
+  ClientSeal,
+  formerKeyOf,
+  type VersionedRecord,
+} from './sealed-clients.js';
 
-const TEN_YEARS_MS = 10 * 365 * 24 * 3600 * 1000;
 /** Of a person, who had rather wait than try again. */
 const PATIENCE_MS = 10_000;
 const TRY_FOR_MS = 20_000;
 const TRY_AGAIN_MS = 20;
 
 interface Stored {
+  /** As it stands under its present name, and under the former one. */
   readonly sealed: string | null;
+  readonly formerly: string | null;
   readonly clients: readonly VersionedRecord[];
 }
 
@@ -23,20 +31,24 @@ export class StoreClientRecords implements ClientRecords {
 
   constructor(
     private readonly store: SharedStore,
-    secret: string,
+    secrets: readonly string[],
   ) {
-    this.seal = new ClientSeal(secret);
+    this.seal = new ClientSeal(secrets);
   }
 
   /** @throws {StartError} when `url` names no Redis that others share */
-  static async open(url: string, secret: string): Promise<StoreClientRecords> {
-    const store = openStore(url, { writeTimeoutMs: PATIENCE_MS });
+  static async open(
+    url: string,
+    secrets: readonly string[],
+    options: OpenStoreOptions = {},
+  ): Promise<StoreClientRecords> {
+    const store = openStore(url, { ...options, writeTimeoutMs: PATIENCE_MS });
     if (!store.shared) throw new StartError('GATEWAY_CLIENTS is redis:, so REDIS_URL must name a Redis.');
     await new Promise<void>((resolve) => {
       const forget = store.onAvailable(() => (forget(), resolve()));
       setTimeout(resolve, PATIENCE_MS).unref();
     });
-    return new StoreClientRecords(store, secret);
+    return new StoreClientRecords(store, secrets);
   }
 
   async list(): Promise<readonly ClientRecord[]> {
@@ -55,7 +67,7 @@ export class StoreClientRecords implements ClientRecords {
         Date.now(),
       );
       const others = stored.clients.filter(({ client_id: id }) => id !== clientId);
-      if (await this.write(stored.sealed, [...others, { ...record, version }], [record])) return;
+      if (await this.write(stored, [...others, { ...record, version }], [record])) return;
       await delay(TRY_AGAIN_MS * Math.random());
     }
     throw new StartError('Other commands change the clients all the time, and nothing was changed here.');
@@ -72,30 +84,35 @@ export class StoreClientRecords implements ClientRecords {
 
   /** Takes over the clients of earlier versions when it finds no others. */
   private async read(): Promise<Stored> {
-    const [sealed = null] = await this.store.getMany([CLIENTS_KEY], { timeoutMs: PATIENCE_MS });
-    if (sealed === null) {
+    const [sealed = null, formerly = null] = await this.store.getMany(CLIENT_KEYS, {
+      timeoutMs: PATIENCE_MS,
+    });
+    const found = sealed ?? formerly;
+    if (found === null) {
       const former = await this.seal.formerClients(this.store);
-      if (former.length === 0) return { sealed, clients: [] };
-      await this.write(null, former, []);
+      if (!former.every((record) => record !== undefined)) throw notOpened();
+      if (former.length === 0) return { sealed, formerly, clients: [] };
+      await this.write({ sealed, formerly }, former, []);
       return this.read();
     }
-    const clients = this.seal.open(sealed);
-    if (clients) return { sealed, clients };
-    throw new StartError(
-      `The clients in Redis were not sealed with this TOKEN_CACHE_SECRET: set the one that the gateways have, or delete ${CLIENTS_KEY} to start anew.`,
-    );
+    const clients = this.seal.open(found);
+    if (clients) return { sealed, formerly, clients };
+    throw notOpened();
   }
 
   /** @returns whether the clients were still those that were read, and these are in their place now */
   private async write(
-    before: string | null,
+    { sealed: before, formerly }: Pick<Stored, 'sealed' | 'formerly'>,
     clients: readonly VersionedRecord[],
     changed: readonly ClientRecord[],
   ): Promise<boolean> {
     const sorted = clients.toSorted((a, b) => (a.client_id < b.client_id ? -1 : 1));
+    const value = this.seal.seal(sorted);
+    // Gateways of the versions before read them there.
+    const keys = formerly === null ? [CLIENTS_KEY] : CLIENT_KEYS;
     const writes: Write[] = [
-      { op: 'set', key: CLIENTS_KEY, value: this.seal.seal(sorted), ttlMs: TEN_YEARS_MS },
-      // Gateways of earlier versions go on with those that have not changed, and refuse the others.
+      ...keys.map((key) => ({ op: 'set' as const, key, value, ttlMs: CLIENTS_TTL_MS })),
+      // Those of the earliest go on with the clients that have not changed, and refuse the others.
       ...changed.map((record) => ({ op: 'delete' as const, key: formerKeyOf(record) })),
     ];
     return this.store.writeAllIfEqual(CLIENTS_KEY, before, writes).catch((error: unknown) => {
@@ -103,6 +120,12 @@ export class StoreClientRecords implements ClientRecords {
       throw new StartError('Redis did not confirm the change: see with `list` whether it was made.');
     });
   }
+}
+
+function notOpened(): StartError {
+  return new StartError(
+    'The clients in Redis were sealed with a secret that is not in CLIENT_SECRETS (unset: TOKEN_CACHE_SECRET), and nothing was changed: list the one that sealed them as well, after the new one.',
+  );
 }
 
 function unversioned({ version: _version, ...record }: VersionedRecord): ClientRecord {

@@ -1,12 +1,14 @@
 import { createHmac } from 'node:crypto';
 import { jest } from '@jest/globals';
-import { openStore, StoreUnavailable, type SharedStore } from '@app/redis';
+import { bareName, openStore, storePrefix, StoreUnavailable, type SharedStore } from '@app/redis';
+import { CLIENTS_KEY, FORMER_NAMES } from '@app/user-token-client';
 import fc from 'fast-check';
 import { clientRecord, heardLog, silentLog } from '../../../../test/support/oauth-clients.js';
+import { PATIENT } from '../../../../test/support/patient.js';
 import { RedisServer } from '../../../../test/support/redis-server.js';
 import { until } from '../../../../test/support/until.js';
 import { openClientRegistry } from './open-client-registry.js';
-import { CLIENTS_KEY, formerKeyOf } from './sealed-clients.js';
+import { formerKeyOf } from './sealed-clients.js';
 import { StoreClientRecords } from './store-client-records.js';
 import { StoreClientRegistry } from './store-client-registry.js';
 
@@ -15,7 +17,7 @@ const DAY_MS = 24 * 3600 * 1000;
 
 /** Adds a client, or changes whether it is enabled. */
 async function put(store: SharedStore, clientId: string, enabled = true): Promise<void> {
-  const records = new StoreClientRecords(store, SECRET);
+  const records = new StoreClientRecords(store, [SECRET]);
   await records.change(clientId, (found) => ({ ...(found ?? clientRecord(clientId)), enabled }));
 }
 
@@ -36,7 +38,7 @@ describe('clients in Redis', () => {
     await redis.stop();
   });
 
-  const open = (secret = SECRET, log = silentLog) => new StoreClientRegistry(store, secret, log);
+  const open = (secret = SECRET, log = silentLog) => new StoreClientRegistry(store, [secret], log);
 
   it('are found by every gateway, and refused within a second or so of being disabled', async () => {
     await put(store, 'shared');
@@ -81,13 +83,13 @@ describe('clients in Redis', () => {
       ...ids.map((id) => put(store, id, false)),
       ...ids.map((id) => put(store, `${id}-more`)),
     ]);
-    const listed = await new StoreClientRecords(store, SECRET).list();
+    const listed = await new StoreClientRecords(store, [SECRET]).list();
     expect(listed.filter(({ enabled }) => !enabled).map(({ client_id: id }) => id)).toEqual(ids.toSorted());
     expect(listed).toHaveLength(50);
   });
 
   it('under another seal are none: no client is let in, and nothing is changed', async () => {
-    await new StoreClientRecords(store, 'another-secret-of-at-least-32-characters').change('forged', () =>
+    await new StoreClientRecords(store, ['another-secret-of-at-least-32-characters']).change('forged', () =>
       clientRecord('forged'),
     );
     const forged = await redis.cli('GET', CLIENTS_KEY);
@@ -95,8 +97,8 @@ describe('clients in Redis', () => {
     const registry = open(SECRET, log);
     await expect(registry.find('forged')).rejects.toThrow(StoreUnavailable);
     await expect(registry.scopes()).rejects.toThrow(StoreUnavailable);
-    await expect(put(store, 'real')).rejects.toThrow('TOKEN_CACHE_SECRET');
-    await expect(new StoreClientRecords(store, SECRET).list()).rejects.toThrow('TOKEN_CACHE_SECRET');
+    await expect(put(store, 'real')).rejects.toThrow('CLIENT_SECRETS');
+    await expect(new StoreClientRecords(store, [SECRET]).list()).rejects.toThrow('CLIENT_SECRETS');
     expect(await redis.cli('GET', CLIENTS_KEY)).toBe(forged);
     expect(errors()).toHaveLength(1);
   });
@@ -147,28 +149,89 @@ describe('clients in Redis', () => {
     expect(errors()).toHaveLength(1);
   });
 
-  it('of earlier versions of the suite are taken over by the first command', async () => {
-    const former = async (id: string, secret = SECRET) => {
-      const record = clientRecord(id);
-      const [key, content] = [formerKeyOf(record), JSON.stringify(record)];
-      const mac = createHmac('sha256', secret).update(`${key}\0${content}`).digest('base64url');
-      await store.set(key, mac + content, { ttlMs: DAY_MS });
-    };
-    await former('old');
-    await former('older');
-    await former('forged', 'another-secret-of-at-least-32-characters');
-    const ids = async () =>
-      (await new StoreClientRecords(store, SECRET).list()).map(
+  describe('of versions that put no prefix before names', () => {
+    const ANOTHER = 'another-secret-of-at-least-32-characters';
+    const stores: SharedStore[] = [];
+
+    beforeEach(() => redis.cli('SET', 'generation:v1', 'run.history/id/0/0'));
+
+    afterEach(async () => {
+      for (const one of stores.splice(0)) await one.close();
+    });
+
+    async function later(environment = 'dev'): Promise<SharedStore> {
+      const prefix = storePrefix({ environment, issuer: 'https://acme.auth0.com/' });
+      const opened = openStore(redis.url, { ...PATIENT, prefix, formerNames: FORMER_NAMES });
+      stores.push(opened);
+      await new Promise<void>((resolve) => opened.onAvailable(resolve));
+      return opened;
+    }
+    const sealedAt = (key: string, content: string, secret = SECRET) =>
+      createHmac('sha256', secret).update(`${key}\0${content}`).digest('base64url') + content;
+    const keep = (key: string, content: object, secret = SECRET) =>
+      redis.cli('SET', key, sealedAt(key, JSON.stringify(content), secret), 'EX', '3600');
+    const former = (id: string, secret = SECRET) =>
+      keep(bareName(formerKeyOf(clientRecord(id))), clientRecord(id), secret);
+    const together = (...ids: string[]) =>
+      keep('clients:v2', { clients: ids.map((id) => ({ ...clientRecord(id), version: 1 })) });
+    const idsOf = async (of: SharedStore) =>
+      (await new StoreClientRecords(of, [SECRET]).list()).map(
         ({ client_id: id, enabled }) => `${id} ${enabled}`,
       );
-    expect(await open().find('old')).toBeUndefined();
-    expect(await ids()).toEqual(['old true', 'older true']);
-    expect(await open().find('old')).toMatchObject({ enabled: true });
-    await put(store, 'old', false);
-    expect(await ids()).toEqual(['old false', 'older true']);
-    // A gateway of before does not find it any more, and refuses it.
-    expect(await store.getMany([formerKeyOf(clientRecord('old'))])).toEqual([null]);
-    expect(await store.getMany([formerKeyOf(clientRecord('older'))])).not.toEqual([null]);
+
+    it("go on, are changed for gateways of those versions as well, and are nobody else's", async () => {
+      await together('old', 'older');
+      const dev = await later();
+      const int = await later('int');
+      const registry = new StoreClientRegistry(dev, [SECRET], silentLog);
+      expect(await registry.find('old')).toMatchObject({ enabled: true });
+      await until(async () => (await dev.getMany([CLIENTS_KEY]))[0] !== null);
+      await put(dev, 'old', false);
+      await until(async () => (await registry.find('old'))?.enabled === false, 10_000);
+      expect(await redis.cli('GET', 'clients:v2')).toBe((await dev.getMany([CLIENTS_KEY]))[0]);
+      expect(await idsOf(dev)).toEqual(['old false', 'older true']);
+      expect(await idsOf(int)).toEqual([]);
+      await put(int, 'old');
+      expect(await idsOf(int)).toEqual(['old true']);
+      expect(await idsOf(dev)).toEqual(['old false', 'older true']);
+    });
+
+    it('that each had a key of its own are taken over by the first command', async () => {
+      await former('old');
+      await former('older');
+      const dev = await later();
+      expect(await new StoreClientRegistry(dev, [SECRET], silentLog).find('old')).toBeUndefined();
+      expect(await idsOf(dev)).toEqual(['old true', 'older true']);
+      await put(dev, 'old', false);
+      expect(await idsOf(dev)).toEqual(['old false', 'older true']);
+      // A gateway of then does not find it any more, and refuses it.
+      expect(await redis.cli('EXISTS', bareName(formerKeyOf(clientRecord('old'))))).toBe('0');
+      expect(await redis.cli('EXISTS', bareName(formerKeyOf(clientRecord('older'))))).toBe('1');
+    });
+
+    it('are not overwritten where one was sealed with another secret', async () => {
+      await former('old');
+      await former('shop', ANOTHER);
+      const dev = await later();
+      await expect(put(dev, 'shop')).rejects.toThrow('CLIENT_SECRETS');
+      expect(await redis.cli('EXISTS', bareName(formerKeyOf(clientRecord('shop'))))).toBe('1');
+      await new StoreClientRecords(dev, ['a-new-secret-of-at-least-32-characters', SECRET, ANOTHER]).list();
+      expect(await dev.getMany([CLIENTS_KEY])).not.toEqual([null]);
+    });
+  });
+
+  it('are opened by each of the secrets, and sealed by the first from the next change on', async () => {
+    await put(store, 'acme');
+    const NEW = 'a-new-secret-of-at-least-32-characters';
+    const { log, errors } = heardLog();
+    expect(await new StoreClientRegistry(store, [NEW, SECRET], log).find('acme')).toBeDefined();
+    await new StoreClientRecords(store, [NEW, SECRET]).change('shop', () => clientRecord('shop'));
+    expect(await new StoreClientRegistry(store, [NEW], log).find('acme')).toBeDefined();
+    expect(errors()).toEqual([]);
+    const forgotten = new StoreClientRegistry(store, [SECRET], log);
+    for (let i = 0; i < 5; i += 1) await expect(forgotten.find('acme')).rejects.toThrow(StoreUnavailable);
+    expect(errors()).toHaveLength(1);
+    expect(forgotten.inForce()).toContain('CLIENT_SECRETS');
   });
 
   it('cannot be told while Redis is silent', async () => {
@@ -190,7 +253,7 @@ describe('clients in Redis', () => {
       location: 'redis:',
       environment: 'dev',
       store: undefined,
-      secret: SECRET,
+      secrets: [SECRET],
       log: silentLog,
     };
     await expect(openClientRegistry(options)).rejects.toThrow('REDIS_URL must name a Redis');
@@ -221,7 +284,7 @@ describe('clients that are put back into Redis, in any order', () => {
       await fc.assert(
         fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
           const store = openStore('memory:');
-          const registry = new StoreClientRegistry(store, SECRET, silentLog);
+          const registry = new StoreClientRegistry(store, [SECRET], silentLog);
           const kept: string[] = [];
           const last = new Map<string, boolean>();
           for (const now of steps) {

@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from '@app/ops';
 import { StoreUnavailable, type SharedStore } from '@app/redis';
+import { CLIENTS_KEY } from '@app/user-token-client';
 import { ClientRegistry, scopesOf, type Client } from '../core/client.js';
 import { asClient, revisionOf } from './client-document.js';
-import { CLIENTS_KEY, ClientSeal, type VersionedRecord } from './sealed-clients.js';
+import { CLIENT_KEYS, CLIENTS_TTL_MS, ClientSeal, type VersionedRecord } from './sealed-clients.js';
 
 /** A change is in force after this time at the latest. */
 const FRESH_MS = 1_000;
@@ -33,11 +34,11 @@ export class StoreClientRegistry extends ClientRegistry {
 
   constructor(
     private readonly store: SharedStore,
-    secret: string,
+    secrets: readonly string[],
     private readonly log: Logger,
   ) {
     super();
-    this.seal = new ClientSeal(secret);
+    this.seal = new ClientSeal(secrets);
   }
 
   override async find(clientId: string): Promise<Client | undefined> {
@@ -69,16 +70,28 @@ export class StoreClientRegistry extends ClientRegistry {
 
   private async read(): Promise<InForce> {
     const askedAtMs = performance.now();
-    const [sealed = null] = await this.store.getMany([CLIENTS_KEY], { timeoutMs: FRESH_MS });
+    const [own = null, formerly = null] = await this.store.getMany(CLIENT_KEYS, { timeoutMs: FRESH_MS });
+    const sealed = own ?? formerly;
     this.last = { ...(this.last?.sealed === sealed ? this.last : this.accept(sealed)), askedAtMs };
+    if (own === null && formerly !== null && this.last.clients) this.takeOver(formerly);
     return this.last;
+  }
+
+  /** What stands under the former name would be out of reach one day. */
+  private takeOver(value: string): void {
+    this.store
+      .writeAllIfEqual(CLIENTS_KEY, null, [{ op: 'set', key: CLIENTS_KEY, value, ttlMs: CLIENTS_TTL_MS }])
+      // Tried again with the next read.
+      .catch(() => undefined);
   }
 
   private accept(sealed: string | null): Omit<InForce, 'askedAtMs'> {
     const revision = revisionOf(sealed ?? '');
     const records = sealed === null ? [] : this.seal.open(sealed);
     if (!records) {
-      this.tell('the clients in Redis were not sealed with this TOKEN_CACHE_SECRET: no client can be told');
+      this.tell(
+        'the clients in Redis were sealed with a secret that is not in CLIENT_SECRETS (unset: TOKEN_CACHE_SECRET): no client can be told',
+      );
       return { sealed, clients: undefined, scopes: [], revision };
     }
     const older = records.filter((record) => !this.isNewest(record)).map(({ client_id: id }) => id);

@@ -1,8 +1,8 @@
 import { openStore, StoreUnavailable, type SharedStore } from '@app/redis';
+import { UNKNOWN_TOKENS_KEY } from '@app/user-token-client';
 import { UpstreamUnavailable } from '../core/authorization-server.js';
 import { TokenCheck, type CheckedToken } from '../core/token-check.js';
 
-const KEY = 'unknown-tokens:v1';
 const WINDOW_MS = 60_000;
 
 /**
@@ -24,7 +24,7 @@ export class CountedTokenCheck extends TokenCheck {
     // Before the answer is known, so that no number of tokens in parallel gets past the limit.
     const countedIn = await this.count();
     const checked = await this.tokenCheck.check(accessToken);
-    if (checked.active) await countedIn.uncountAll([KEY]).catch(() => undefined);
+    if (checked.active) await countedIn.uncountAll([UNKNOWN_TOKENS_KEY]).catch(() => undefined);
     return checked;
   }
 
@@ -39,7 +39,9 @@ export class CountedTokenCheck extends TokenCheck {
   }
 
   private async countIn(store: SharedStore): Promise<SharedStore> {
-    const waitMs = await store.countAll([{ key: KEY, max: this.maxPerMinute }], { windowMs: WINDOW_MS });
+    const waitMs = await store.countAll([{ key: UNKNOWN_TOKENS_KEY, max: this.maxPerMinute }], {
+      windowMs: WINDOW_MS,
+    });
     if (waitMs === undefined) return store;
     throw new UpstreamUnavailable(
       'OPAQUE_UNKNOWN_PER_MINUTE is used up: unknown opaque tokens are not asked about for the moment',

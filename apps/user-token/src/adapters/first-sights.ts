@@ -1,5 +1,5 @@
-import { StoreUnavailable, type SharedStore } from '@app/redis';
-import { GENERATION_KEY } from '@app/user-token-client';
+import { formerName, StoreUnavailable, type SharedStore } from '@app/redis';
+import { firstSightKey, GENERATION_KEY } from '@app/user-token-client';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { tokenId } from '../core/token-id.js';
@@ -61,10 +61,12 @@ export class FirstSights {
    */
   async has(accessToken: string): Promise<boolean> {
     const place = placeOf(accessToken);
-    const [stored] = await this.store.getMany([place]);
-    const sight = stored ? this.open(accessToken, place, stored) : undefined;
+    const [stored = null, formerly = null] = await this.store.getMany([place, formerName(place)]);
+    // Both seals name the same place.
+    const found = stored ?? formerly;
+    const sight = found === null ? undefined : this.open(accessToken, place, found);
     if (sight) this.remember(place, sight);
-    return stored !== null || this.local.has(place);
+    return found !== null || this.local.has(place);
   }
 
   /**
@@ -102,12 +104,14 @@ export class FirstSights {
     newSight: (generation: string | null) => FirstSight,
   ): Promise<FirstSight> {
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-      const [stored = null, generation = null] = await this.store.getMany([place, GENERATION_KEY]);
+      const keys = [place, GENERATION_KEY, formerName(place)];
+      const [stored = null, generation = null, formerly = null] = await this.store.getMany(keys);
       const recorded = stored === null ? undefined : this.open(accessToken, place, stored);
-      const sight = earliest(recorded, this.local.get(place)) ?? {
+      const before = formerly === null ? undefined : this.open(accessToken, place, formerly);
+      const sight = earliest(earliest(recorded, before), this.local.get(place)) ?? {
         ...newSight(generation),
         // What stands there cannot be read, and may have been from any time.
-        ...(stored !== null && { mayBeOlder: true }),
+        ...((stored !== null || formerly !== null) && { mayBeOlder: true }),
       };
       const value = sight === recorded && stored !== null ? stored : this.seal(accessToken, place, sight);
       if (await this.write(place, stored, value)) {
@@ -174,5 +178,5 @@ function earliest(one: FirstSight | undefined, other: FirstSight | undefined): F
 }
 
 function placeOf(accessToken: string): string {
-  return `first-sight:v1:${tokenId(accessToken)}`;
+  return firstSightKey(tokenId(accessToken));
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { StoreUnavailable, type SharedStore } from '@app/redis';
-import { inactiveReasonSchema, principalSchema } from '@app/user-token-client';
+import { inactiveReasonSchema, principalSchema, userinfoKey, userinfoLockKey } from '@app/user-token-client';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { UpstreamUnavailable } from '../core/authorization-server.js';
@@ -57,7 +57,7 @@ export class FleetTokenCheck extends TokenCheck {
   }
 
   override async check(accessToken: string): Promise<CheckedToken> {
-    const place = `userinfo:v1:${tokenId(accessToken)}`;
+    const place = userinfoKey(tokenId(accessToken));
     const known = this.local.get(place);
     if (known && this.isFresh(known)) return known.checked;
     // A denial that comes from here on is meant for it: it is there already.
@@ -72,7 +72,7 @@ export class FleetTokenCheck extends TokenCheck {
   }
 
   private async answerOfFleet(accessToken: string, place: string, seenAtSeconds: number): Promise<Answer> {
-    const lock = `${place}:asking`;
+    const lock = userinfoLockKey(tokenId(accessToken));
     const owner = randomUUID();
     const deadline = performance.now() + this.options.askMs;
     do {

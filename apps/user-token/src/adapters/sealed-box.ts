@@ -9,9 +9,13 @@ const TAG_BYTES = 16;
  * authenticated with it, so a value that was moved does not open.
  *
  * @param secrets the first seals, all open, so that a secret can be rotated
+ * @param onUnopened told of each value that does not open
  */
 export class SealedBox {
-  constructor(private readonly secrets: readonly string[]) {
+  constructor(
+    private readonly secrets: readonly string[],
+    private readonly onUnopened: () => void = () => undefined,
+  ) {
     if (secrets.length === 0) throw new TypeError('SealedBox needs at least one secret');
   }
 
@@ -29,6 +33,7 @@ export class SealedBox {
       const content = tryOpen(deriveKey(keyMaterial, secret), place, Buffer.from(sealed, 'base64url'));
       if (content !== undefined) return content;
     }
+    this.onUnopened();
     return undefined;
   }
 }

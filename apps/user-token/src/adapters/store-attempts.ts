@@ -2,6 +2,7 @@ import { hash, randomUUID } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { HoldableLimit, NoPlace, SharedStore } from '@app/redis';
+import { attemptsKey, heldAttemptsKey } from '@app/user-token-client';
 import { Attempts, type Attempt, type Attempter } from '../core/attempts.js';
 
 export interface AttemptLimits {
@@ -91,8 +92,8 @@ export class StoreAttempts extends Attempts {
 }
 
 function limitOf(kind: 'account' | 'address', name: string, max: number): HoldableLimit {
-  const id = `${kind}:${hash('sha256', name, 'base64url')}`;
-  return { key: `attempts:v1:${id}`, heldKey: `attempts-held:v1:${id}`, max };
+  const digest = hash('sha256', name, 'base64url');
+  return { key: attemptsKey(kind, digest), heldKey: heldAttemptsKey(kind, digest), max };
 }
 
 function retryAfterSeconds(full: NoPlace): number {

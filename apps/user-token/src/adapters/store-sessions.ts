@@ -1,6 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import type { SharedStore, Write } from '@app/redis';
-import { subjectKey, type Principal } from '@app/user-token-client';
+import { bareName, formerName, type SharedStore, type Write } from '@app/redis';
+import {
+  former,
+  isFormerCredentialId,
+  issuedTokenKey,
+  issuedTokenSubjectKey,
+  sessionEntryKey,
+  sessionKey,
+  sessionListKey,
+  sessionLockKey,
+  subjectKey,
+  type Principal,
+} from '@app/user-token-client';
 import { nowInSeconds, type Clock } from '../core/clock.js';
 import { IssuedAccessTokens, type IssuedAccessToken } from '../core/issued-tokens.js';
 import {
@@ -58,18 +69,18 @@ export class StoreSessions extends Sessions {
   }
 
   override start(issued: Issued, session: Session): Promise<boolean> {
-    const place = placeOf(credentialId(credentialOf(issued.token)));
+    const [place] = placesOf(credentialId(credentialOf(issued.token)));
     return this.store.writeAllIfEqual(place, null, this.writesOf(issued, session));
   }
 
   override update(credential: string, session: Session, lock: SessionLock): Promise<boolean> {
-    return this.store.writeAllIfEqual(lock.key, lock.owner, [this.sessionWrite(credential, session)]);
+    return this.store.writeAllIfEqual(lock.key, lock.owner, this.sessionWrites(credential, session));
   }
 
   override async reserve(credential: string, session: Session): Promise<boolean> {
     // A client's is made here, of random bits.
     if (session.clientId !== undefined) return true;
-    const place = placeOf(credentialId(credential));
+    const [place] = placesOf(credentialId(credential));
     const reserved = this.seal(credential, place, {
       kind: 'reserved',
       sessionId: session.id,
@@ -89,7 +100,7 @@ export class StoreSessions extends Sessions {
     const writes = this.writesOf(issued, session);
     // Auth0's tokens have no jti: two of one second can be the same, and then nothing was replaced.
     if (credentialOf(issued.token) !== credential)
-      writes.push(this.linkWrite(credential, former, issued, session));
+      writes.push(...this.linkWrites(credential, former, issued, session));
     return this.store.writeAllIfEqual(lock.key, lock.owner, writes);
   }
 
@@ -102,11 +113,14 @@ export class StoreSessions extends Sessions {
     }: Pick<SessionEntry, 'id' | 'subject' | 'credentialId' | 'accessTokens'>,
     lock: SessionLock,
   ): Promise<boolean> {
+    const places = [
+      placesOf(credential),
+      entryPlaces(subject, id),
+      ...accessTokens.map((token) => issuedPlaces(subjectKey(subject), token.tokenId)),
+    ];
     return this.store.writeAllIfEqual(lock.key, lock.owner, [
-      { op: 'delete', key: placeOf(credential) },
-      { op: 'delete', key: entryPlace(id) },
-      { op: 'removeMember', key: listPlace(subject), member: id },
-      ...accessTokens.map((token): Write => ({ op: 'delete', key: issuedPlace(token.tokenId) })),
+      ...places.flat().map((key): Write => ({ op: 'delete', key })),
+      ...listPlaces(subject).map((key): Write => ({ op: 'removeMember', key, member: id })),
     ]);
   }
 
@@ -121,29 +135,38 @@ export class StoreSessions extends Sessions {
   }
 
   override async entry(subject: string, id: string): Promise<SessionEntry | undefined> {
-    const [sealed] = await this.store.getMany([entryPlace(id)], { timeoutMs: READ_TIMEOUT_MS });
-    return this.openEntry(subject, id, sealed);
+    return (await this.openEntries(subject, [id]))[0];
   }
 
   override async lock(id: string): Promise<SessionLock | undefined> {
-    const key = `lock:v1:${id}`;
     const owner = randomUUID();
-    const taken = await this.store.setIfAbsent(key, owner, { ttlMs: this.options.lockMs });
-    if (!taken) return undefined;
-    // A release that is lost costs the next refresh of this session the rest of the lock's life.
-    return { key, owner, release: () => this.store.deleteIfEqual(key, owner).then(noop, noop) };
+    const keys = lockPlaces(id);
+    const taken: string[] = [];
+    const release = async () => {
+      // A release that is lost costs the next refresh of this session the rest of the lock's life.
+      for (const key of taken) await this.store.deleteIfEqual(key, owner).then(noop, noop);
+    };
+    try {
+      for (const key of keys) {
+        if (!(await this.store.setIfAbsent(key, owner, { ttlMs: this.options.lockMs }))) break;
+        taken.push(key);
+      }
+    } finally {
+      if (taken.length < keys.length) await release();
+    }
+    return taken.length < keys.length ? undefined : { key: keys[0]!, owner, release };
   }
 
   private stored(credential: string): Promise<Stored | undefined> {
-    return open(this.store, this.box, credential, placeOf(credentialId(credential)));
+    return open(this.store, this.box, credential, placesOf(credentialId(credential)));
   }
 
-  private linkWrite(
+  private linkWrites(
     credential: string,
     former: Session,
     { token }: Issued,
     { id: sessionId, subject, clientId, expiresAtSeconds }: Session,
-  ): Write {
+  ): Write[] {
     const { reuseDetectionSeconds, idleSeconds, clock } = this.options;
     const nowSeconds = nowInSeconds(clock);
     const windowSeconds =
@@ -166,28 +189,33 @@ export class StoreSessions extends Sessions {
       ...former.accessTokens.map((accessToken) => accessToken.expiresAtSeconds),
       clientId === undefined ? 0 : former.usedAtSeconds + idleSeconds,
     );
-    const place = placeOf(credentialId(credential));
+    const places = placesOf(credentialId(credential));
     const ttlMs = (untilSeconds - nowSeconds) * 1000;
-    return { op: 'set', key: place, value: this.seal(credential, place, state), ttlMs };
+    return setWrites(places, this.seal(credential, places[0], state), ttlMs);
   }
 
   private writesOf({ token, principal }: Issued, session: Session): Write[] {
     const { id, subject } = session;
     const ttlMs = this.ttlMsOf(session);
     const credential = credentialOf(token);
+    const [list, formerList] = listPlaces(subject);
     return [
-      this.sessionWrite(credential, session),
-      { op: 'set', key: entryPlace(id), value: this.sealEntry(session, credential), ttlMs },
-      { op: 'addMember', key: listPlace(subject), member: id, ttlMs, max: MAX_ENTRIES },
+      ...this.sessionWrites(credential, session),
+      { op: 'addMember', key: list, member: id, ttlMs, max: MAX_ENTRIES },
+      { op: 'removeMember', key: formerList, member: id },
       ...(principal ? [this.issuedWrite(token.accessToken, principal, id)] : []),
     ];
   }
 
-  private sessionWrite(credential: string, session: Session): Write {
-    const place = placeOf(credentialId(credential));
+  private sessionWrites(credential: string, session: Session): Write[] {
+    const places = placesOf(credentialId(credential));
     const state: SessionState = { kind: 'open', session };
-    const value = this.seal(credential, place, state);
-    return { op: 'set', key: place, value, ttlMs: this.ttlMsOf(session) };
+    const ttlMs = this.ttlMsOf(session);
+    const { subject, id } = session;
+    return [
+      ...setWrites(places, this.seal(credential, places[0], state), ttlMs),
+      ...setWrites(entryPlaces(subject, id), this.sealEntry(session, credential), ttlMs),
+    ];
   }
 
   /** A session can be ended for as long as one of its tokens could be in force, though it may be too late to refresh it. */
@@ -199,22 +227,24 @@ export class StoreSessions extends Sessions {
   }
 
   private issuedWrite(accessToken: string, principal: Principal, sessionId: string): Write {
-    const key = issuedPlace(tokenId(accessToken));
+    const [key] = issuedPlaces(subjectKey(principal.subject), tokenId(accessToken));
     const issued: IssuedAccessToken = { principal, sessionId };
     const ttlMs = principal.expiresAtSeconds * 1000 - this.options.clock.nowMs();
     return { op: 'set', key, value: this.seal(accessToken, key, issued), ttlMs };
   }
 
-  private members(subject: string): Promise<readonly string[]> {
-    return this.store.members(listPlace(subject), { timeoutMs: READ_TIMEOUT_MS });
+  private async members(subject: string): Promise<readonly string[]> {
+    const lists = listPlaces(subject).map((key) => this.store.members(key, { timeoutMs: READ_TIMEOUT_MS }));
+    return [...new Set((await Promise.all(lists)).flat())];
   }
 
   /** The one used last first. */
   private async openEntries(subject: string, ids: readonly string[]): Promise<SessionEntry[]> {
     if (ids.length === 0) return [];
-    const sealed = await this.store.getMany(ids.map(entryPlace), { timeoutMs: READ_TIMEOUT_MS });
-    return ids
-      .map((id, index) => this.openEntry(subject, id, sealed[index]))
+    const places = ids.map((id) => entryPlaces(subject, id));
+    const sealed = await this.store.getMany(places.flat(), { timeoutMs: READ_TIMEOUT_MS });
+    return places
+      .map((of, index) => this.openEntry(subject, of, sealed.slice(2 * index, 2 * index + 2)))
       .filter((entry) => entry !== undefined)
       .sort((a, b) => b.usedAtSeconds - a.usedAtSeconds);
   }
@@ -223,11 +253,11 @@ export class StoreSessions extends Sessions {
   private sealEntry(session: Session, credential: string): string {
     const { refreshToken: _, unjudged: __, surplusRefreshTokens: ___, scope: ____, ...shown } = session;
     const entry: SessionEntry = { ...shown, credentialId: credentialId(credential) };
-    return this.seal(session.subject, entryPlace(session.id), entry);
+    return this.seal(session.subject, entryPlaces(session.subject, session.id)[0], entry);
   }
 
-  private openEntry(subject: string, id: string, sealed: string | null | undefined) {
-    const content = sealed ? this.box.open(subject, entryPlace(id), sealed) : undefined;
+  private openEntry(subject: string, places: Places, sealed: readonly (string | null)[]) {
+    const content = opened(this.box, subject, places, sealed);
     return content === undefined ? undefined : (JSON.parse(content) as SessionEntry);
   }
 
@@ -246,7 +276,9 @@ export class StoreIssuedAccessTokens extends IssuedAccessTokens {
   }
 
   override find(accessToken: string): Promise<IssuedAccessToken | undefined> {
-    return open(this.store, this.box, accessToken, issuedPlace(tokenId(accessToken)));
+    const of = issuedTokenSubjectKey(accessToken);
+    if (of === undefined) return Promise.resolve(undefined);
+    return open(this.store, this.box, accessToken, issuedPlaces(of, tokenId(accessToken)));
   }
 }
 
@@ -254,27 +286,56 @@ async function open<T>(
   store: SharedStore,
   box: SealedBox,
   keyMaterial: string,
-  place: string,
+  places: Places,
 ): Promise<T | undefined> {
-  const [sealed] = await store.getMany([place], { timeoutMs: READ_TIMEOUT_MS });
-  const content = sealed ? box.open(keyMaterial, place, sealed) : undefined;
+  const sealed = await store.getMany(places, { timeoutMs: READ_TIMEOUT_MS });
+  const content = opened(box, keyMaterial, places, sealed);
   return content === undefined ? undefined : (JSON.parse(content) as T);
 }
 
-function placeOf(id: string): string {
-  return `session:v2:${id}`;
+/** Where something is, and where it may still be that was written under a former name. */
+type Places = readonly [place: string, formerPlace: string];
+
+/** A value under the present name is the newer one. */
+function opened(
+  box: SealedBox,
+  keyMaterial: string,
+  [place, formerPlace]: Places,
+  [sealed, formerly]: readonly (string | null)[],
+): string | undefined {
+  if (sealed) return box.open(keyMaterial, place, sealed);
+  return formerly ? box.open(keyMaterial, bareName(formerPlace), formerly) : undefined;
 }
 
-function entryPlace(sessionId: string): string {
-  return `session-entry:v1:${sessionId}`;
+/** What stood under the former name is over with that. */
+function setWrites([key, formerPlace]: Places, value: string, ttlMs: number): Write[] {
+  return [
+    { op: 'set', key, value, ttlMs },
+    { op: 'delete', key: formerPlace },
+  ];
 }
 
-function listPlace(subject: string): string {
-  return `sessions:v1:${subjectKey(subject)}`;
+function placesOf(id: string): Places {
+  return [sessionKey(id), formerName(former.sessionKey(id))];
 }
 
-function issuedPlace(id: string): string {
-  return `issued:v1:${id}`;
+/** Whoever changes a session holds both locks: a user-token of before knows only one. */
+function lockPlaces(id: string): readonly string[] {
+  const formerPlace = formerName(former.sessionLockKey(id));
+  return isFormerCredentialId(id) ? [formerPlace] : [sessionLockKey(id), formerPlace];
+}
+
+function entryPlaces(subject: string, sessionId: string): Places {
+  return [sessionEntryKey(subjectKey(subject), sessionId), formerName(former.sessionEntryKey(sessionId))];
+}
+
+function listPlaces(subject: string): Places {
+  const of = subjectKey(subject);
+  return [sessionListKey(of), formerName(former.sessionListKey(of))];
+}
+
+function issuedPlaces(of: string, id: string): Places {
+  return [issuedTokenKey(of, id), formerName(former.issuedTokenKey(id))];
 }
 
 function noop(): void {}

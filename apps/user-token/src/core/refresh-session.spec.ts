@@ -268,12 +268,12 @@ describe('RefreshSession', () => {
 
     it('stores it as soon as it can, so that another replica goes on from it', async () => {
       const { accessToken: first } = await core.loggedIn();
-      const before = await keysOf('session:v2:');
+      const before = await keysOf('session:v3:');
       const mend = core.fillStore();
       await expect(core.tryRefresh(first)).rejects.toMatchObject({ code: 'store_unavailable' });
       mend();
       const other = await UseCases.open(issuer, { store: core.store });
-      await until(async () => (await keysOf('session:v2:')) !== before, 20_000);
+      await until(async () => (await keysOf('session:v3:')) !== before, 20_000);
       expect(tokenOf(await other.tryRefresh(first))).toBe(granted[1]!.access_token);
       expect(refreshes()).toHaveLength(1);
       await other.close();

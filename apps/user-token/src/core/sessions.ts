@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import type { GrantedToken, Principal } from '@app/user-token-client';
 import type { Clock } from './clock.js';
 import type { DeniedToken, TokenFacts } from './denials.js';
@@ -101,10 +100,7 @@ export function credentialOf(token: GrantedToken): string {
   return token.refreshToken ?? token.accessToken;
 }
 
-/** Names a credential without giving it away: base64url SHA-256. */
-export function credentialId(credential: string): string {
-  return hash('sha256', credential, 'base64url');
-}
+export { credentialId } from '@app/user-token-client';
 
 /** What is left of the life of a granted access token, in whole seconds: all of it, as the issuer says, while it is fresh. */
 export function leftOf({ expiresInSeconds, grantedAtMs }: UnjudgedGrant, clock: Clock): number {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import type { Write } from '@app/redis';
-import { EPOCH_CHANNEL, epochKeyOf } from '@app/user-token-client';
-import { denialKey, retainedUntilMs, type Admission, type Denial } from './denial.js';
+import { formerName, type Write } from '@app/redis';
+import { EPOCH_CHANNEL, epochKeyOf, former } from '@app/user-token-client';
+import { denialKey, formerDenialKey, retainedUntilMs, type Admission, type Denial } from './denial.js';
 
 /**
  * How long an epoch outlives its last change. It has to outlive every cache entry that was made before that change, so it
@@ -9,20 +9,25 @@ import { denialKey, retainedUntilMs, type Admission, type Denial } from './denia
  */
 const EPOCH_TTL_MS = 7 * 24 * 3600 * 1000;
 
-/** What it takes to store denials of one subject and to announce them: with a new epoch, so that no cached verdict survives. */
+/**
+ * What it takes to store denials of one subject and to announce them: with a new epoch, so that no cached verdict survives. Guards
+ * and user-tokens of versions that put no prefix before names, if there are any, find and hear of them where they look.
+ */
 export function writesOf(denials: readonly Denial[], nowMs: number): Write[] {
-  const sets = denials.map((denial): Write => {
+  const sets = denials.flatMap((denial): Write[] => {
     const ttlMs = Math.max(1, retainedUntilMs(denial) - nowMs);
-    return { op: 'set', key: denialKey(denial), value: JSON.stringify(denial), ttlMs };
+    const value = JSON.stringify(denial);
+    return [denialKey(denial), formerDenialKey(denial)].map((key) => ({ op: 'set', key, value, ttlMs }));
   });
   const [denial] = denials.filter(isOfSubject);
-  if (!denial) return [...sets, announcement({ denials })];
+  if (!denial) return [...sets, ...announcements({ denials })];
   const { subjectKey } = denial;
   const epoch = randomBytes(16).toString('base64url');
+  const places = [epochKeyOf(subjectKey), formerName(former.epochKeyOf(subjectKey))];
   return [
     ...sets,
-    { op: 'set', key: epochKeyOf(subjectKey), value: epoch, ttlMs: EPOCH_TTL_MS },
-    announcement({ subjectKey, epoch, denials }),
+    ...places.map((key): Write => ({ op: 'set', key, value: epoch, ttlMs: EPOCH_TTL_MS })),
+    ...announcements({ subjectKey, epoch, denials }),
   ];
 }
 
@@ -30,6 +35,11 @@ function isOfSubject(denial: Denial): denial is Exclude<Denial, Admission> {
   return 'subjectKey' in denial;
 }
 
-function announcement(message: object): Write {
-  return { op: 'publish', channel: EPOCH_CHANNEL, message: JSON.stringify(message) };
+function announcements(content: object): Write[] {
+  const message = JSON.stringify(content);
+  return [EPOCH_CHANNEL, formerName(former.EPOCH_CHANNEL)].map((channel) => ({
+    op: 'publish',
+    channel,
+    message,
+  }));
 }

@@ -1,3 +1,5 @@
+import { formerName } from '@app/redis';
+import { admissionKey, former, subjectDenialKey, tokenDenialKey } from '@app/user-token-client';
 import { z } from 'zod';
 
 /** One token, until it has ended. */
@@ -33,16 +35,17 @@ export type Denial = z.infer<typeof denialSchema>;
 
 export const announcementSchema = z.object({ denials: z.array(denialSchema) });
 
-/** Everything below it is read when a replica starts. */
-export const DENIAL_PREFIX = 'deny:v2:';
-export const tokenDenialKey = (tokenId: string) => `${DENIAL_PREFIX}token:${tokenId}`;
-export const subjectDenialKey = (subjectKey: string) => `${DENIAL_PREFIX}subject:${subjectKey}`;
-export const admissionKey = (tokenId: string) => `${DENIAL_PREFIX}admitted:${tokenId}`;
-
 export function denialKey(denial: Denial): string {
-  if ('tokenId' in denial) return tokenDenialKey(denial.tokenId);
+  if ('tokenId' in denial) return tokenDenialKey(denial.subjectKey, denial.tokenId);
   if ('admittedTokenId' in denial) return admissionKey(denial.admittedTokenId);
   return subjectDenialKey(denial.subjectKey);
+}
+
+/** Where versions look for it that put no prefix before names. */
+export function formerDenialKey(denial: Denial): string {
+  if ('tokenId' in denial) return formerName(former.tokenDenialKey(denial.tokenId));
+  if ('admittedTokenId' in denial) return formerName(former.admissionKey(denial.admittedTokenId));
+  return formerName(former.subjectDenialKey(denial.subjectKey));
 }
 
 /**

@@ -174,7 +174,7 @@ describe('a Redis that is not the one that it was', () => {
     await until(async () => {
       const may = await cacheable(denials, token('any'));
       if (may)
-        expect(Number((await redis.cli('--scan', '--pattern', 'deny:v2:token:*')).split('\n').length)).toBe(
+        expect(Number((await redis.cli('--scan', '--pattern', 'deny:v3:*:token:*')).split('\n').length)).toBe(
           5_000,
         );
       return may;

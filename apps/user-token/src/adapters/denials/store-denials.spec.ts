@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createLogger } from '@app/ops';
 import { openStore, type SharedStore } from '@app/redis';
+import { subjectKey, tokenDenialKey } from '@app/user-token-client';
 import { PATIENT } from '../../../../../test/support/patient.js';
 import { RedisServer } from '../../../../../test/support/redis-server.js';
 import { until } from '../../../../../test/support/until.js';
@@ -80,7 +81,7 @@ describe('denials of two replicas', () => {
   ])("of a user's whole access, %s: the later one is in force everywhere", async (_title, laterBySeconds) => {
     const seen = token('any', 'auth0|everywhere');
     await denials.denySubject(seen.subject);
-    const [key] = (await redis.cli('--scan', '--pattern', 'deny:v2:subject:*')).split('\n');
+    const [key] = (await redis.cli('--scan', '--pattern', 'deny:v3:*:subject:*')).split('\n');
     const denial = JSON.parse(await redis.cli('GET', key!));
     const issuedUntilSeconds: number = denial.issuedUntilSeconds;
     const later = Math.max(issuedUntilSeconds + laterBySeconds, issuedUntilSeconds);
@@ -98,7 +99,7 @@ describe('denials of two replicas', () => {
   it('a log-out everywhere that was held up on its way takes nothing back of a later one', async () => {
     const seen = token('any', 'auth0|everywhere');
     await denials.denySubject(seen.subject);
-    const [key] = (await redis.cli('--scan', '--pattern', 'deny:v2:subject:*')).split('\n');
+    const [key] = (await redis.cli('--scan', '--pattern', 'deny:v3:*:subject:*')).split('\n');
     const denial = JSON.parse(await redis.cli('GET', key!));
     const later: number = denial.issuedUntilSeconds + 30;
     await redis.cli('SET', key!, JSON.stringify(laterBy(30, denial)), 'EX', '3600');
@@ -126,12 +127,16 @@ describe('denials of two replicas', () => {
     await denials.deny('auth0|padding', padding);
     // Written back last.
     await denials.denySubject(seen.subject);
-    const [key] = (await redis.cli('--scan', '--pattern', 'deny:v2:subject:*')).split('\n');
+    const [key] = (await redis.cli('--scan', '--pattern', 'deny:v3:*:subject:*')).split('\n');
     const denial = JSON.parse(await redis.cli('GET', key!));
     const later: number = denial.issuedUntilSeconds + 30;
     const flushAndSet = "redis.call('FLUSHALL') redis.call('SET', KEYS[1], ARGV[1], 'EX', 3600)";
     await redis.cli('EVAL', flushAndSet, '1', key!, JSON.stringify(laterBy(30, denial)));
-    await until(async () => (await redis.cli('EXISTS', 'deny:v2:token:padding-899')).trim() === '1');
+    await until(
+      async () =>
+        (await redis.cli('EXISTS', tokenDenialKey(subjectKey('auth0|padding'), 'padding-899'))).trim() ===
+        '1',
+    );
     await until(async () => (await redis.cli('GET', 'generation:v1')).includes('/'), 10_000);
     await delay(100);
     expect(JSON.parse(await redis.cli('GET', key!)).issuedUntilSeconds).toBe(later);
@@ -146,7 +151,7 @@ describe('denials of two replicas', () => {
     await redis.cli('CONFIG', 'SET', 'maxmemory', '1');
     await redis.cli('CLIENT', 'KILL', 'TYPE', 'normal');
     await delay(500);
-    expect((await redis.cli('--scan', '--pattern', 'deny:v2:*')).trim()).toBe('');
+    expect((await redis.cli('--scan', '--pattern', 'deny:v3:*')).trim()).toBe('');
     await redis.cli('CONFIG', 'SET', 'maxmemory', '0');
     await delay(1_500);
     expect(await deniedAt(await replica(), ended)).toBe(true);

@@ -1,6 +1,13 @@
-import type { SharedStore } from '@app/redis';
-import { StoreUnavailable } from '@app/redis';
-import { epochKeyOf, GENERATION_KEY, subjectKey } from '@app/user-token-client';
+import { formerName, StoreUnavailable, type SharedStore } from '@app/redis';
+import {
+  admissionKey,
+  epochKeyOf,
+  former,
+  GENERATION_KEY,
+  subjectDenialKey,
+  subjectKey,
+  tokenDenialKey,
+} from '@app/user-token-client';
 import {
   Denials,
   DenialsUnknown,
@@ -10,13 +17,10 @@ import {
 } from '../../core/denials.js';
 import type { Log } from '../../core/log.js';
 import {
-  admissionKey,
   denialSchema,
   parseJson,
   replaces,
   retainedUntilMs,
-  subjectDenialKey,
-  tokenDenialKey,
   type Admission,
   type Denial,
   type SubjectDenial,
@@ -151,20 +155,24 @@ export class StoreDenials extends Denials {
     const keys = [
       GENERATION_KEY,
       epochKeyOf(key),
-      tokenDenialKey(tokenId),
+      tokenDenialKey(key, tokenId),
       subjectDenialKey(key),
       admissionKey(tokenId),
+      formerName(former.tokenDenialKey(tokenId)),
+      formerName(former.subjectDenialKey(key)),
+      formerName(former.admissionKey(tokenId)),
     ];
     try {
-      const [generation, epoch, token, subject, admission] = await this.store.getMany(keys);
+      const [generation, epoch, ...found] = await this.store.getMany(keys);
       this.sync.answered(gap);
-      const admitted = parseJson(admission, denialSchema);
+      const [token, subject, admission, formerToken, formerSubject, formerAdmission] = found;
+      const unreadable = [subject, formerSubject].some((value) => value != null && !subjectDenialIn(value));
       return {
         trusted: this.sync.trusts(generation, serverId),
         epoch,
-        denied: token != null || (subject != null && !subjectDenialIn(subject)),
-        subject: subjectDenialIn(subject),
-        admission: admitted && 'admittedTokenId' in admitted ? admitted : undefined,
+        denied: token != null || formerToken != null || unreadable,
+        subject: laterOf(subjectDenialIn(subject), subjectDenialIn(formerSubject)),
+        admission: lastOf(admissionIn(admission), admissionIn(formerAdmission)),
       };
     } catch (error) {
       if (error instanceof StoreUnavailable) return undefined;
@@ -230,6 +238,16 @@ export class StoreDenials extends Denials {
 function subjectDenialIn(value: string | null | undefined): SubjectDenial | undefined {
   const denial = parseJson(value, denialSchema);
   return denial && 'revokedAtMs' in denial ? denial : undefined;
+}
+
+function admissionIn(value: string | null | undefined): Admission | undefined {
+  const denial = parseJson(value, denialSchema);
+  return denial && 'admittedTokenId' in denial ? denial : undefined;
+}
+
+function lastOf(one: Admission | undefined, other: Admission | undefined): Admission | undefined {
+  if (!one || !other) return one ?? other;
+  return other.afterMs > one.afterMs ? other : one;
 }
 
 function laterOf(one: SubjectDenial | undefined, other: SubjectDenial | undefined) {

@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { SharedStore, Subscription } from '@app/redis';
+import { formerName, type SharedStore, type Subscription, type Write } from '@app/redis';
 import {
+  DENIAL_PREFIX,
   EPOCH_CHANNEL,
   formatGeneration,
+  former,
   GENERATION_KEY,
   isGenerationOf,
   parseGeneration,
@@ -11,15 +13,7 @@ import {
 } from '@app/user-token-client';
 import { LRUCache } from 'lru-cache';
 import type { Log } from '../../core/log.js';
-import {
-  announcementSchema,
-  DENIAL_PREFIX,
-  denialKey,
-  denialSchema,
-  parseJson,
-  replaces,
-  type Denial,
-} from './denial.js';
+import { announcementSchema, denialKey, denialSchema, parseJson, replaces, type Denial } from './denial.js';
 import type { DenialCopy } from './denial-copy.js';
 import { writesOf } from './denial-writes.js';
 
@@ -54,6 +48,14 @@ const LOOKED_UP_AT_ONCE = 500;
 const MAX_LEFT = 1_000;
 const MARK = 'merging:';
 const GENERATION_TTL_MS = 10 * 365 * 24 * 3600 * 1000;
+const FORMER_GENERATION_KEY = formerName(former.GENERATION_KEY);
+/** Left in its place once what stands under former names has been taken over; guards of those versions ask user-token from then on. */
+const FORMER_IS_TAKEN_OVER: Write = {
+  op: 'set',
+  key: FORMER_GENERATION_KEY,
+  value: 'taken over',
+  ttlMs: GENERATION_TTL_MS,
+};
 
 /**
  * Keeps the copy of the denials and the store equal, and says how far each can be relied on.
@@ -134,7 +136,8 @@ export class StoreSync {
   }
 
   answered(gap: Gap | undefined): void {
-    if (!gap) return;
+    // Nobody revokes anything by way of a former master, and all that it was told before it became a replica was heard.
+    if (!gap || !this.store.takesWrites) return;
     gap.answeredAtMs ??= performance.now();
     gap.answeredBy.add(this.store.serverId);
   }
@@ -200,13 +203,16 @@ export class StoreSync {
   private async merge(): Promise<boolean> {
     const { losses } = this;
     const { serverId } = this.store;
-    const [found = null] = await this.store.getMany([GENERATION_KEY], { timeoutMs: CALL_MS });
+    const keys = [GENERATION_KEY, FORMER_GENERATION_KEY];
+    const [found = null, formerly = null] = await this.store.getMany(keys, { timeoutMs: CALL_MS });
     // One that was left before belongs to a store that knows nothing of what was revoked since.
     const valid = isGenerationOf(found, serverId) && !this.left.has(found);
     if (valid && found === this.generation) return this.hearAgain(found, losses);
-    const told = parseGeneration(withoutMark(found));
+    const left = parseGeneration(withoutMark(formerly));
+    const takesOver = left !== undefined && !this.hasMerged && (found === null || found.startsWith(MARK));
+    const told = takesOver ? left : parseGeneration(withoutMark(found));
     let knowledge: Knowledge | undefined;
-    if (valid) knowledge = told;
+    if (valid || (takesOver && isGenerationOf(formerly, serverId))) knowledge = told;
     else if (this.knewAll) knowledge = this.knowledge && this.lost(this.knowledge);
     else if (serverId !== undefined && this.store.shared) {
       this.lostAtMs ??= this.store.nowMs();
@@ -217,7 +223,7 @@ export class StoreSync {
     const better = this.betterThan(knowledge);
     const { knewAll } = this;
     // A replica that has just started knows little that it does not read here.
-    const heard = this.hasMerged ? undefined : [...this.copy.all()];
+    const heard = this.hasMerged || takesOver ? undefined : [...this.copy.all()];
     await this.read();
     // Flushed meanwhile, it was read in vain.
     if (valid && !(await this.stillStands(found))) return false;
@@ -326,7 +332,10 @@ export class StoreSync {
     return this.store.writeAllIfEqual(
       GENERATION_KEY,
       found,
-      [{ op: 'set', key: GENERATION_KEY, value: generation, ttlMs: GENERATION_TTL_MS }],
+      [
+        { op: 'set', key: GENERATION_KEY, value: generation, ttlMs: GENERATION_TTL_MS },
+        ...(generation.startsWith(MARK) ? [] : [FORMER_IS_TAKEN_OVER]),
+      ],
       { timeoutMs: CALL_MS },
     );
   }
@@ -334,9 +343,11 @@ export class StoreSync {
   private async read(): Promise<void> {
     const { incomplete } = this.copy;
     this.copy.beginReading();
-    for await (const { value } of this.store.scan(DENIAL_PREFIX)) {
-      const denial = parseJson(value, denialSchema);
-      if (denial) this.copy.learn(denial);
+    for (const prefix of [DENIAL_PREFIX, formerName(former.DENIAL_PREFIX)]) {
+      for await (const { value } of this.store.scan(prefix)) {
+        const denial = parseJson(value, denialSchema);
+        if (denial) this.copy.learn(denial);
+      }
     }
     if (this.copy.incomplete && !incomplete)
       this.log.warn(

@@ -96,7 +96,7 @@ describe('a denial of a whole subject', () => {
 
   it('that reaches an hour ahead, since the clock of the store was wrong, is taken back when it is noticed', async () => {
     await denials.denySubject(subject);
-    const key = (await redis.cli('--scan', '--pattern', 'deny:v2:subject:*')).trim();
+    const key = (await redis.cli('--scan', '--pattern', 'deny:v3:*:subject:*')).trim();
     const denial = JSON.parse(await redis.cli('GET', key));
     const wrong = {
       ...denial,

@@ -1,0 +1,58 @@
+import { jest } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { StoreWatch } from './store-watch.js';
+
+const LIFE_MS = 300_000;
+
+describe('what services do not share for settings that differ', () => {
+  let nowMs = 1_000_000;
+  let told: string[];
+
+  beforeEach(() => {
+    told = [];
+    jest.spyOn(performance, 'now').mockImplementation(() => nowMs);
+    jest
+      .spyOn(Logger.prototype, 'warn')
+      .mockImplementation((message: unknown) => void told.push(String(message)));
+  });
+
+  afterEach(() => jest.restoreAllMocks());
+
+  it('is a store that no user-token keeps: told once it should have been seen, and every ten minutes', () => {
+    const watch = new StoreWatch(LIFE_MS);
+    watch.sees(undefined, 'server');
+    expect(watch.isKept).toBe(false);
+    for (let i = 0; i < 100; i += 1, nowMs += 1_000) watch.sees(undefined, 'server');
+    expect(told).toEqual([expect.stringContaining('AUTH0_ISSUER_URL')]);
+    nowMs += 600_000;
+    watch.sees(undefined, 'server');
+    expect(told).toHaveLength(2);
+  });
+
+  it('is nothing while Redis is away, or once a generation was seen', () => {
+    const watch = new StoreWatch(LIFE_MS);
+    nowMs += 60_000;
+    watch.sees(undefined, undefined);
+    watch.sees('generation', 'server');
+    nowMs += 60_000;
+    watch.sees(undefined, 'server');
+    expect(watch.isKept).toBe(true);
+    expect(told).toEqual([]);
+  });
+
+  it('is an entry sealed with another secret, and not one of a generation of before', () => {
+    const watch = new StoreWatch(LIFE_MS);
+    watch.sees('generation', 'server');
+    nowMs += LIFE_MS;
+    watch.foundSealedOtherwise();
+    expect(told).toEqual([]);
+    nowMs += 1_000;
+    for (let i = 0; i < 100; i += 1) watch.foundSealedOtherwise();
+    expect(told).toEqual([expect.stringContaining('TOKEN_CACHE_SECRET')]);
+    watch.sees('the next', 'server');
+    nowMs += 700_000;
+    watch.sees('another', 'server');
+    watch.foundSealedOtherwise();
+    expect(told).toHaveLength(1);
+  });
+});

@@ -1,0 +1,53 @@
+import { Logger } from '@nestjs/common';
+
+/** A user-token that has just started keeps the store after this time. */
+const KEPT_WITHIN_MS = 30_000;
+const TOLD_AGAIN_MS = 600_000;
+
+/** Says in the log what keeps the services of a deployment from sharing what is cached: settings that differ. */
+export class StoreWatch {
+  private readonly log = new Logger('AuthModule');
+  private readonly toldAtMs = new Map<string, number>();
+  private generation: string | undefined;
+  private sinceMs = performance.now();
+
+  /** @param longestLifeMs of an entry */
+  constructor(private readonly longestLifeMs: number) {}
+
+  /** Whether a generation of the store was ever seen. */
+  get isKept(): boolean {
+    return this.generation !== undefined;
+  }
+
+  /** @param generation of the store; undefined while what stands there cannot be trusted */
+  sees(generation: string | undefined, serverId: string | undefined): void {
+    if (generation === this.generation) {
+      if (generation === undefined && serverId !== undefined) this.tellUnkept();
+    } else if (generation !== undefined) {
+      this.generation = generation;
+      this.sinceMs = performance.now();
+    }
+  }
+
+  /** An entry of this generation did not open. One of before may still lie there. */
+  foundSealedOtherwise(): void {
+    if (performance.now() - this.sinceMs <= this.longestLifeMs) return;
+    this.tell(
+      'an entry in Redis was not sealed with this TOKEN_CACHE_SECRET: give all services the same, or each asks user-token for what others have cached',
+    );
+  }
+
+  private tellUnkept(): void {
+    if (performance.now() - this.sinceMs <= KEPT_WITHIN_MS) return;
+    this.tell(
+      'no user-token keeps this store, so that nothing is cached and every request asks user-token: ENVIRONMENT, AUTH0_ISSUER_URL and REDIS_URL must be those of user-token',
+    );
+  }
+
+  private tell(trouble: string): void {
+    const nowMs = performance.now();
+    if (nowMs - (this.toldAtMs.get(trouble) ?? Number.NEGATIVE_INFINITY) < TOLD_AGAIN_MS) return;
+    this.toldAtMs.set(trouble, nowMs);
+    this.log.warn(trouble);
+  }
+}

@@ -1,0 +1,259 @@
+import { mkdir } from 'node:fs/promises';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { FaultProxy } from '../../../test/support/fault-proxy.js';
+import { PATIENT } from '../../../test/support/patient.js';
+import { RedisServer } from '../../../test/support/redis-server.js';
+import { until } from '../../../test/support/until.js';
+import { openStore, StoreUnavailable, type SharedStore, type Subscription } from './index.js';
+
+const PATIENCE_MS = 15_000;
+const TTL = { ttlMs: 60_000 };
+
+/** A store, and all that it says. */
+async function open(url: string): Promise<{ store: SharedStore; warnings: string[]; infos: string[] }> {
+  const [warnings, infos]: [string[], string[]] = [[], []];
+  const log = {
+    info: (line: string) => void infos.push(line),
+    warn: (line: string) => void warnings.push(line),
+  };
+  const store = openStore(url, { ...PATIENT, prefix: 'test:', log });
+  await new Promise<void>((resolve) => store.onAvailable(resolve));
+  return { store, warnings, infos };
+}
+
+describe('a failover that keeps connections', () => {
+  let former: RedisServer;
+  let promoted: RedisServer;
+  let proxy: FaultProxy;
+  let store: SharedStore;
+  let warnings: string[];
+  let infos: string[];
+  let subscription: Subscription;
+  let heard: string[];
+
+  beforeEach(async () => {
+    former = await RedisServer.start(['--repl-diskless-sync-delay', '0']);
+    promoted = await RedisServer.start(['--replicaof', '127.0.0.1', String(former.port)]);
+    await until(async () => /master_link_status:up/.test(await promoted.cli('INFO', 'replication')));
+    proxy = await FaultProxy.start(former.port);
+    ({ store, warnings, infos } = await open(`redis://127.0.0.1:${proxy.port}`));
+    heard = [];
+    subscription = store.subscribe('news', (message) => heard.push(message));
+    await until(() => subscription.live);
+    await store.set('kept', '1', TTL);
+    await until(async () => (await promoted.cli('GET', 'test:kept')) === '1');
+  });
+
+  afterEach(async () => {
+    await store.close();
+    await proxy.stop();
+    await former.stop();
+    await promoted.stop();
+  });
+
+  async function promote(): Promise<void> {
+    await promoted.cli('REPLICAOF', 'NO', 'ONE');
+    await former.cli('REPLICAOF', '127.0.0.1', String(promoted.port));
+  }
+
+  const writes = () =>
+    store.set('written', '1', TTL).then(
+      () => true,
+      () => false,
+    );
+
+  it('is followed to the new master by commands and subscriptions', async () => {
+    const before = store.serverId;
+    await promote();
+    proxy.leadTo(promoted.port);
+    await until(writes, PATIENCE_MS);
+    await until(() => subscription.live && store.problems.length === 0, PATIENCE_MS);
+    expect(await promoted.cli('GET', 'test:written')).toBe('1');
+    expect(await store.getMany(['kept'])).toEqual(['1']);
+    expect(store.serverId).not.toBe(before);
+    await store.writeAll([{ op: 'publish', channel: 'news', message: 'promoted' }]);
+    await until(() => heard.includes('promoted'));
+  });
+
+  it('is followed as well when nobody writes', async () => {
+    await promote();
+    proxy.leadTo(promoted.port);
+    await until(async () => /role:master/.test(await promoted.cli('INFO', 'replication')));
+    await until(() => subscription.live && store.problems.length === 0 && infos.length > 0, PATIENCE_MS);
+    await until(writes, PATIENCE_MS);
+  });
+
+  it('shows while the name still leads to the former master, which is read, written to in vain, and not listened to', async () => {
+    await promote();
+    await until(() => store.problems.length > 0 && !subscription.live, PATIENCE_MS);
+    await expect(store.set('written', '1', TTL)).rejects.toThrow(StoreUnavailable);
+    expect(store.problems.join()).toContain('READONLY');
+    expect(await store.getMany(['kept'])).toEqual(['1']);
+    expect(store.available).toBe(true);
+    expect(warnings.filter((line) => line.includes('asked of it')).length).toBe(1);
+    proxy.leadTo(promoted.port);
+    await until(writes, PATIENCE_MS);
+    await until(() => subscription.live && store.problems.length === 0, PATIENCE_MS);
+    expect(infos).toContain('Redis does all that is asked of it again');
+  });
+
+  it('where new connections lead to the new master while the former one still takes writes: both connections end up there', async () => {
+    await promoted.cli('REPLICAOF', 'NO', 'ONE');
+    proxy.leadTo(promoted.port);
+    const before = store.serverId;
+    // What cuts the subscription alone, as an idle time of a proxy does.
+    await former.cli('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await until(
+      () => subscription.live && store.serverId !== undefined && store.serverId !== before,
+      PATIENCE_MS,
+    );
+    await until(writes, PATIENCE_MS);
+    expect(await promoted.cli('GET', 'test:written')).toBe('1');
+  });
+});
+
+describe('a Redis that answers and does not do what it is asked', () => {
+  let redis: RedisServer;
+  let store: SharedStore;
+  let warnings: string[];
+  let infos: string[];
+
+  beforeEach(async () => {
+    redis = await RedisServer.start();
+    ({ store, warnings, infos } = await open(redis.url));
+  });
+
+  afterEach(async () => {
+    await store.close();
+    await redis.stop();
+  });
+
+  async function failSaving(): Promise<void> {
+    const [, dir = ''] = (await redis.cli('CONFIG', 'GET', 'dir')).split('\n');
+    await mkdir(join(dir, 'dump.rdb'));
+    await redis.cli('CONFIG', 'SET', 'save', '3600 1');
+    await redis.cli('BGSAVE');
+    await until(async () => /rdb_last_bgsave_status:err/.test(await redis.cli('INFO', 'persistence')));
+  }
+
+  const acl = (...rules: string[]) => redis.cli('ACL', 'SETUSER', 'default', ...rules);
+  const setting = (name: string, value: string) => redis.cli('CONFIG', 'SET', name, value);
+
+  it.each<[code: string, how: string, break_: () => Promise<unknown>, mend: () => Promise<unknown>]>([
+    ['OOM', 'full', () => setting('maxmemory', '1'), () => setting('maxmemory', '0')],
+    [
+      'NOREPLICAS',
+      'without its replica',
+      () => setting('min-replicas-to-write', '1'),
+      () => setting('min-replicas-to-write', '0'),
+    ],
+    ['MISCONF', 'that cannot save', failSaving, () => setting('stop-writes-on-bgsave-error', 'no')],
+    ['NOPERM', 'that forbids to write', () => acl('-set'), () => acl('+set')],
+    ['NOPERM', 'that forbids scripts', () => acl('-eval'), () => acl('+eval')],
+    ['NOPERM', 'that forbids transactions', () => acl('-multi'), () => acl('+multi')],
+    ['NOPERM', 'that forbids to publish', () => acl('-publish'), () => acl('+publish')],
+    ['NOPERM', 'that forbids our keys', () => acl('resetkeys', '~other:*'), () => acl('allkeys')],
+    [
+      'READONLY',
+      'that became a replica',
+      () => redis.cli('REPLICAOF', '127.0.0.1', '1'),
+      () => redis.cli('REPLICAOF', 'NO', 'ONE'),
+    ],
+    [
+      'MASTERDOWN',
+      'that is a replica without its master and serves nothing',
+      async () => {
+        await setting('replica-serve-stale-data', 'no');
+        await redis.cli('REPLICAOF', '127.0.0.1', '1');
+      },
+      () => redis.cli('REPLICAOF', 'NO', 'ONE'),
+    ],
+  ])('%s, one %s: shows, is told once, and is over when it is over', async (code, _how, break_, mend) => {
+    await break_();
+    const tries = [
+      () => store.set('a', '1', TTL),
+      () =>
+        store.writeAll([
+          { op: 'set', key: 'a', value: '1', ...TTL },
+          { op: 'publish', channel: 'c', message: 'm' },
+        ]),
+      () => store.writeAllIfEqual('none', null, [{ op: 'set', key: 'a', value: '1', ...TTL }]),
+      () => store.getMany(['a']),
+    ];
+    const outcomes = await Promise.allSettled(tries.map((attempt) => attempt()));
+    expect(outcomes.map(({ status }) => status)).toContain('rejected');
+    expect(store.problems.join()).toContain(code);
+    expect(warnings.filter((line) => line.includes(code))).toHaveLength(1);
+    await mend();
+    await until(() => store.problems.length === 0, PATIENCE_MS);
+    await until(() => infos.includes('Redis does all that is asked of it again'), PATIENCE_MS);
+    for (const attempt of tries) await attempt();
+  });
+
+  it.each<[how: string, attempt: () => Promise<unknown>]>([
+    ['in a command', () => store.set('a', '1', TTL)],
+    ['in a transaction', () => store.writeAll([{ op: 'set', key: 'a', value: '1', ...TTL }])],
+    ['in a script', () => store.writeAllIfEqual('none', null, [{ op: 'set', key: 'a', value: '1', ...TTL }])],
+    ['in a count', () => store.countAll([{ key: 'a', max: 1 }], { windowMs: 1_000 })],
+    ["through Nest's cache", () => store.cacheStore.set('a', 1, 1_000)],
+  ])('is noticed with the first refusal, %s', async (_how, attempt) => {
+    await setting('min-replicas-to-write', '1');
+    await expect(attempt()).rejects.toThrow(StoreUnavailable);
+    expect(store.problems.join()).toContain('NOREPLICAS');
+  });
+
+  it('is noticed while nobody writes', async () => {
+    await setting('min-replicas-to-write', '1');
+    await until(() => store.problems.join().includes('NOREPLICAS'), PATIENCE_MS);
+  });
+
+  it('BUSY with a script that does not end: shows as being away, and why', async () => {
+    await setting('busy-reply-threshold', '100');
+    const endless = redis.cli('EVAL', 'while true do end', '0').catch(() => undefined);
+    await until(() => store.problems.join().includes('BUSY'), PATIENCE_MS);
+    await redis.cli('SCRIPT', 'KILL');
+    await endless;
+    await until(() => store.problems.length === 0, PATIENCE_MS);
+  });
+
+  it.each([
+    'LOADING Redis is loading the dataset in memory',
+    'CLUSTERDOWN Hash slot not served',
+    'MOVED 3999 127.0.0.1:6381',
+  ])('that answers %s: the same', async (answer) => {
+    let refusing = false;
+    const between = createServer((client) => {
+      const server = connect(redis.port, '127.0.0.1');
+      for (const [one, other] of [
+        [client, server],
+        [server, client],
+      ] as const) {
+        one.on('error', () => other.destroy());
+        one.on('close', () => other.destroy());
+      }
+      client.on('data', (chunk) => server.write(chunk));
+      server.on('data', (chunk) =>
+        client.write(refusing ? chunk.toString('latin1').replaceAll('+OK\r\n', `-${answer}\r\n`) : chunk),
+      );
+    });
+    await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve));
+    const other = await open(`redis://127.0.0.1:${(between.address() as AddressInfo).port}`);
+    refusing = true;
+    await expect(other.store.set('a', '1', TTL)).rejects.toThrow(StoreUnavailable);
+    expect(other.store.problems.join()).toContain(answer);
+    expect(other.warnings.filter((line) => line.includes(answer))).toHaveLength(1);
+    refusing = false;
+    await until(() => other.store.problems.length === 0, PATIENCE_MS);
+    await other.store.set('a', '1', TTL);
+    await other.store.close();
+    await new Promise((resolve) => between.close(resolve));
+  });
+
+  it('NOAUTH, since it has got a password: shows as being away, and why', async () => {
+    await acl('resetpass', '>secret');
+    await redis.cli('-a', 'secret', 'CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    await until(() => store.problems.join().includes('NOAUTH'), PATIENCE_MS);
+    expect(warnings.join()).toContain('NOAUTH');
+  });
+});

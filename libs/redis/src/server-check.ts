@@ -1,0 +1,102 @@
+import { randomUUID } from 'node:crypto';
+import { ErrorReply } from 'redis';
+import type { RedisClient } from './redis-connection.js';
+import { refusal, refusalCode, refusalIn, wordsOf } from './redis-refusal.js';
+import { valueOf } from './server-info.js';
+import type { StoreNames } from './store-names.js';
+
+/** What is done with a store: `cache` is all that a guarded service asks of it, `everything` what user-token and the clients do. */
+export type StoreUse = 'cache' | 'everything';
+
+const PROBE_MS = 2_000;
+const MIN_MAJOR_VERSION = 7;
+const MAX_PROBLEMS = 5;
+
+/** Each command that a script of ours calls. */
+const SCRIPT = `
+redis.call('GET', KEYS[1]) redis.call('PTTL', KEYS[1]) redis.call('INCR', KEYS[1]) redis.call('DECR', KEYS[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[1]) redis.call('TIME')
+return cjson.encode({ redis.call('DEL', KEYS[1]) })`;
+
+/**
+ * What the server behind this connection would refuse or cannot do, found out by doing it: one sentence each, none where all is
+ * well. Leaves nothing behind for longer than two seconds.
+ *
+ * @throws when the connection is lost meanwhile
+ */
+export async function problemsOf(
+  client: RedisClient,
+  names: StoreNames,
+  use: StoreUse,
+): Promise<readonly string[]> {
+  const [info, tried] = await Promise.all([
+    client.info('server').catch(refusal),
+    Promise.all(triesOf(client, names, use).map(refusalOf)),
+  ]);
+  const refused = new Map<string, string>();
+  for (const one of tried) {
+    if (!one) continue;
+    const code = refusalCode(one.words);
+    // What is forbidden is forbidden command by command; all else says the same of each.
+    const key = code === 'NOPERM' ? one.words : code;
+    if (!refused.has(key)) refused.set(key, `${one.what} is refused: ${one.words}`);
+  }
+  return [...shortcomingsOf(info), ...refused.values()].slice(0, MAX_PROBLEMS);
+}
+
+/** @throws what is no refusal */
+async function refusalOf([what, done]: [string, Promise<unknown>]) {
+  try {
+    await done;
+    return undefined;
+  } catch (error) {
+    const words = refusalIn(error) ?? (error instanceof ErrorReply ? wordsOf(error) : undefined);
+    if (words === undefined) throw error;
+    return { what, words };
+  }
+}
+
+function triesOf(client: RedisClient, names: StoreNames, use: StoreUse): [string, Promise<unknown>][] {
+  const key = names.own(`probe:${randomUUID()}`);
+  const set = names.own(`probe-set:${randomUUID()}`);
+  const channel = names.channel('probe')!;
+  const expiration = { type: 'PX' as const, value: PROBE_MS };
+  const cache: [string, Promise<unknown>][] = [
+    ['writing', client.set(key, '1', { expiration })],
+    ['reading', client.mGet([key])],
+  ];
+  if (use === 'cache') return [...cache, ['deleting', client.del([key])]];
+  return [
+    ...cache,
+    ['counting', client.incr(key)],
+    ['counting', client.decr(key)],
+    ['reading one key', client.get(key)],
+    ['reading an expiry', client.pTTL(key)],
+    ['changing an expiry', client.pExpire(key, PROBE_MS, 'GT')],
+    ['a sorted set', client.zAdd(set, { score: 1, value: 'x' })],
+    ['an expiry', client.pExpire(set, PROBE_MS, 'NX')],
+    ['a sorted set', client.zRange(set, '+inf', '(0', { BY: 'SCORE', REV: true })],
+    ['a sorted set', client.zRemRangeByScore(set, '-inf', 0)],
+    ['a sorted set', client.zRemRangeByRank(set, 0, -3)],
+    ['a sorted set', client.zCard(set)],
+    ['a sorted set', client.zRem(set, 'x')],
+    ['scanning', client.scan('0', { MATCH: `${key}*`, COUNT: 1 })],
+    ['a script', client.eval(SCRIPT, { keys: [key], arguments: [String(PROBE_MS)] })],
+    [
+      'a transaction',
+      client.multi().set(key, '1', { expiration }).publish(channel, '').del([key, set]).exec(),
+    ],
+    ['publishing', client.publish(channel, '')],
+    ['deleting', client.del([key, set])],
+  ];
+}
+
+function shortcomingsOf(info: unknown): string[] {
+  const found: string[] = [];
+  const version = valueOf(info, 'redis_version');
+  if (version !== undefined && Number.parseInt(version, 10) < MIN_MAJOR_VERSION)
+    found.push(`Redis ${version} is too old: 7.0 or newer is needed`);
+  if (valueOf(info, 'redis_mode') === 'cluster')
+    found.push('Redis runs in cluster mode, which is not supported: REDIS_URL must name a single server');
+  return found;
+}
