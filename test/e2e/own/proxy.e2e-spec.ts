@@ -23,7 +23,11 @@ describe('user-token behind a proxy', () => {
 
   beforeAll(async () => {
     key = await newKey();
-    const { ca, cert, key: privateKey } = await (await newAuthority()).issue('Test issuer', { hostName: 'issuer.test' });
+    const {
+      ca,
+      cert,
+      key: privateKey,
+    } = await (await newAuthority()).issue('Test issuer', { hostName: 'issuer.test' });
     server = createServer({ cert, key: privateKey }, (request, response) => {
       void (async () => {
         response.setHeader('content-type', 'application/json');
