@@ -64,7 +64,7 @@ export class ServiceProcess {
     return this.errors;
   }
 
-  async printed(pattern: RegExp, timeoutMs = 15_000): Promise<void> {
+  async printed(pattern: RegExp, timeoutMs = 60_000): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     while (!pattern.test(this.output)) {
       if (this.child.exitCode !== null || Date.now() > deadline) {
