@@ -47,7 +47,8 @@ export function plainAddress(text: string): string | undefined {
   const [, unquoted = text] = /^"(.*)"$/.exec(text) ?? [];
   const [, bracketed] = /^\[(.*)\](?::\d*)?$/.exec(unquoted) ?? [];
   const [, beforePort] = /^([\d.]+):\d*$/.exec(unquoted) ?? [];
-  const address = bracketed ?? beforePort ?? unquoted;
+  // SocketAddress throws for some that `isIP` takes with a zone.
+  const address = (bracketed ?? beforePort ?? unquoted).replace(/%.*$/, '');
   switch (isIP(address)) {
     case 4:
       return address;
