@@ -63,8 +63,9 @@ export class RenewedTls {
       for (const listener of this.listeners) listener(material);
       log.info({ settings: prefix }, 'the TLS certificates have been read again');
     } catch (error) {
-      if (!(error instanceof SettingsError)) throw error;
-      const { message, problems } = error;
+      // Whatever it is, a file that changes ends no service.
+      const problems = error instanceof SettingsError ? error.problems : ['they are not taken'];
+      const message = problems.join('\n');
       // At first they may just be being written.
       if (this.trouble?.message !== message) this.trouble = { message, told: false };
       else if (!this.trouble.told) {
