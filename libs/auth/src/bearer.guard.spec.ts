@@ -416,6 +416,23 @@ describe.each(['fastify', 'express'])('BearerGuard on %s', (platform) => {
     await another.close();
   });
 
+  it('asks every time where another user-token keeps its store than the one that is asked', async () => {
+    const another = openStore('memory:');
+    await giveGeneration(another);
+    const astray = await start(platform, userToken, another);
+    const token = newToken();
+    userToken.behave(() => ({ ...active(), generation: 'of the store of another deployment' }));
+    for (let i = 0; i < 2; i += 1) {
+      const response = await rawRequest(`${astray.url}/me`, {
+        headers: ['Authorization', `Bearer ${token}`],
+      });
+      expect(response.status).toBe(200);
+    }
+    expect(userToken.asked).toEqual([token, token]);
+    await astray.app.close();
+    await another.close();
+  });
+
   it('asks every time where there is no store through which it could hear of revocations', async () => {
     const alone = await start(platform, userToken, undefined);
     const token = newToken();

@@ -52,10 +52,15 @@ export class PrincipalResolver {
    */
   async resolve(key: string, token: string, requestId: string | undefined): Promise<Verdict> {
     // Who cannot hear of revocations must not wait for an answer to a question asked before his own.
-    if (!this.caches?.process.live) return this.lookUp(key, token, requestId);
+    if (!this.hearsOfRevocations) return this.lookUp(key, token, requestId);
     const underWay = this.underWay.get(key);
     const verdict = await (underWay ?? this.start(key, token, requestId));
     return this.isOvertaken(verdict, underWay !== undefined) ? this.lookUp(key, token, requestId) : verdict;
+  }
+
+  /** Whether a log-out would be announced here at once. */
+  get hearsOfRevocations(): boolean {
+    return this.caches !== undefined && this.caches.process.live && this.caches.shared.isKept;
   }
 
   private start(key: string, token: string, requestId: string | undefined): Promise<Verdict> {
@@ -90,13 +95,13 @@ export class PrincipalResolver {
     }
     const { epoch } = verdict;
     const principal = this.principals.of(verdict.principal);
-    if (epoch !== null) {
+    this.caches?.shared.hears(verdict.generation);
+    // Else it is not certain that a revocation would be heard of.
+    if (epoch !== null && this.caches?.shared.isKept) {
       const entry = { principal, epoch, verdictAtSeconds };
-      // Else it is not certain that a revocation would be heard of.
-      if (this.caches?.shared.isKept)
-        this.caches.process.add(token, entry, checkpoint, this.clock.nowSeconds());
+      this.caches.process.add(token, entry, checkpoint, this.clock.nowSeconds());
       // Nobody waits for the write, and its loss costs one more trip; the store reports outages itself.
-      if (generation !== undefined) this.caches?.shared.write(key, entry, generation).catch(() => undefined);
+      if (generation !== undefined) this.caches.shared.write(key, entry, generation).catch(() => undefined);
     }
     return { active: true, principal, epoch };
   }

@@ -3,7 +3,7 @@ import { subjectKey, UserTokenUnavailable, type EpochMessage, type Principal } f
 import { decideAccess, type AccessRequirement } from './access-decision.js';
 import { AUTH_OPTIONS, type ResolvedAuthOptions } from './auth.options.js';
 import { credentialsOf, readBearerCredentials, tokenKey, type BearerRequest } from './bearer-credentials.js';
-import { BearerRefusals, VerdictUnavailable, type BearerRefusal } from './bearer-refusal.js';
+import { BearerRefusal, BearerRefusals, VerdictUnavailable } from './bearer-refusal.js';
 import { Clock } from './clock.js';
 import { PrincipalResolver } from './principal-resolver.js';
 import { RevocationFeed, type RevocationListener } from './revocation-feed.js';
@@ -57,7 +57,7 @@ export class RevocationWatch implements RevocationListener, BeforeApplicationShu
     private readonly resolver: PrincipalResolver,
     private readonly clock: Clock,
     @Inject(AUTH_OPTIONS) { realm, cache }: ResolvedAuthOptions,
-    @Optional() @Inject(RevocationFeed) private readonly feed: RevocationFeed | undefined,
+    @Optional() @Inject(RevocationFeed) feed: RevocationFeed | undefined,
   ) {
     this.refusals = new BearerRefusals(realm);
     this.ttlMs = 1000 * cache.ttlSeconds;
@@ -126,7 +126,8 @@ export class RevocationWatch implements RevocationListener, BeforeApplicationShu
     clearTimeout(watched.timer);
     const startMs = performance.now();
     let objection: BearerRefusal | VerdictUnavailable | undefined;
-    while (watched.askAgain && !watched.isOver) {
+    // A refusal is the last word.
+    while (watched.askAgain && !watched.isOver && !(objection instanceof BearerRefusal)) {
       watched.askAgain = false;
       objection = await this.objectionTo(watched);
     }
@@ -168,7 +169,7 @@ export class RevocationWatch implements RevocationListener, BeforeApplicationShu
   /** How long the guard would trust what is known of it. */
   private trustedMs(principal: Principal | undefined): number {
     const remainingMs = 1000 * ((principal?.expiresAtSeconds ?? 0) - this.clock.nowSeconds());
-    const askEveryMs = this.feed?.live ? this.ttlMs : ASK_EVERY_MS;
+    const askEveryMs = this.resolver.hearsOfRevocations ? this.ttlMs : ASK_EVERY_MS;
     return Math.min(remainingMs, askEveryMs * (1 - Math.random() / 2));
   }
 

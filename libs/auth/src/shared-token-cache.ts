@@ -49,11 +49,16 @@ export class SharedTokenCache {
   }
 
   /**
-   * Whether user-token was ever seen to keep this store. Until then it may be one that no user-token writes to, whose revocation feed
-   * nobody publishes on: another Redis, environment or issuer than user-token's.
+   * Whether the user-token that is asked keeps this store. Else it may be one that nobody, or another user-token, writes to and publishes
+   * the revocation feed of: another Redis, environment or issuer than user-token's.
    */
   get isKept(): boolean {
     return this.watch.isKept;
+  }
+
+  /** @param generation that a verdict came with */
+  hears(generation: string | undefined): void {
+    this.watch.hears(generation);
   }
 
   /** @throws {StoreUnavailable} when Redis gave no answer in time */

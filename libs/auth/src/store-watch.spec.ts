@@ -40,6 +40,30 @@ describe('what services do not share for settings that differ', () => {
     expect(told).toEqual([]);
   });
 
+  it('is a store that another user-token keeps than the one that is asked: told once it lasts', () => {
+    const watch = new StoreWatch(LIFE_MS);
+    watch.sees('generation', 'server');
+    watch.hears('generation');
+    expect(watch.isKept).toBe(true);
+    for (let i = 0; i < 100; i += 1, nowMs += 1_000) watch.hears('another');
+    expect(watch.isKept).toBe(false);
+    expect(told).toEqual([expect.stringContaining('ENVIRONMENT')]);
+  });
+
+  it('is nothing where a new generation is heard of before it is seen, or a user-token does not say', () => {
+    const watch = new StoreWatch(LIFE_MS);
+    watch.sees('generation', 'server');
+    watch.hears(undefined);
+    expect(watch.isKept).toBe(true);
+    watch.hears('the next');
+    expect(watch.isKept).toBe(false);
+    nowMs += 60_000;
+    watch.sees('the next', 'server');
+    watch.hears('the next');
+    expect(watch.isKept).toBe(true);
+    expect(told).toEqual([]);
+  });
+
   it('is an entry sealed with another secret, and not one of a generation of before', () => {
     const watch = new StoreWatch(LIFE_MS);
     watch.sees('generation', 'server');

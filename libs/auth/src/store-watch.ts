@@ -3,20 +3,38 @@ import { Logger } from '@nestjs/common';
 /** A user-token that has just started keeps the store after this time. */
 const KEPT_WITHIN_MS = 30_000;
 const TOLD_AGAIN_MS = 600_000;
+const UNKEPT =
+  'the user-token that is asked does not keep this store, so that nothing is cached and every request asks it: ENVIRONMENT, AUTH0_ISSUER_URL and REDIS_URL must be those of user-token';
 
 /** Says in the log what keeps the services of a deployment from sharing what is cached: settings that differ. */
 export class StoreWatch {
   private readonly log = new Logger('AuthModule');
   private readonly toldAtMs = new Map<string, number>();
   private generation: string | undefined;
+  /** What user-token said last. */
+  private answered: string | undefined;
+  private contradictedSinceMs: number | undefined;
   private sinceMs = performance.now();
 
   /** @param longestLifeMs of an entry */
   constructor(private readonly longestLifeMs: number) {}
 
-  /** Whether a generation of the store was ever seen. */
+  /** Whether the user-token that is asked keeps this store: a generation was seen there, and it is the one that user-token goes by. */
   get isKept(): boolean {
-    return this.generation !== undefined;
+    return this.generation !== undefined && (this.answered ?? this.generation) === this.generation;
+  }
+
+  /** @param generation that a verdict came with; undefined where user-token is of a version that does not say */
+  hears(generation: string | undefined): void {
+    if (generation === undefined) return;
+    this.answered = generation;
+    if (this.isKept || this.generation === undefined) {
+      this.contradictedSinceMs = undefined;
+      return;
+    }
+    // A new generation is heard of here or there first.
+    this.contradictedSinceMs ??= performance.now();
+    if (performance.now() - this.contradictedSinceMs > KEPT_WITHIN_MS) this.tell(UNKEPT);
   }
 
   /** @param generation of the store; undefined while what stands there cannot be trusted */
@@ -39,9 +57,7 @@ export class StoreWatch {
 
   private tellUnkept(): void {
     if (performance.now() - this.sinceMs <= KEPT_WITHIN_MS) return;
-    this.tell(
-      'no user-token keeps this store, so that nothing is cached and every request asks user-token: ENVIRONMENT, AUTH0_ISSUER_URL and REDIS_URL must be those of user-token',
-    );
+    this.tell(UNKEPT);
   }
 
   private tell(trouble: string): void {

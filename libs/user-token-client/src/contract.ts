@@ -121,6 +121,8 @@ export const verdictSchema = z.discriminatedUnion('active', [
      * it could not be read: such a verdict holds for the request at hand and must not be cached.
      */
     epoch: z.string().nullable(),
+    /** Of the store that the epoch was read from: a service that sees another one there hears of no log-out, and must not cache it. */
+    generation: z.string().optional(),
   }),
   z.strictObject({ active: z.literal(false), reason: inactiveReasonSchema }),
 ]);

@@ -20,6 +20,8 @@ export interface DenialStatus {
   readonly toBeAdmitted?: boolean | undefined;
   /** Epoch of the subject, '' when none was ever set, null when it could not be read. */
   readonly epoch: string | null;
+  /** Of the store that the epoch was read from. */
+  readonly generation?: string | undefined;
 }
 
 /**

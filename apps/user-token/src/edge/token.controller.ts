@@ -5,6 +5,7 @@ import {
   tokenHash,
   verifyRequestsSchema,
   type Pong,
+  type Verdict,
   type VerifyAnswer,
   type VerifyReply,
   type VerifyRequest,
@@ -35,7 +36,13 @@ export class TokenController {
     @Payload({ schema: verifyRequestsSchema }) { requests }: VerifyRequests,
   ): Observable<Omit<VerifyAnswer, 'tokenHash'>[]> {
     return this.answers(requests).pipe(
-      map((answers) => answers.map(({ tokenHash: _unknown, ...answer }) => answer)),
+      map((answers) =>
+        answers.map(({ tokenHash: _unknown, verdict, ...answer }) => ({
+          ...answer,
+          // They refuse what they do not know.
+          ...(verdict !== undefined && { verdict: { ...(verdict as Verdict), generation: undefined } }),
+        })),
+      ),
     );
   }
 

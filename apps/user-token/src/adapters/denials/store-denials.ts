@@ -46,7 +46,8 @@ export interface StoreDenialsOptions {
 
 /** What stands in the store about one token. */
 interface Stored {
-  readonly trusted: boolean;
+  /** Undefined where what was read cannot be trusted. */
+  readonly generation: string | undefined;
   readonly epoch: string | null | undefined;
   readonly denied: boolean;
   readonly subject: SubjectDenial | undefined;
@@ -96,7 +97,7 @@ export class StoreDenials extends Denials {
     }
     const ofBefore = admittedAfterMs < 0 && Math.floor(facts.issuedAtSeconds) < this.sync.knownSinceSeconds;
     if (this.options.whenUnknown === 'refuse') {
-      if (!stored?.trusted && !this.sync.complete) throw new DenialsUnknown();
+      if (stored?.generation === undefined && !this.sync.complete) throw new DenialsUnknown();
       const isAgeKnown = facts.issuedAtSeconds > 0;
       const passes = facts.grantedNow || (!isAgeKnown && this.options.whenAgeUnknown === 'accept');
       if (ofBefore && !passes) throw new DenialsUnknown();
@@ -105,7 +106,8 @@ export class StoreDenials extends Denials {
       denied: false,
       subjectDenial: subject?.revokedAtMs,
       toBeAdmitted: ofBefore,
-      epoch: stored?.trusted ? (stored.epoch ?? '') : null,
+      epoch: stored?.generation === undefined ? null : (stored.epoch ?? ''),
+      generation: stored?.generation,
     };
   }
 
@@ -168,7 +170,7 @@ export class StoreDenials extends Denials {
       const [token, subject, admission, formerToken, formerSubject, formerAdmission] = found;
       const unreadable = [subject, formerSubject].some((value) => value != null && !subjectDenialIn(value));
       return {
-        trusted: this.sync.trusts(generation, serverId),
+        generation: this.sync.trusts(generation, serverId) ? (generation ?? undefined) : undefined,
         epoch,
         denied: token != null || formerToken != null || unreadable,
         subject: laterOf(subjectDenialIn(subject), subjectDenialIn(formerSubject)),
