@@ -29,7 +29,11 @@ export class VerifyToken {
     // Read by every caller for himself, after the shared check: a denial written in between is seen.
     const { subject } = checked.principal;
     const issuedAtSeconds = issuedAtForDenials(checked);
-    const { denied, epoch, generation } = await this.denials.status({ subject, tokenId: id, issuedAtSeconds });
+    const { denied, epoch, generation } = await this.denials.status({
+      subject,
+      tokenId: id,
+      issuedAtSeconds,
+    });
     if (denied) return refused('revoked');
     return { active: true, principal: checked.principal, epoch, generation };
   }
