@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Fault } from '@app/ops';
+import { SETTING_ERRORS } from '../../../../test/support/setting-errors.js';
 import { IssuerChecks, type IssuerChecksOptions } from './issuer-checks.js';
 import { OpenidAuthorizationServer } from './openid-authorization-server.js';
 
@@ -165,6 +166,18 @@ describe('what is known of the settings without a log-in', () => {
     expect(found[check]).toEqual(faultOf(detail));
     expect(Object.values(found).filter((finding) => finding !== 'well')).toHaveLength(1);
   });
+
+  it.each(SETTING_ERRORS)(
+    'is what a log-in would say, as with %s (%i, %s)',
+    async (error, status, error_description, setting, check) => {
+      toLogIn = { status, body: { error, error_description } };
+      for (const realm of [undefined, 'Users']) {
+        const found: Partial<Record<string, Fault | 'well'>> = await look({ realm });
+        expect(found[check]).toMatchObject({ detail: expect.stringMatching(setting) });
+        expect(Object.values(found).filter((finding) => finding !== 'well')).toHaveLength(1);
+      }
+    },
+  );
 
   it.each(['the connection was not found', 'the connection was disabled', 'Unknown or invalid realm'])(
     'is a wrong connection: %s',

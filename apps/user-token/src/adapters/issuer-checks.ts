@@ -6,6 +6,7 @@ import {
   type GrantAnswer,
   type OpenidAuthorizationServer,
 } from './openid-authorization-server.js';
+import type { Misconfigured } from './token-endpoint-errors.js';
 
 export const ISSUER_CHECKS = ['issuer', 'client', 'audience', 'realm', 'issuerClock'] as const;
 export type IssuerCheck = (typeof ISSUER_CHECKS)[number];
@@ -72,41 +73,62 @@ export class IssuerChecks {
 
   /** Nothing, where the answer is not about us: from a firewall, or of a limit. */
   private ofClient(answer: GrantAnswer): Findings<IssuerCheck> {
-    const { status, error } = answer;
+    const { status } = answer;
     if (!speaksOAuth(answer) || status === 429) return {};
-    // `access_denied` is Auth0's word for it.
-    if (error !== 'invalid_client' && status !== 401) return { client: 'well' };
-    const { clientId } = this.options;
-    return {
-      client: ofSettings(
-        `the authorization server does not take AUTH0_CLIENT_SECRET for AUTH0_CLIENT_ID "${clientId}"`,
-      ),
-    };
+    const setting = misconfigured(answer);
+    // Where no user is named, it is the client that 401 does not know.
+    const isKnown = setting === undefined ? status !== 401 : setting !== 'client';
+    return isKnown ? { client: 'well' } : this.ofSetting('client', '');
   }
 
   private ofLogIn(answer: GrantAnswer, grantType: string): Findings<IssuerCheck> {
-    const { status, error, description = '' } = answer;
-    const { audience, realm } = this.options;
+    const { status, meaning } = answer;
+    const setting = misconfigured(answer);
+    if (setting !== undefined) return this.ofSetting(setting, grantType);
     // Auth0's answer where no directory is the tenant's default one; any other outage may look the same.
-    if (status >= 500 && realm === undefined) {
-      const where = "the authorization server's token endpoint";
-      const detail = `${where} answers a log-in without a realm with ${status}: set a Default Directory for the tenant, or AUTH0_REALM`;
-      return { issuer: 'well', realm: inPassing(detail) };
-    }
+    if (status >= 500 && this.options.realm === undefined)
+      return { issuer: 'well', ...this.noDirectory(`with ${status}`) };
     const ofClient = this.ofClient(answer);
     if (ofClient.client !== 'well') return ofClient;
-    if (error === 'unauthorized_client' || error === 'unsupported_grant_type')
-      return { client: ofSettings(`the client of AUTH0_CLIENT_ID may not use the grant ${grantType}`) };
-    if (error === 'access_denied') {
-      const detail = `the client of AUTH0_CLIENT_ID gets no tokens for AUTH0_AUDIENCE "${audience}": is it the identifier of an API?`;
-      return { audience: ofSettings(detail) };
-    }
-    // The code is that of a missing user as well; Auth0's words are a hint, not to be relied on.
-    if (realm !== undefined && error === 'invalid_request' && /\b(?:connection|realm)\b/i.test(description)) {
-      const detail = `AUTH0_REALM "${realm}" is no connection of the tenant, or not one of this client`;
-      return { audience: 'well', realm: ofSettings(detail) };
-    }
+    // Nobody is there who could be denied anything.
+    if (meaning?.kind === 'denied') return this.ofSetting('audience', grantType);
     return { audience: 'well', realm: 'well' };
+  }
+
+  private ofSetting(setting: Misconfigured['setting'], grantType: string): Findings<IssuerCheck> {
+    const { clientId, audience, scope, realm } = this.options;
+    switch (setting) {
+      case 'client': {
+        const detail = `the authorization server does not take AUTH0_CLIENT_SECRET for AUTH0_CLIENT_ID "${clientId}"`;
+        return { client: ofSettings(detail) };
+      }
+      case 'grants':
+        return { client: ofSettings(`the client of AUTH0_CLIENT_ID may not use the grant ${grantType}`) };
+      case 'audience': {
+        const detail = `the client of AUTH0_CLIENT_ID gets no tokens for AUTH0_AUDIENCE "${audience}": is it the identifier of an API?`;
+        return { audience: ofSettings(detail) };
+      }
+      case 'scope': {
+        const detail = `the client of AUTH0_CLIENT_ID gets no tokens of AUTH0_SCOPE "${scope}" for AUTH0_AUDIENCE "${audience}"`;
+        return { audience: ofSettings(detail) };
+      }
+      case 'connection': {
+        if (realm === undefined) return this.noDirectory('by refusing its connection');
+        const detail = `AUTH0_REALM "${realm}" is no connection of the tenant, or not one of this client`;
+        return { audience: 'well', realm: ofSettings(detail) };
+      }
+      case 'directory':
+        return this.noDirectory('by saying that it has no default connection');
+      default:
+        return setting satisfies never;
+    }
+  }
+
+  /** Which front ends that name one of LOGIN_REALMS with each log-in do not need. */
+  private noDirectory(how: string): Findings<IssuerCheck> {
+    const where = "the authorization server's token endpoint";
+    const detail = `${where} answers a log-in without a realm ${how}: set a Default Directory for the tenant, or AUTH0_REALM`;
+    return { realm: inPassing(detail) };
   }
 
   private clockFault(aheadSeconds: number): Fault | undefined {
@@ -129,8 +151,14 @@ export class IssuerChecks {
 }
 
 /** Or says that it was asked too often, which Auth0 does in plain text. */
-function speaksOAuth({ status, error }: GrantAnswer): boolean {
-  return status === 200 || status === 429 || (status < 500 && error !== undefined);
+function speaksOAuth(answer: GrantAnswer): boolean {
+  const { status, meaning } = answer;
+  if (status === 200 || status === 429) return true;
+  return meaning !== undefined && (status < 500 || meaning.kind === 'misconfigured');
+}
+
+function misconfigured({ meaning }: GrantAnswer): Misconfigured['setting'] | undefined {
+  return meaning?.kind === 'misconfigured' ? meaning.setting : undefined;
 }
 
 function ofSettings(detail: string): Fault {

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
 import { createLogger } from '@app/ops';
+import { SETTING_ERRORS } from '../../../../test/support/setting-errors.js';
 import { UpstreamUnavailable } from '../core/authorization-server.js';
 import type { Log } from '../core/log.js';
 import { OpenidAuthorizationServer, type OpenidOptions } from './openid-authorization-server.js';
@@ -215,28 +216,7 @@ describe('OpenidAuthorizationServer', () => {
       expect(refused).toEqual({ ...denied, ...(description !== undefined && { description }) });
     });
 
-    it.each<[string, number, string, RegExp]>([
-      ['access_denied', 401, 'Unauthorized', /AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET/],
-      ['access_denied', 403, 'Service not enabled within domain: https://api.test/', /AUTH0_AUDIENCE/],
-      ['access_denied', 403, 'Service not found: https://api.test/', /AUTH0_AUDIENCE/],
-      ['access_denied', 403, 'Client is not authorized to access "https://api.test/".', /AUTH0_AUDIENCE/],
-      [
-        'access_denied',
-        403,
-        'Client "x1" is not authorized to access resource server "https://api.test/". You need to create a "client-grant" associated to this API.',
-        /AUTH0_AUDIENCE/,
-      ],
-      ['invalid_request', 400, 'Client is not authorized to access "https://api.test/".', /AUTH0_AUDIENCE/],
-      ['access_denied', 403, 'Client has not been granted scopes: read:x', /AUTH0_SCOPE/],
-      ['access_denied', 403, 'Non-global clients are not allowed access to APIv1', /AUTH0_AUDIENCE/],
-      ['unauthorized_client', 403, "Grant type 'password' not allowed for the client.", /grants Password/],
-      ['unauthorized_client', 400, 'whatever', /grants Password/],
-      ['unsupported_grant_type', 403, 'Unsupported grant type: password', /grants Password/],
-      ['invalid_client', 401, '', /AUTH0_CLIENT_SECRET/],
-      ['invalid_scope', 400, 'Scope must be an array or a string', /AUTH0_SCOPE/],
-      ['invalid_request', 400, 'the connection was not found', /AUTH0_REALM/],
-      ['server_error', 500, 'Authorization server not configured with default connection.', /AUTH0_REALM/],
-    ])(
+    it.each(SETTING_ERRORS)(
       'because of our settings, as with %s (%i, %s): an outage that names them',
       async (error, status, text, setting) => {
         answer = { status, body: { error, error_description: text } };

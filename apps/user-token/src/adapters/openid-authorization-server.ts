@@ -12,7 +12,7 @@ import {
 import type { Log } from '../core/log.js';
 import { failureCode } from './failure-code.js';
 import { retryAfterSeconds } from './retry-after.js';
-import { answeredError, responseOf, type AnsweredError } from './token-endpoint-errors.js';
+import { answeredError, responseOf, type AnsweredError, type Meaning } from './token-endpoint-errors.js';
 
 export interface OpenidOptions {
   /** Issuer identifier with its trailing slash, e.g. `https://acme-dev.auth0.com/`. */
@@ -36,9 +36,8 @@ export interface OpenidOptions {
 /** What the token endpoint answers to a grant that cannot be given. */
 export interface GrantAnswer {
   readonly status: number;
-  /** RFC 6749 section 5.2; absent where the answer was none of its errors. */
-  readonly error?: string;
-  readonly description?: string;
+  /** Absent where the answer was none of the errors of RFC 6749 section 5.2. */
+  readonly meaning?: Meaning;
   /** How far the server's clock is ahead of ours (negative: behind) at the least, in seconds; undefined where it does not say. */
   readonly clockAheadSeconds?: number | undefined;
 }
@@ -145,7 +144,7 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
       const answered = await answeredError(error);
       return {
         status: response.status,
-        ...(answered && { error: answered.error, description: answered.description }),
+        ...(answered && { meaning: answered.meaning }),
         clockAheadSeconds: secondsAhead(response, askedAtMs, heardAtMs),
       };
     }

@@ -17,15 +17,21 @@ interface Worded {
 
 /**
  * `refused`: it speaks of the user. `denied`: an Action or a rule of the tenant does not let him in, whose password was right.
- * `misconfigured`: it speaks of our settings, and of all users; `check` says which. `unavailable`: it says that it could not judge.
+ * `misconfigured`: it speaks of our settings, and of all users. `unavailable`: it says that it could not judge.
  * `unlisted`: a code that is not in the list, with the status of a judgement.
  */
 export type Meaning =
   | { readonly kind: 'refused'; readonly refusal: GrantRefusal }
   | { readonly kind: 'denied' }
-  | { readonly kind: 'misconfigured'; readonly check: string }
+  | ({ readonly kind: 'misconfigured' } & Misconfigured)
   | { readonly kind: 'unavailable' }
   | { readonly kind: 'unlisted' };
+
+export interface Misconfigured {
+  readonly setting: 'client' | 'audience' | 'scope' | 'grants' | 'connection' | 'directory';
+  /** What an operator has to do about it. */
+  readonly check: string;
+}
 
 const REFUSALS = new Map<string, GrantRefusal>([
   ['invalid_grant', 'invalid_grant'],
@@ -37,21 +43,39 @@ const REFUSALS = new Map<string, GrantRefusal>([
   ['requires_verification', 'requires_verification'],
 ]);
 
-const CLIENT =
-  'compare AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET with the application of the tenant, whose authentication method must be Post';
-const AUDIENCE =
-  'compare AUTH0_AUDIENCE with the identifiers of the APIs of the tenant, and whether the application may use that API';
-const SCOPE = 'compare AUTH0_SCOPE with what the application may ask for';
-const GRANTS =
-  'allow the application the grants Password and Refresh Token and, if AUTH0_REALM or LOGIN_REALMS is set, password-realm';
-const CONNECTION = 'compare AUTH0_REALM and LOGIN_REALMS with the connections of the tenant';
-const DIRECTORY = 'set the Default Directory of the tenant, or AUTH0_REALM';
+const CLIENT: Misconfigured = {
+  setting: 'client',
+  check:
+    'compare AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET with the application of the tenant, whose authentication method must be Post',
+};
+const AUDIENCE: Misconfigured = {
+  setting: 'audience',
+  check:
+    'compare AUTH0_AUDIENCE with the identifiers of the APIs of the tenant, and whether the application may use that API',
+};
+const SCOPE: Misconfigured = {
+  setting: 'scope',
+  check: 'compare AUTH0_SCOPE with what the application may ask for',
+};
+const GRANTS: Misconfigured = {
+  setting: 'grants',
+  check:
+    'allow the application the grants Password and Refresh Token and, if AUTH0_REALM or LOGIN_REALMS is set, password-realm',
+};
+const CONNECTION: Misconfigured = {
+  setting: 'connection',
+  check: 'compare AUTH0_REALM and LOGIN_REALMS with the connections of the tenant',
+};
+const DIRECTORY: Misconfigured = {
+  setting: 'directory',
+  check: 'set the Default Directory of the tenant, or AUTH0_REALM',
+};
 
 /**
  * Auth0 says `access_denied` and others of our settings as well, and only the text tells which it is. It may be worded anew: what is
  * not recognized here speaks of the user.
  */
-const SETTINGS_BY_DESCRIPTION: readonly (readonly [RegExp, string])[] = [
+const SETTINGS_BY_DESCRIPTION: readonly (readonly [RegExp, Misconfigured])[] = [
   [/^service not (?:enabled|found)\b/i, AUDIENCE],
   [/^client (?:"[^"]*" )?is not authorized to access\b/i, AUDIENCE],
   [/^non-global clients are not allowed\b/i, AUDIENCE],
@@ -59,10 +83,11 @@ const SETTINGS_BY_DESCRIPTION: readonly (readonly [RegExp, string])[] = [
   [/^grant type '[^']*' not allowed for the client\b/i, GRANTS],
   [/^the connection was (?:not found|disabled)\b/i, CONNECTION],
   [/^invalid connection specified for password grant\b/i, CONNECTION],
+  [/^unknown or invalid realm\b/i, CONNECTION],
   [/\bnot configured with default connection\b/i, DIRECTORY],
 ];
 
-const SETTINGS_BY_CODE = new Map([
+const SETTINGS_BY_CODE = new Map<string, Misconfigured>([
   ['invalid_client', CLIENT],
   ['unauthorized_client', GRANTS],
   ['unsupported_grant_type', GRANTS],
@@ -87,18 +112,20 @@ function meaningOf(answered: Worded): Meaning {
   const { status, error } = answered;
   const refusal = status < 500 ? REFUSALS.get(error) : undefined;
   if (refusal) return { kind: 'refused', refusal };
-  const check = settingOf(answered);
-  if (check !== undefined) return { kind: 'misconfigured', check };
+  const misconfigured = settingOf(answered);
+  if (misconfigured) return { kind: 'misconfigured', ...misconfigured };
   if (error === 'access_denied' && DENIED.has(status)) return { kind: 'denied' };
   if (COULD_NOT_JUDGE.has(error) || !JUDGED.has(status)) return { kind: 'unavailable' };
   return { kind: 'unlisted' };
 }
 
-function settingOf({ status, error, description }: Worded): string | undefined {
+function settingOf({ status, error, description }: Worded): Misconfigured | undefined {
   const text = description.trim();
   if (error === 'access_denied' && status === 401 && UNAUTHORIZED.test(text)) return CLIENT;
-  const [, check] = SETTINGS_BY_DESCRIPTION.find(([wording]) => wording.test(text)) ?? [];
-  return check ?? SETTINGS_BY_CODE.get(error);
+  const [, described] = SETTINGS_BY_DESCRIPTION.find(([wording]) => wording.test(text)) ?? [];
+  if (described) return described;
+  // With 401 it is the client itself that was not recognized, not what it asked for.
+  return error === 'unauthorized_client' && status === 401 ? CLIENT : SETTINGS_BY_CODE.get(error);
 }
 
 /** @returns undefined where there was no answer, or none of the form of RFC 6749 section 5.2 */
