@@ -173,7 +173,7 @@ export class UserTokenClient {
   refreshGrant(request: RefreshGrantRequest): Promise<GrantResult> {
     return this.call(patterns.refreshGrant, request, grantResultSchema, {
       timeoutMs: this.sessionTimeoutMs,
-      // Presented again after it was refreshed, the token would count as reused.
+      // Presented again later than OAUTH_REFRESH_REUSE_SECONDS after it was refreshed, or where that is 0, the token would count as reused.
       repeatable: false,
     });
   }
