@@ -158,6 +158,7 @@ export class UserTokenModule {
         new JwksTokenCheck(jwtOptions, keys.findForGranted, claims),
         new FleetTokenCheck(userinfo, userinfo, store, box, firstSights, fleetOptions),
         issued,
+        'check',
       ),
       logger,
     );

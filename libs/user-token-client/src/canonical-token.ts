@@ -15,7 +15,12 @@ const B64TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
  * of the last character of a part); all but one are refused, so that one token is one cache key and one revocation.
  */
 export function isCanonicalToken(token: string): boolean {
-  if (token.length > MAX_TOKEN_LENGTH || !B64TOKEN.test(token)) return false;
+  return token.length <= MAX_TOKEN_LENGTH && isCanonicalSpelling(token);
+}
+
+/** The same of a token that no request has to carry: of any length. */
+export function isCanonicalSpelling(token: string): boolean {
+  if (!B64TOKEN.test(token)) return false;
   const parts = token.split('.');
   if (parts.length === 1) return token.length >= MIN_OPAQUE_LENGTH;
   if (parts.length === 3) return parts.every((part) => part.length > 0 && isCanonicalBase64Url(part));

@@ -1,5 +1,5 @@
 export { isLoopback, parseReplicaAddresses, type ReplicaAddress } from './address.js';
-export { isCanonicalToken, isJwt, MAX_TOKEN_LENGTH } from './canonical-token.js';
+export { isCanonicalSpelling, isCanonicalToken, isJwt, MAX_TOKEN_LENGTH } from './canonical-token.js';
 export {
   endSessionRequestSchema,
   failureSchema,

@@ -1,4 +1,4 @@
-import { isCanonicalToken, isJwt, issuedTokenKind } from '@app/user-token-client';
+import { isCanonicalSpelling, isCanonicalToken, isJwt, issuedTokenKind } from '@app/user-token-client';
 import { TokenCheck, type CheckedToken } from '../core/token-check.js';
 
 /** JWTs by their signature, our own by what is stored, what may be opaque by asking; for the rest there is nothing to ask. */
@@ -7,11 +7,15 @@ export class TokenCheckByForm extends TokenCheck {
     private readonly jwt: TokenCheck,
     private readonly opaque: TokenCheck,
     private readonly issued: TokenCheck,
+    /** Whether JWTs are judged that are too long for a request, since their holder may be given another token for them. */
+    private readonly longJwts: 'check' | 'refuse' = 'refuse',
   ) {
     super();
   }
 
   override check(accessToken: string): Promise<CheckedToken> {
+    if (this.longJwts === 'check' && isJwt(accessToken) && isCanonicalSpelling(accessToken))
+      return this.jwt.check(accessToken);
     switch (formOf(accessToken)) {
       case 'jwt':
         return this.jwt.check(accessToken);

@@ -162,6 +162,30 @@ describe('LogIn', () => {
     );
   });
 
+  describe('that is granted an access token too long for a request', () => {
+    const portal = { clientId: 'portal', allowed: ['read:venues'] };
+    beforeEach(() => {
+      const permissions = Array.from({ length: 400 }, (_, i) => `permission:${i}:`.padEnd(34, 'x'));
+      issuer.answers(() => issuer.grant({ permissions: ['read:venues', ...permissions] }));
+    });
+
+    it('503 where it is what a front end of our own would get, and it is given back', async () => {
+      await expect(core.tryLogIn()).rejects.toMatchObject({
+        retryAfterSeconds: 60,
+        message: expect.stringMatching(/has \d{5} characters, and services take 12288 at the most/),
+      });
+      expect(issuer.revoked).toHaveLength(1);
+    });
+
+    it('is like any other to a registered client, which gets a pair of ours; so is its refresh', async () => {
+      const first = await core.loggedIn(portal);
+      expect(await core.isActive(first.accessToken)).toBe(true);
+      const second = await core.refreshed(first.refreshToken!, portal);
+      expect(await core.isActive(second.accessToken)).toBe(true);
+      expect(issuer.revoked).toEqual([]);
+    });
+  });
+
   describe('that is given the access token of another session', () => {
     /** As Auth0 does within a second. */
     async function givesTwice(times: number): Promise<string> {

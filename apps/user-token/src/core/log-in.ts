@@ -126,13 +126,12 @@ export class LogIn {
   ): Promise<Outcome> {
     const { clock } = this.options;
     const grantedAtMs = clock.nowMs();
-    const unusable = tooLong(grant.accessToken);
-    if (unusable !== undefined) throw new UpstreamUnavailable(unusable, SETTING_RETRY_SECONDS);
     const checked = await this.tokenCheck.check(grant.accessToken);
     // As for a blocked user: whose access nobody could end gets none. Why is in the log of the check.
     if (!checked.active && checked.reason === 'invalid_subject')
       return { granted: false, error: 'invalid_grant' };
     if (!checked.active) {
+      assertShort(grant.accessToken);
       throw new UpstreamUnavailable(
         `the authorization server issued an access token that does not verify here: ${checked.detail ?? checked.reason}`,
       );
@@ -149,6 +148,8 @@ export class LogIn {
     const expiresInSeconds = leftOf({ ...grant, grantedAtMs }, clock);
     const issued = front.issue({ ...grant, expiresInSeconds }, checked.principal, undefined);
     if (!issued) return { granted: false, error: 'invalid_scope' };
+    // What its holder does not get may have any length.
+    assertShort(issued.token.accessToken);
     const current = deniedToken(issued.token.accessToken, expiresAtSeconds);
     const nowSeconds = Math.floor(nowInSeconds(clock));
     const session: Session = {
@@ -198,4 +199,9 @@ export class LogIn {
       this.log.warn({ err: error }, 'a refresh token that no session has could not be revoked upstream');
     }
   }
+}
+
+function assertShort(accessToken: string): void {
+  const unusable = tooLong(accessToken);
+  if (unusable !== undefined) throw new UpstreamUnavailable(unusable, SETTING_RETRY_SECONDS);
 }

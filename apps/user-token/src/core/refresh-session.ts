@@ -348,6 +348,11 @@ export class RefreshSession {
     const issued = front.issue(grant, principal, session);
     // Nothing that the client may have is left: its user has lost it, or the client has.
     if (!issued) return this.end(credential, session, lock);
+    const unusable = tooLong(issued.token.accessToken);
+    if (unusable !== undefined) {
+      this.log.warn({ subject: session.subject }, `${unusable}: its session is ended`);
+      return this.end(credential, session, lock);
+    }
     return this.handOut(credential, session, issued, this.renewed(session, issued, principal, device), lock);
   }
 
