@@ -155,6 +155,26 @@ describe.each(['memory', 'redis'])('attempts to log in, at two user-tokens (%s)'
   });
 });
 
+describe('attempts to log in from one address', () => {
+  it('are those from an IPv4 address in either spelling, and from one /64', async () => {
+    const store = openStore('memory:');
+    const limits = { perAccount: 10, perAddress: 1, windowSeconds: 900 };
+    const attempts = new StoreAttempts(store, limits, { leaseMs: 60_000, waitMs: 0 });
+    const isIn = async (clientAddress: string) => {
+      const begun = await attempts.begin({ username: clientAddress, clientAddress });
+      if ('failed' in begun) await begun.failed();
+      return 'failed' in begun;
+    };
+    expect(await isIn('::ffff:192.0.2.1')).toBe(true);
+    expect(await isIn('192.0.2.1')).toBe(false);
+    expect(await isIn('::ffff:192.0.2.2')).toBe(true);
+    expect(await isIn('2001:db8:1:2::1')).toBe(true);
+    expect(await isIn('2001:db8:1:2::2')).toBe(false);
+    expect(await isIn('2001:db8:1:3::1')).toBe(true);
+    await store.close();
+  });
+});
+
 describe('attempts to log in that wait for others', () => {
   it('are a hundred at the most', async () => {
     const store = openStore('memory:');

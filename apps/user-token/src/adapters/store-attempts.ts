@@ -1,9 +1,9 @@
 import { hash, randomUUID } from 'node:crypto';
-import { isIPv6 } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { HoldableLimit, NoPlace, SharedStore } from '@app/redis';
 import { attemptsKey, heldAttemptsKey } from '@app/user-token-client';
 import { Attempts, type Attempt, type Attempter } from '../core/attempts.js';
+import { networkOf } from '../core/network.js';
 
 export interface AttemptLimits {
   /** Wrong passwords for one account within the window, wherever they come from. */
@@ -108,18 +108,4 @@ async function quietly(giveUp: () => Promise<void>): Promise<void> {
 /** Spellings that a directory may take for the same account share a count. The password is never touched. */
 function comparable(username: string): string {
   return username.normalize('NFKC').trim().toLowerCase();
-}
-
-/** An IPv6 host has a /64 to itself: counting by address would let it start anew 2^64 times. */
-function networkOf(address: string): string {
-  if (!isIPv6(address)) return address;
-  const [head = '', tail = ''] = address.toLowerCase().split('::');
-  const front = head.split(':').filter(Boolean);
-  const back = tail.split(':').filter(Boolean);
-  const zeros = address.includes('::') ? Math.max(0, 8 - front.length - back.length) : 0;
-  const groups = [...front, ...Array<string>(zeros).fill('0'), ...back];
-  return groups
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(':');
 }

@@ -4,7 +4,8 @@ import { ServerTCP, type TcpOptions } from '@nestjs/microservices';
 import { LineLimit, type TlsMaterial } from '@app/ops';
 import { explainTlsFailure, FrameSocket } from '@app/user-token-client';
 import type { Log } from '../core/log.js';
-import { Connections, networkOf, type Connection, type ConnectionLimits } from './connections.js';
+import { networkOf } from '../core/network.js';
+import { Connections, type Connection, type ConnectionLimits } from './connections.js';
 
 export interface QuietTcpOptions {
   readonly host: string;
