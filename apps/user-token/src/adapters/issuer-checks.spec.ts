@@ -209,6 +209,17 @@ describe('what is known of the settings without a log-in', () => {
     expect(await look()).toMatchObject({ issuerClock: 'well' });
   });
 
+  it.each(['', '7', '2026-03-01', 'soon'])(
+    'is no clock that tells a date that is none: "%s"',
+    async (date) => {
+      toRefresh = { ...NO_SUCH_TOKEN, headers: { date } };
+      toLogIn = { ...NO_USER, headers: { date } };
+      const found = await look();
+      expect(found).not.toHaveProperty('issuerClock');
+      expect(found).toMatchObject({ client: 'well', audience: 'well' });
+    },
+  );
+
   it.each<[string, () => void, string]>([
     ['a path that is not there', () => (discovery = { status: 404, body: 'Not found' }), 'answered 404'],
     ['a page', () => (discovery = { status: 200, body: '<html>canary' }), 'answered 200'],

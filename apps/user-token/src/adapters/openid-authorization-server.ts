@@ -11,6 +11,7 @@ import {
 } from '../core/authorization-server.js';
 import type { Log } from '../core/log.js';
 import { failureCode } from './failure-code.js';
+import { httpDateMs } from './http-date.js';
 import { retryAfterSeconds } from './retry-after.js';
 import { answeredError, responseOf, type AnsweredError, type Meaning } from './token-endpoint-errors.js';
 
@@ -293,8 +294,8 @@ function isOfNoIssuer(error: unknown): boolean {
 
 /** `Date` is a whole second, and the answer was made between asking and hearing it: only what cannot be explained by that counts. */
 function secondsAhead({ headers }: Response, askedAtMs: number, heardAtMs: number): number | undefined {
-  const dateMs = Date.parse(headers.get('date') ?? '');
-  if (Number.isNaN(dateMs)) return undefined;
+  const dateMs = httpDateMs(headers.get('date'));
+  if (dateMs === undefined) return undefined;
   if (dateMs > heardAtMs) return (dateMs - heardAtMs) / 1000;
   return dateMs + 1_000 < askedAtMs ? (dateMs + 1_000 - askedAtMs) / 1000 : 0;
 }

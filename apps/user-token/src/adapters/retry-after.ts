@@ -1,4 +1,5 @@
 // RFC 9110 section 10.2.3 and Auth0's rate limit headers: when a server wants to be asked again.
+import { httpDateMs } from './http-date.js';
 
 const MAX_RETRY_AFTER_SECONDS = 300;
 /** Below, `x-ratelimit-reset` counts seconds from now, as other servers mean it; Auth0's is Unix time. */
@@ -12,22 +13,15 @@ const NUMBER = /^\d+(?:\.\d+)?$/;
  * @returns whole seconds from 1 to 300; undefined where the answer does not say, or says what makes no sense
  */
 export function retryAfterSeconds({ status, headers }: Response, nowMs = Date.now()): number | undefined {
-  const serverNowMs = dateOf(headers.get('date')) ?? nowMs;
+  const serverNowMs = httpDateMs(headers.get('date')) ?? nowMs;
   const told = headers.get('retry-after')?.trim() ?? '';
-  const seconds = NUMBER.test(told) ? Number(told) : secondsUntil(dateOf(told), serverNowMs);
+  const seconds = NUMBER.test(told) ? Number(told) : secondsUntil(httpDateMs(told), serverNowMs);
   if (seconds !== undefined) return bounded(seconds);
   const reset = headers.get('x-ratelimit-reset')?.trim() ?? '';
   if (status !== 429 || !NUMBER.test(reset)) return undefined;
   return bounded(
     Number(reset) < UNIX_TIME_FROM ? Number(reset) : secondsUntil(Number(reset) * 1000, serverNowMs),
   );
-}
-
-/** HTTP-date (RFC 9110 section 5.6.7), which is always in GMT, said or not. A number alone would count as a year. */
-function dateOf(text: string | null): number | undefined {
-  if (text === null || !/^[A-Z][a-z]+,? /.test(text)) return undefined;
-  const ms = Date.parse(text.endsWith('GMT') ? text : `${text} GMT`);
-  return Number.isNaN(ms) ? undefined : ms;
 }
 
 function secondsUntil(ms: number | undefined, nowMs: number): number | undefined {
