@@ -68,7 +68,8 @@ describe('docs/settings.md', () => {
         'REDIS_PORT',
         'REDIS_HOST',
       ];
-      const names = [...others, ...suite, ...compose, ...Object.keys(process.env)];
+      const proxies = ['https_proxy', 'http_proxy', 'no_proxy', 'all_proxy', 'ALL_PROXY'];
+      const names = [...others, ...suite, ...compose, ...proxies];
       const told: object[] = [];
       warnOfUnread(SERVICES[service]!, Object.fromEntries(names.map((name) => [name, 'x'])), {
         warn: (fields) => told.push(fields),

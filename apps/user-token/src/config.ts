@@ -166,19 +166,23 @@ export const userTokenSettings = defineSettings({
     doc: 'how often it is checked, for /health/ready, that Auth0 takes these settings, in seconds; each time leaves two failed exchanges in its log. 0: only until all was well once',
     default: '300',
   },
+  // In lower case is how most other programs spell them, and what they prefer.
   HTTPS_PROXY: {
     schema: proxyUrl().optional(),
     doc: 'proxy on the way to an issuer at https, as http://[user:password@]host:port; https_proxy is read, too',
     secret: true,
+    aliases: ['https_proxy'],
   },
   HTTP_PROXY: {
     schema: proxyUrl().optional(),
     doc: 'the same for an issuer at plain http',
     secret: true,
+    aliases: ['http_proxy'],
   },
   NO_PROXY: {
     schema: text().optional(),
     doc: 'hosts that are reached without a proxy, comma-separated, * for all; loopback always is',
+    aliases: ['no_proxy'],
   },
   DENIALS_UNKNOWN: {
     schema: z.enum(['refuse', 'accept'], { message: 'must be refuse or accept' }),
@@ -203,9 +207,6 @@ export const userTokenSettings = defineSettings({
   ...tlsSettings('USER_TOKEN_TLS', 'clients'),
 });
 
-/** In lower case is how most other programs spell them, and what they prefer. */
-const PROXY_SETTINGS = ['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY'] as const;
-
 /** @returns undefined where the issuer is reached without a proxy, as this machine always is */
 function proxyOf({
   AUTH0_ISSUER_URL: { protocol, hostname },
@@ -222,11 +223,7 @@ function proxyOf({
 
 /** @throws {SettingsError | StartError} */
 export function readUserTokenConfig(environment: Environment) {
-  const proxies = PROXY_SETTINGS.map((name) => [name, environment[name.toLowerCase()] || environment[name]]);
-  const settings = readSettings(userTokenSettings, {
-    ...environment,
-    ...(Object.fromEntries(proxies) as Environment),
-  });
+  const settings = readSettings(userTokenSettings, environment);
   const tls = tlsMaterialOf('USER_TOKEN_TLS', settings, 'server');
   if (!tls && !isLoopback(settings.HOST) && settings.ENVIRONMENT !== 'local') {
     throw new StartError(

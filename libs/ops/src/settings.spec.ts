@@ -26,6 +26,7 @@ const definition = defineSettings({
   SECRET: { schema: secret(), doc: 'secret', secret: true, localDefault: SECRET },
   NAMES: { schema: list(), doc: 'names', default: 'a, b' },
   REALM: { schema: text().optional(), doc: 'realm' },
+  PROXY: { schema: text().optional(), doc: 'proxy', aliases: ['proxy'] },
 });
 const complete = { ENVIRONMENT: 'prod', ISSUER: 'https://acme.auth0.com/', SECRET };
 
@@ -49,8 +50,17 @@ describe('settings', () => {
       SECRET,
       NAMES: ['a', 'b'],
       REALM: undefined,
+      PROXY: undefined,
     });
     expect(Object.isFrozen(settings)).toBe(true);
+  });
+
+  it('are read by another name first, where they have one', () => {
+    const proxyOf = (given: Record<string, string>) =>
+      readSettings(definition, { ...complete, ...given }).PROXY;
+    expect(proxyOf({ proxy: 'p:1', PROXY: 'p:2' })).toBe('p:1');
+    expect(proxyOf({ proxy: '', PROXY: 'p:2' })).toBe('p:2');
+    expect(proxyOf({ proxy: 'p:1' })).toBe('p:1');
   });
 
   it('take local defaults in ENVIRONMENT=local only', () => {
@@ -303,6 +313,11 @@ describe('a variable that nobody reads', () => {
     ['REALM_FILE', 'REALM'],
   ])('is named: %s', (variable, meant) => {
     expect(told({ [variable]: 'canary' })).toEqual([{ variable: expect.stringMatching(/\w+/), meant }]);
+  });
+
+  it('is none that is another name of one', () => {
+    expect(told({ proxy: 'p:1' })).toEqual([]);
+    expect(told({ Proxy: 'p:1' })).toHaveLength(1);
   });
 
   it('is none that others use, nor one that is empty, nor many', () => {

@@ -21,6 +21,8 @@ export interface Setting<T = unknown> {
   readonly secret?: boolean;
   /** May have line breaks, as PEM and JSON do. */
   readonly multiline?: boolean;
+  /** Names under which it is read as well, and before its own. */
+  readonly aliases?: readonly string[];
 }
 
 export type SettingsDefinition = Readonly<Record<string, Setting>>;
@@ -81,8 +83,9 @@ export function warnOfUnread(
 }
 
 function unreadVariables(definition: SettingsDefinition, environment: Environment): readonly Misspelling[] {
-  const known = Object.entries(definition).flatMap(([name, { secret, localDefault }]) => [
+  const known = Object.entries(definition).flatMap(([name, { secret, localDefault, aliases = [] }]) => [
     name,
+    ...aliases,
     ...(secret ? [`${name}_FILE`] : []),
     ...(localDefault === undefined ? [] : [`LOCAL_${name}`]),
   ]);
@@ -98,7 +101,7 @@ function isLocal(environment: Environment): boolean {
 }
 
 function readOne(name: string, setting: Setting, environment: Environment, local: boolean): unknown {
-  const given = readValue(name, setting, environment);
+  const given = readGiven(name, setting, environment);
   const raw = given ?? (local ? localDefaultOf(name, setting, environment) : undefined) ?? setting.default;
   const parsed = setting.schema.safeParse(raw);
   if (!parsed.success) {
@@ -117,6 +120,15 @@ function readOne(name: string, setting: Setting, environment: Environment, local
     throw new SettingProblem(`${name} must be an https URL outside of ENVIRONMENT=local`);
   }
   return parsed.data;
+}
+
+function readGiven(name: string, setting: Setting, environment: Environment): string | undefined {
+  const alias = setting.aliases?.find((other) => environment[other]);
+  return readValue(
+    name,
+    setting,
+    alias === undefined ? environment : { ...environment, [name]: environment[alias] },
+  );
 }
 
 /** A deployment of several containers has other local addresses than one of several processes. */
