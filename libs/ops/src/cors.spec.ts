@@ -212,8 +212,9 @@ describe('CORS_ORIGINS', () => {
     'capacitor://localhost',
     '"https://app.acme.example"',
     'https://a.example https://b.example',
-  ])('may not be %s, and its name is told', (wrong) => {
-    const message = `CORS_ORIGINS must be comma-separated origins as browsers send them, such as https://app.acme.example, not ${wrong} `;
+  ])('may not be %s, and what was given is told once', (wrong) => {
+    const shown = wrong.replace('user@', '...@');
+    const message = `CORS_ORIGINS must be comma-separated origins as browsers send them, such as https://app.acme.example (is "${LOCAL},${shown}")`;
     expect(() => read(`${LOCAL},${wrong}`)).toThrow(message);
   });
 });
