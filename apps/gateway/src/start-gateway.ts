@@ -3,6 +3,7 @@ import { authOptions } from '@app/auth/settings';
 import {
   createHttpApplication,
   degradedAtMost,
+  ensureServiceListenable,
   startHttpService,
   type Logger,
   type RenewedTls,
@@ -30,6 +31,7 @@ export async function startGateway(
   config: GatewayConfig,
   { logger, store, renewedTls }: GatewayEnvironment,
 ): Promise<RunningHttpService> {
+  await ensureServiceListenable('gateway', config);
   const options = authOptions(config, REALM, store, logger, renewedTls);
   // `/auth/me` tells its holder about an opaque token as well, and that is only good for the issuer's userinfo.
   const audience = [...options.audience, `${config.AUTH0_ISSUER_URL.href}userinfo`];

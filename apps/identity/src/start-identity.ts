@@ -1,5 +1,6 @@
 import {
   createHttpApplication,
+  ensureServiceListenable,
   LineLimit,
   StartError,
   startHttpService,
@@ -45,6 +46,7 @@ export async function startIdentity(
   config: IdentityConfig,
   { logger, accounts, passwordChecks, memory }: IdentityEnvironment,
 ): Promise<RunningIdentity> {
+  await ensureServiceListenable('identity', config);
   const { seed, signingKeys } = await readInputs(config);
   const overloads = new LineLimit();
   const server = new AuthorizationServer({

@@ -3,6 +3,7 @@ import { authOptions } from '@app/auth/settings';
 import {
   createHttpApplication,
   degradedAtMost,
+  ensureServiceListenable,
   startHttpService,
   type Logger,
   type RenewedTls,
@@ -27,6 +28,7 @@ export async function startVenue(
   config: VenueConfig,
   { logger, store, renewedTls }: VenueEnvironment,
 ): Promise<RunningHttpService> {
+  await ensureServiceListenable('venue', config);
   const module = VenueModule.forRoot(authOptions(config, 'venue', store, logger, renewedTls), logger);
   const app = await createHttpApplication(module, { logger, corsOrigins: config.CORS_ORIGINS });
   const userToken = await userTokenReadiness(app.get(UserTokenClient), logger);

@@ -21,18 +21,39 @@ export interface RunningHttpService extends RunningService {
   readonly opsPort: number;
 }
 
-/** Binds an HTTP application and its ops listener; stopping it drains first. */
+/**
+ * Says at once where a service cannot listen, before it waits for anything else.
+ *
+ * @throws {StartError}
+ */
+export async function ensureServiceListenable(service: string, settings: ListenerSettings): Promise<void> {
+  const { listening, opsListening } = listenersOf(service, settings);
+  for (const place of [listening, opsListening]) await ensureListenable(place);
+}
+
+function listenersOf(
+  service: string,
+  { HOST, PORT, OPS_HOST, OPS_PORT }: ListenerSettings,
+): { readonly listening: Listening; readonly opsListening: Listening } {
+  return {
+    listening: { service, host: HOST, port: PORT, setting: 'PORT' },
+    opsListening: { service: `${service} ops`, host: OPS_HOST, port: OPS_PORT, setting: 'OPS_PORT' },
+  };
+}
+
+/**
+ * Binds an HTTP application, which {@link ensureServiceListenable} said can be, and its ops listener; stopping it drains first.
+ *
+ * @throws {StartError} and then the application is closed
+ */
 export async function startHttpService(
   service: string,
   app: NestFastifyApplication,
   settings: ListenerSettings,
   { logger, checks }: { readonly logger: Logger; readonly checks: Checks },
 ): Promise<RunningHttpService> {
-  const listening: Listening = { service, host: settings.HOST, port: settings.PORT, setting: 'PORT' };
-  const { OPS_HOST: host, OPS_PORT: opsPort } = settings;
-  const opsListening: Listening = { service: `${service} ops`, host, port: opsPort, setting: 'OPS_PORT' };
+  const { listening } = listenersOf(service, settings);
   try {
-    for (const place of [listening, opsListening]) await ensureListenable(place);
     await listenOrExplain(listening, () => app.listen(settings.PORT, settings.HOST));
     const ops = await startOps({
       service,

@@ -14,7 +14,12 @@ export {
   type HttpApplicationOptions,
 } from './http-application.js';
 export { degradedAtMost, type CheckResult, type Checks } from './health.module.js';
-export { startHttpService, type ListenerSettings, type RunningHttpService } from './http-service.js';
+export {
+  ensureServiceListenable,
+  startHttpService,
+  type ListenerSettings,
+  type RunningHttpService,
+} from './http-service.js';
 export { InFlight } from './in-flight.js';
 export { FormBody, InputPipe } from './input.pipe.js';
 export { LineLimit, type LineLimitOptions } from './line-limit.js';
