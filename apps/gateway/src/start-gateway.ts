@@ -1,4 +1,4 @@
-import { userTokenReadiness } from '@app/auth/readiness';
+import { userTokenReadiness, type UserTokenReadiness } from '@app/auth/readiness';
 import { authOptions } from '@app/auth/settings';
 import {
   createHttpApplication,
@@ -26,7 +26,11 @@ export interface GatewayEnvironment {
   readonly renewedTls?: RenewedTls | undefined;
 }
 
-/** Starts the gateway: HTTP interface and ops listener. */
+/**
+ * Starts the gateway: HTTP interface and ops listener.
+ *
+ * @throws {StartError} and then nothing is left running
+ */
 export async function startGateway(
   config: GatewayConfig,
   { logger, store, renewedTls }: GatewayEnvironment,
@@ -42,6 +46,7 @@ export async function startGateway(
     secrets: config.CLIENT_SECRETS ?? [config.TOKEN_CACHE_SECRET],
     log: logger,
   });
+  let userToken: UserTokenReadiness | undefined;
   try {
     const oauth2 = {
       publicUrl: config.GATEWAY_PUBLIC_URL,
@@ -56,11 +61,12 @@ export async function startGateway(
       corsOrigins: config.CORS_ORIGINS,
       word: wordOAuthError,
     });
-    const userToken = await userTokenReadiness(app.get(UserTokenClient), logger);
+    const readiness = await userTokenReadiness(app.get(UserTokenClient), logger);
+    userToken = readiness;
     // Always up: who asks for no client can be served. `npm run client` reads there what is in force.
     const checks = {
       clients: () => ({ up: true, detail: clients.inForce() }),
-      ...userToken.checks,
+      ...readiness.checks,
       // Redis being away makes the gateway slower, not unready; user-token is, which it asks.
       ...(store && { store: () => degradedAtMost(storeCheck(store)) }),
     };
@@ -68,11 +74,12 @@ export async function startGateway(
     app.get(UserTokenClient).connect();
     const stop = () =>
       running.stop().finally(() => {
-        userToken.close();
+        readiness.close();
         return clients.close();
       });
     return { ...running, stop };
   } catch (error) {
+    userToken?.close();
     await clients.close();
     throw error;
   }

@@ -14,6 +14,7 @@ import {
   STOP_TIMEOUT_MS,
   type Listening,
   type Logger,
+  type OpsListener,
   type RenewedTls,
   type RunningService,
 } from '@app/ops';
@@ -74,7 +75,11 @@ async function atMost(ms: number, done: Promise<unknown>): Promise<void> {
   waited.abort();
 }
 
-/** Starts user-token: TCP interface and ops listener. */
+/**
+ * Starts user-token: TCP interface and ops listener.
+ *
+ * @throws {StartError} and then nothing is left running
+ */
 export async function startUserToken(
   config: UserTokenConfig,
   { store, logger, renewedTls }: UserTokenEnvironment,
@@ -116,32 +121,37 @@ export async function startUserToken(
     retryMs: ISSUER_RETRY_MS,
     log: logger,
   });
-  await prepare(store, keys, app.get<StoreDenials>(Denials), issuer);
-  await listenOrExplain(listening, () => app.listen());
-  const server = app.unwrap<Server>();
-  const boundPort = (server.address() as AddressInfo).port;
   const clock = new ClockWatch(
     () => (store.available ? store.nowMs() - Date.now() : undefined),
     'Redis',
     logger,
   );
-  const ops = await startOps({
-    service: 'user-token',
-    host: opsHost,
-    port: opsPort,
-    setting: 'OPS_PORT',
-    logger,
-    checks: {
-      store: () => storeCheck(store),
-      clock: () => clock.check(),
-      ...Object.fromEntries(ISSUER_CHECKS.map((name) => [name, () => issuer.check(name)])),
-      keys: () => keys.check(),
-      grantedTokens: () => app.get(GrantedTokenCheck).state(),
-    },
-  }).catch(async (error: unknown) => {
+  let ops: OpsListener;
+  try {
+    await prepare(store, keys, app.get<StoreDenials>(Denials), issuer);
+    await listenOrExplain(listening, () => app.listen());
+    ops = await startOps({
+      service: 'user-token',
+      host: opsHost,
+      port: opsPort,
+      setting: 'OPS_PORT',
+      logger,
+      checks: {
+        store: () => storeCheck(store),
+        clock: () => clock.check(),
+        ...Object.fromEntries(ISSUER_CHECKS.map((name) => [name, () => issuer.check(name)])),
+        keys: () => keys.check(),
+        grantedTokens: () => app.get(GrantedTokenCheck).state(),
+      },
+    });
+  } catch (error) {
+    clock.close();
+    issuer.close();
     await app.close();
     throw error;
-  });
+  }
+  const server = app.unwrap<Server>();
+  const boundPort = (server.address() as AddressInfo).port;
   const authority = authorityOf(host, boundPort);
   logger.info({ port: boundPort }, `user-token listens on ${authority}`);
   return {

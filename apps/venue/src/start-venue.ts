@@ -23,7 +23,11 @@ export interface VenueEnvironment {
   readonly renewedTls?: RenewedTls | undefined;
 }
 
-/** Starts venue: HTTP interface and ops listener. */
+/**
+ * Starts venue: HTTP interface and ops listener.
+ *
+ * @throws {StartError} and then nothing is left running
+ */
 export async function startVenue(
   config: VenueConfig,
   { logger, store, renewedTls }: VenueEnvironment,
@@ -34,7 +38,12 @@ export async function startVenue(
   const userToken = await userTokenReadiness(app.get(UserTokenClient), logger);
   // Redis being away makes the service slower, not unready.
   const checks = { ...userToken.checks, ...(store && { store: () => degradedAtMost(storeCheck(store)) }) };
-  const running = await startHttpService('venue', app, config, { logger, checks });
-  app.get(UserTokenClient).connect();
-  return { ...running, stop: () => running.stop().finally(() => userToken.close()) };
+  try {
+    const running = await startHttpService('venue', app, config, { logger, checks });
+    app.get(UserTokenClient).connect();
+    return { ...running, stop: () => running.stop().finally(() => userToken.close()) };
+  } catch (error) {
+    userToken.close();
+    throw error;
+  }
 }
