@@ -1,11 +1,6 @@
 export { ClockWatch } from './clock-watch.js';
 export { corsOriginsSetting } from './cors.js';
-export {
-  DependencyWatch,
-  type DependencyWatchOptions,
-  type Fault,
-  type Findings,
-} from './dependency-watch.js';
+export { DependencyWatch, type Fault, type Findings } from './dependency-watch.js';
 export { type ErrorWording, type WordedError } from './early-refusals.js';
 export { plainAddress } from './forwarded-for.js';
 export {
@@ -29,7 +24,7 @@ export { NestLogger } from './nest-logger.js';
 export { startOps, type OpsListener, type OpsOptions } from './ops.listener.js';
 export { ProblemFilter, statusOf, type ProblemDetails } from './problem.filter.js';
 export { currentRequestId, runWithRequestId } from './request-context.js';
-export { RenewedTls, type RenewedTlsOptions } from './renewed-tls.js';
+export { RenewedTls } from './renewed-tls.js';
 export { RequestFailures } from './request-failures.js';
 export { STOP_TIMEOUT_MS, type RunningService } from './run-service.js';
 export { type Environment } from './setting-value.js';
@@ -57,5 +52,5 @@ export {
   type SettingsDefinition,
 } from './settings.js';
 export { StartError } from './start-error.js';
-export { tlsMaterialOf, tlsSettings, type TlsMaterial, type TlsRole } from './tls-material.js';
+export { tlsMaterialOf, tlsSettings, type TlsMaterial } from './tls-material.js';
 export { type Logger } from 'pino';

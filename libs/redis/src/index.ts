@@ -1,7 +1,5 @@
 export { openStore, type OpenStoreOptions } from './open-store.js';
-export { redisTlsProblem, storeUrlProblem, type RedisTls } from './redis-address.js';
-export { type FormerNames } from './redis-store.js';
-export { type StoreUse } from './server-check.js';
+export { type RedisTls } from './redis-address.js';
 export {
   SharedStore,
   StoreUnavailable,
@@ -14,4 +12,4 @@ export {
   type Write,
 } from './shared-store.js';
 export { storeCheck } from './store-check.js';
-export { bareName, formerName, storePrefix, type StoreScope } from './store-names.js';
+export { bareName, formerName, storePrefix } from './store-names.js';

@@ -2,7 +2,8 @@ import { createConnection } from 'node:net';
 import { generateKeyPairSync } from 'node:crypto';
 import { readSettings, SettingsError } from '@app/ops';
 import { newAuthority } from '../../../test/support/certificates.js';
-import { openStore, redisTlsProblem, storeUrlProblem } from './index.js';
+import { openStore } from './index.js';
+import { redisTlsProblem, storeUrlProblem } from './redis-address.js';
 import { parseRedisUrl } from './redis-address.js';
 import { redisSettings, storeOptions } from './settings.js';
 

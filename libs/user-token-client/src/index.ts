@@ -80,11 +80,11 @@ export {
   userinfoKey,
   userinfoLockKey,
 } from './redis-names.js';
-export { RefusalLog, type RefusalFields, type RefusalLines } from './refusal-log.js';
-export { type TlsMaterial, type TlsSource } from './replica.js';
+export { RefusalLog, type RefusalLines } from './refusal-log.js';
+export { type TlsMaterial } from './replica.js';
 export { explainTlsFailure } from './tls-failure.js';
 export { tokenFacts, type TokenFacts } from './token-facts.js';
-export { UserTokenClient, type RollCall, type UserTokenClientOptions } from './user-token-client.js';
+export { UserTokenClient, type UserTokenClientOptions } from './user-token-client.js';
 export { UserTokenUnavailable, type UnavailableCode } from './user-token-unavailable.js';
 export {
   firstSightsSinceSeconds,
