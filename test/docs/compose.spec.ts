@@ -156,7 +156,7 @@ describe('docker-compose.secrets.yml', () => {
 
   it('takes them from a folder that git and the images leave out', () => {
     for (const [name, { file }] of Object.entries(files)) expect(file).toBe(`\${SECRETS:-./secrets}/${name}`);
-    expect(read('.gitignore').split('\n')).toContain('secrets/');
+    expect(read('.gitignore').split('\n')).toEqual(expect.arrayContaining(['secrets/', '*.env']));
   });
 });
 
@@ -164,6 +164,7 @@ describe('.dockerignore', () => {
   it.each([
     '.git',
     '**/.env*',
+    '**/*.env',
     '**/*.pem',
     '**/*.key',
     '**/secrets',
