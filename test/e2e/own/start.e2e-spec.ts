@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { startFakeUserToken } from '../../support/fake-user-token.js';
 import { ServiceProcess } from '../../support/service-process.js';
 
 const hasIPv6 = Object.values(networkInterfaces()).some((all) =>
@@ -130,10 +131,12 @@ describe('starting', () => {
     ['[::1]', '::1'],
     ['*', '[::]'],
   ])('listens on %s, where the health check of a container finds it', async (host, opsHost) => {
+    const userToken = await startFakeUserToken();
     const venue = await ServiceProcess.start('venue', {
       HOST: host,
       OPS_HOST: opsHost,
       OPS_PORT: await freePort(),
+      USER_TOKEN_URL: userToken.url,
     });
     try {
       expect(venue.stdout).toMatch(/venue listens on \[::1?\]:\d+/);
@@ -143,6 +146,7 @@ describe('starting', () => {
       expect(healthOf({ ...environment, OPS_HOST: '203.0.113.1' })).toBe(1);
     } finally {
       await venue.stop();
+      await userToken.stop();
     }
     expect(healthOf(venue.environment)).toBe(1);
   });
