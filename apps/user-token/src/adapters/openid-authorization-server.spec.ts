@@ -76,7 +76,7 @@ describe('OpenidAuthorizationServer', () => {
       clientSecret: 'canary-client-secret',
       audience: 'https://api.test/',
       scope: 'openid offline_access read:venues',
-      timeoutMs: 300,
+      timeoutMs: 5_000,
     };
     return new OpenidAuthorizationServer({ ...defaults, ...options }, log);
   };
@@ -166,7 +166,7 @@ describe('OpenidAuthorizationServer', () => {
     ['no answer', 'silence'],
   ])('takes %s for an outage, and tells nobody what was sent or received', async (_title, next) => {
     answer = next;
-    const asking = upstream().grantPassword(CREDENTIALS);
+    const asking = upstream(next === 'silence' ? { timeoutMs: 300 } : {}).grantPassword(CREDENTIALS);
     await expect(asking).rejects.toThrow(UpstreamUnavailable);
     const error: unknown = await asking.catch((reason: unknown) => reason);
     expect(inspect(error, { depth: 10, showHidden: true }).replaceAll('canary.test', '')).not.toMatch(

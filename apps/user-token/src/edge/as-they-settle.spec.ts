@@ -1,18 +1,29 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { lastValueFrom, toArray } from 'rxjs';
+import { deferred } from '../../../../test/support/deferred.js';
 import { asTheySettle } from './as-they-settle.js';
 
 describe('answers as they settle', () => {
-  const after = <T>(ms: number, value: T) => delay(ms, value);
   const emissions = (...promises: Promise<string>[]) => lastValueFrom(asTheySettle(promises).pipe(toArray()));
+  const turns = async () => {
+    for (let i = 0; i < 3; i += 1) await nextTurn();
+  };
 
   it('do not wait for the slowest', async () => {
-    expect(await emissions(after(80, 'slow'), after(1, 'fast'))).toEqual([['fast'], ['slow']]);
+    const [slow, fast] = [deferred<string>(), deferred<string>()];
+    const emitted = emissions(slow.promise, fast.promise);
+    fast.resolve('fast');
+    await turns();
+    slow.resolve('slow');
+    expect(await emitted).toEqual([['fast'], ['slow']]);
   });
 
   it('come together when they settle in the same turn', async () => {
-    const [one, two] = [Promise.resolve('one'), Promise.resolve('two')];
-    expect(await emissions(one, after(50, 'late'), two)).toEqual([['one', 'two'], ['late']]);
+    const late = deferred<string>();
+    const emitted = emissions(Promise.resolve('one'), late.promise, Promise.resolve('two'));
+    await turns();
+    late.resolve('late');
+    expect(await emitted).toEqual([['one', 'two'], ['late']]);
   });
 
   it('come 64 at a time, so that no message is too long', async () => {
@@ -24,10 +35,13 @@ describe('answers as they settle', () => {
 
   it('are complete once the last of them has come', async () => {
     let completed = false;
-    asTheySettle([after(1, 'one'), after(60, 'two')]).subscribe({ complete: () => (completed = true) });
-    await delay(30);
+    const last = deferred<string>();
+    const answers = asTheySettle([Promise.resolve('one'), last.promise]);
+    answers.subscribe({ complete: () => (completed = true) });
+    await turns();
     expect(completed).toBe(false);
-    await delay(80);
+    last.resolve('two');
+    await turns();
     expect(completed).toBe(true);
   });
 });

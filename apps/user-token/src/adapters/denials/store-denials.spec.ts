@@ -153,7 +153,7 @@ describe('denials of two replicas', () => {
     await delay(500);
     expect((await redis.cli('--scan', '--pattern', 'deny:v3:*')).trim()).toBe('');
     await redis.cli('CONFIG', 'SET', 'maxmemory', '0');
-    await delay(1_500);
+    await until(async () => (await redis.cli('GET', 'generation:v1')).includes('/'), 10_000);
     expect(await deniedAt(await replica(), ended)).toBe(true);
   });
 
