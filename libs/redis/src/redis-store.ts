@@ -444,20 +444,27 @@ export class RedisStore extends SharedStore {
   }
 
   private async suits(client: RedisClient): Promise<boolean> {
-    const problems = await problemsOf(client, this.names, this.options.use);
+    const isCurrent = client === this.connection.client;
+    const [problems] = await Promise.all([
+      problemsOf(client, this.names, this.options.use),
+      // What refused all when it was connected to may not have told: one that was loading.
+      isCurrent ? this.claimFormerNames(client) : undefined,
+    ]);
     if (client !== this.connection.client) return problems.length === 0;
     this.trouble.checked(problems);
     return problems.length === 0 && !this.otherServerFound;
   }
 
-  /** Where it cannot be found out whose they are, they are read: a log-out of before must not be overlooked. */
+  /** Whose they are stands in the store. Where their claim cannot be read they are: a log-out of before must not be overlooked. */
   private async claimFormerNames(client: RedisClient): Promise<void> {
     const { formerNames } = this.options;
     if (!formerNames) return;
     const { prefix } = this.names;
     const there = await client.exists([...formerNames.signs]).catch(refusal);
-    this.names.formerNames = false;
-    if (!there) return;
+    if (!there) {
+      this.names.formerNames = false;
+      return;
+    }
     const untilMs = Date.now() + formerNames.keepMs;
     const [, claim] = await Promise.all([
       client.set(CLAIM_KEY, `${untilMs} ${prefix}`, { condition: 'NX' }).catch(refusal),
