@@ -63,7 +63,7 @@ describe('a verdict that is under way while its subject is revoked', () => {
     return response.status;
   };
 
-  it(`is never cached back to life, ${ROUNDS} times out of ${ROUNDS}`, async () => {
+  it(`is never cached back to life, in ${ROUNDS} races`, async () => {
     const revoked = new Set<string>();
     const epochs = new Map<string, string>();
     // As user-token does it: denial and epoch are read together, and the answer takes its time.
@@ -91,15 +91,14 @@ describe('a verdict that is under way while its subject is revoked', () => {
       ]);
     };
     let overtaken = 0;
-    for (let round = 0; round < ROUNDS; round += 1) {
+    // Where few of them are overtaken, it takes more rounds until they have been races.
+    for (let round = 0; round < ROUNDS || overtaken < ROUNDS / 20; round += 1) {
       const token = `opaque-token-${String(round).padStart(8, '0')}`;
       const [status] = await Promise.all([call(token), revoke(token)]);
       if (status === 200) overtaken += 1;
       const after = await Promise.all([call(token), call(token)]);
       expect({ round, after }).toEqual({ round, after: [401, 401] });
     }
-    // Else the rounds would not have been races.
-    expect(overtaken).toBeGreaterThan(ROUNDS / 20);
   }, 200_000);
 
   it('is not shared with a request of after it, where user-token cannot tell under which epoch it stands', async () => {
