@@ -1,6 +1,8 @@
 import { connect, createServer, type AddressInfo } from 'node:net';
+import { PATIENT } from '../../../test/support/patient.js';
 import { RedisServer } from '../../../test/support/redis-server.js';
-import { openStore, storeCheck, type OpenStoreOptions } from './index.js';
+import { until } from '../../../test/support/until.js';
+import { formerName, openStore, storeCheck, type OpenStoreOptions } from './index.js';
 
 /** What a store finds when it comes to a server. */
 async function found(url: string, options: OpenStoreOptions = {}) {
@@ -114,4 +116,23 @@ it('a Redis in cluster mode is named as one', async () => {
   expect(problems).toContain('cluster mode');
   expect(problems).toContain('CLUSTERDOWN');
   await redis.stop();
+});
+
+it('a server that did not say at first whether there are former names is asked again', async () => {
+  const redis = await RedisServer.start();
+  await redis.cli('SET', 'sign', 'of before');
+  const user = (...rules: string[]) => redis.cli('ACL', 'SETUSER', 'limited', 'on', '>pass', ...rules);
+  await user('allkeys', 'allchannels', '+@all', '-exists', '-set');
+  const formerNames = { signs: ['sign'], keepMs: 60_000 };
+  const url = redis.url.replace('//', '//limited:pass@');
+  const store = openStore(url, { ...PATIENT, prefix: 'dev:abc:', formerNames });
+  try {
+    await new Promise<void>((resolve) => store.onAvailable(resolve));
+    expect(await store.getMany([formerName('sign')])).toEqual([null]);
+    await user('+exists', '+set');
+    await until(async () => (await store.getMany([formerName('sign')]))[0] === 'of before', 15_000);
+  } finally {
+    await store.close();
+    await redis.stop();
+  }
 });
