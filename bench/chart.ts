@@ -1,4 +1,4 @@
-import { resultsOf, type RowResult, type Run } from './results.js';
+import type { GuardResult } from './results.js';
 
 const WIDTH = 860;
 const LABEL_WIDTH = 330;
@@ -10,8 +10,8 @@ const COLOURS = { platform: '#9aa4b1', ours: '#1f6feb', peer: '#d9822b' } as con
 const LEGEND = { platform: 'platform', ours: 'BearerGuard', peer: 'others' } as const;
 
 /** Bars of requests per second with the range of the rounds, for one token; SVG that reads on light and on dark pages. */
-export function chartOf(run: Run): string {
-  const rows = resultsOf(run).filter(({ traffic }) => traffic === 'one token');
+export function chartOf(results: readonly GuardResult[]): string {
+  const rows = results.filter(({ traffic }) => traffic === 'one token');
   const scale =
     (WIDTH - LABEL_WIDTH - VALUE_WIDTH) / Math.max(...rows.map((row) => row.requestsPerSecond.max));
   const height = TOP + rows.length * LINE_HEIGHT + 10;
@@ -35,7 +35,11 @@ function legend(): string[] {
   });
 }
 
-function bar({ title, kind, requestsPerSecond: { median, min, max } }: RowResult, y: number, scale: number) {
+function bar(
+  { title, kind, requestsPerSecond: { median, min, max } }: GuardResult,
+  y: number,
+  scale: number,
+) {
   const middle = y + BAR_HEIGHT / 2;
   const at = (value: number) => (LABEL_WIDTH + value * scale).toFixed(1);
   return [

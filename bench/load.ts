@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 /** What one stretch of load showed. */
-export interface Sample {
+export interface LoadSample {
   readonly requestsPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -34,7 +34,7 @@ const SCRIPT = join(import.meta.dirname, '../../wrk.lua');
 export async function load(
   port: number,
   { tokensFile, seconds, connections = 50 }: { tokensFile: string; seconds: number; connections?: number },
-): Promise<Sample> {
+): Promise<LoadSample> {
   const { stdout } = await run(
     'wrk',
     ['-t1', `-c${connections}`, `-d${seconds}s`, '-s', SCRIPT, `http://127.0.0.1:${port}`],

@@ -1,64 +1,98 @@
-import type { Memory } from './memory.js';
-import { rowOf, type Row, type Traffic } from './rows.js';
+import { totalOf, type CpuUs } from './cpu.js';
+import type { Flow } from './deployed/flows.js';
+import type { MeasuredGuards } from './guards/guards.js';
+import type { Measured, Sample } from './measured.js';
+import type { Memory } from './guards/memory.js';
+import { rowOf, type Row, type Traffic } from './guards/rows.js';
 import { spread, type Spread } from './statistics.js';
-import type { Sample } from './load.js';
+import type { VenueRow } from './deployed/venue.js';
 
-/** What a row showed in each round, in the order of the rounds. */
-export interface Measured {
-  readonly row: Row;
-  readonly rounds: readonly (Sample & { readonly cpuUsPerRequest?: number | undefined })[];
-}
-
+/** What one run has measured; parts that were left out are absent. */
 export interface Run {
-  readonly measured: readonly Measured[];
-  readonly introspectionShaped: readonly { readonly requestsPerSecond: number; readonly p99Ms: number }[];
-  readonly memory: Memory;
-  /** `MEMORY USAGE` of an entry for a principal with 10 permissions. */
-  readonly redisEntryBytes: number;
+  readonly guards?: MeasuredGuards;
+  readonly memory?: Memory;
+  readonly venue?: readonly Measured<VenueRow>[];
+  readonly flows?: readonly Measured<Flow>[];
 }
 
-export interface RowResult extends Row {
+/** Of all rounds of a row. */
+export interface Result {
+  readonly title: string;
   readonly requestsPerSecond: Spread;
   readonly p50Ms: Spread;
   readonly p99Ms: Spread;
-  /** Share of the open route of the same platform, compared within each round. */
-  readonly shareOfOpen: Spread;
-  /** CPU time of the server process, all threads, for one request. */
-  readonly cpuUsPerRequest?: Spread | undefined;
+  /** CPU time of each process for one request, all threads, in microseconds. */
+  readonly cpuUs: Readonly<Record<string, Spread>>;
+  /** Of all these processes together. */
+  readonly totalCpuUs: Spread;
 }
 
-export function resultsOf({ measured }: Run): RowResult[] {
-  return measured.map(({ row, rounds }) => {
-    const open = roundsOf(
-      measured,
-      row.openRoute,
-      row.traffic === 'refused token' ? 'one token' : row.traffic,
-    );
-    const cpu = rounds.map(({ cpuUsPerRequest }) => cpuUsPerRequest).filter((us) => us !== undefined);
+export interface GuardResult extends Result, Row {
+  /** Share of the open route of the same platform, compared within each round. */
+  readonly shareOfOpen: Spread;
+  /** CPU time of the service beyond that of the open route, for one request, compared within each round. */
+  readonly cpuUsOverOpen: Spread;
+}
+
+export function resultOf({ row, rounds }: Measured<{ readonly title: string }>): Result {
+  const over = (figure: (sample: Sample) => number) => spread(rounds.map(figure));
+  const processes = Object.keys(rounds[0]!.cpuUs);
+  return {
+    title: row.title,
+    requestsPerSecond: over((sample) => sample.requestsPerSecond),
+    p50Ms: over((sample) => sample.p50Ms),
+    p99Ms: over((sample) => sample.p99Ms),
+    cpuUs: Object.fromEntries(processes.map((name) => [name, over((sample) => sample.cpuUs[name]!)])),
+    totalCpuUs: over((sample) => totalOf(sample.cpuUs)),
+  };
+}
+
+export function guardResultsOf({ rows }: MeasuredGuards): GuardResult[] {
+  return rows.map((measured) => {
+    const { row, rounds } = measured;
+    const open = roundsOf(rows, row.openRoute, row.traffic === 'refused token' ? 'one token' : row.traffic);
     return {
       ...row,
-      requestsPerSecond: spread(rounds.map(({ requestsPerSecond }) => requestsPerSecond)),
-      p50Ms: spread(rounds.map(({ p50Ms }) => p50Ms)),
-      p99Ms: spread(rounds.map(({ p99Ms }) => p99Ms)),
-      shareOfOpen: spread(
-        rounds.map(({ requestsPerSecond }, round) => requestsPerSecond / open[round]!.requestsPerSecond),
-      ),
-      ...(cpu.length > 0 && { cpuUsPerRequest: spread(cpu) }),
+      ...resultOf(measured),
+      shareOfOpen: compared(rounds, open, (one, other) => one.requestsPerSecond / other.requestsPerSecond),
+      cpuUsOverOpen: compared(rounds, open, (one, other) => serviceCpuUs(one) - serviceCpuUs(other)),
     };
   });
 }
 
 /** How many times as many requests one server answers as another, compared within each round. */
-export function factor(run: Run, server: string, other: string, traffic: Traffic = 'one token'): Spread {
-  const others = roundsOf(run.measured, other, traffic);
-  return spread(
-    roundsOf(run.measured, server, traffic).map(
-      ({ requestsPerSecond }, round) => requestsPerSecond / others[round]!.requestsPerSecond,
-    ),
+export function factor(
+  { rows }: MeasuredGuards,
+  server: string,
+  other: string,
+  traffic: Traffic = 'one token',
+): Spread {
+  return compared(
+    roundsOf(rows, server, traffic),
+    roundsOf(rows, other, traffic),
+    (one, its) => one.requestsPerSecond / its.requestsPerSecond,
   );
 }
 
-function roundsOf(measured: readonly Measured[], server: string, traffic: Traffic) {
+/** Samples of the same round beside each other. */
+export function compared(
+  rounds: readonly Sample[],
+  others: readonly Sample[],
+  compare: (one: Sample, other: Sample) => number,
+): Spread {
+  return spread(rounds.map((sample, round) => compare(sample, others[round]!)));
+}
+
+/** Of the process that the load was sent to. */
+export function serviceCpuUs({ cpuUs }: { readonly cpuUs: CpuUs }): number {
+  return Object.values(cpuUs)[0]!;
+}
+
+export function roundsOf(
+  rows: readonly Measured<Row>[],
+  server: string,
+  traffic: Traffic,
+): readonly Sample[] {
   const row = rowOf(server, traffic);
-  return measured.find((candidate) => candidate.row === row)!.rounds;
+  return rows.find((candidate) => candidate.row === row)!.rounds;
 }

@@ -12,7 +12,7 @@ export function serveBearerGuard(
     audience: setting('AUDIENCE'),
     userToken: { urls: setting('USER_TOKEN_URL') },
     store: openStore(setting('REDIS_URL'), {
-      prefix: storePrefix({ environment: 'local', issuer: setting('ISSUER') }),
+      prefix: storePrefix({ environment: 'bench', issuer: setting('ISSUER') }),
     }),
     cache: { secret: setting('TOKEN_CACHE_SECRET'), ...cache },
   });

@@ -1,6 +1,5 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** A server of bench/servers in a process of its own, on a port of its own. */
@@ -34,17 +33,7 @@ export class ServerProcess {
     return heapBytes;
   }
 
-  stop(): void {
+  [Symbol.dispose](): void {
     this.child.kill('SIGKILL');
   }
-}
-
-const MS_PER_TICK = 10;
-
-/** CPU time that a process has used, all threads, in milliseconds; undefined where there is no /proc. */
-export async function cpuMs(pid: number): Promise<number | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
-  // The name, in brackets, may hold spaces; after it utime and stime are the 12th and the 13th.
-  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return fields && MS_PER_TICK * (Number(fields[11]) + Number(fields[12]));
 }
