@@ -100,7 +100,7 @@ export function claimOf(token: string): Claim | undefined {
 }
 
 function readAuthorization(request: BearerRequest): string | undefined | typeof SEVERAL {
-  const rawHeaders = request.raw?.rawHeaders ?? request.rawHeaders ?? [];
+  const rawHeaders = rawHeadersOf(request);
   if (rawHeaders.length === 0) return authorizationIn(request.headers);
   let authorization: string | undefined;
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -110,6 +110,10 @@ function readAuthorization(request: BearerRequest): string | undefined | typeof 
     authorization = rawHeaders[i + 1]!;
   }
   return authorization;
+}
+
+function rawHeadersOf(request: BearerRequest): readonly string[] {
+  return request.raw?.rawHeaders ?? request.rawHeaders ?? [];
 }
 
 /**
@@ -128,8 +132,19 @@ function isAuthorization(name: string): boolean {
 
 function carriesSecondToken(request: BearerRequest): boolean {
   if (hasAccessToken(request.query)) return true;
+  if (!mayHaveContentType(rawHeadersOf(request))) return false;
   const contentType = request.headers['content-type'];
   return typeof contentType === 'string' && FORM.test(contentType) && hasAccessToken(formOf(request));
+}
+
+/** Node makes `headers` when they are first asked for, which most requests can do without. */
+function mayHaveContentType(rawHeaders: readonly string[]): boolean {
+  if (rawHeaders.length === 0) return true;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!;
+    if (name.length === 12 && name.toLowerCase() === 'content-type') return true;
+  }
+  return false;
 }
 
 /** What cannot be read holds no token that anybody could take. */
