@@ -256,6 +256,7 @@ export function readUserTokenConfig(environment: Environment) {
       perAccount: settings.LOGIN_ATTEMPTS_PER_ACCOUNT,
       perAddress: settings.LOGIN_ATTEMPTS_PER_ADDRESS,
       windowSeconds: settings.LOGIN_ATTEMPTS_WINDOW_SECONDS,
+      defaultRealm: settings.AUTH0_REALM,
     },
     denialDescriptions: settings.LOGIN_DENIAL_DESCRIPTIONS,
     clockToleranceSeconds: settings.CLOCK_TOLERANCE_SECONDS,

@@ -164,13 +164,13 @@ describe('attempts to log in', () => {
       expect((await tryAt(0, 'new@example.com', '192.0.2.110')).status).toBe(429);
     });
 
-    it('that an Action denies are those of a right password', async () => {
+    it('that an Action denies neither count nor forget what counted', async () => {
       const odd = (from: string) => tryAt(0, 'denied@example.com', from);
       for (let i = 0; i < 9; i += 1) expect((await odd('192.0.2.120')).status).toBe(401);
       issuer.answers({ status: 500, body: { error: 'access_denied', error_description: 'canary' } });
       for (let i = 0; i < 20; i += 1) expect((await odd('192.0.2.121')).status).toBe(403);
       issuer.answers(wrong);
-      for (let i = 0; i < 10; i += 1) expect((await odd('192.0.2.122')).status).toBe(401);
+      expect((await odd('192.0.2.122')).status).toBe(401);
       expect((await odd('192.0.2.122')).status).toBe(429);
     });
 

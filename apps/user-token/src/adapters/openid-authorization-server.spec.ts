@@ -131,7 +131,7 @@ describe('OpenidAuthorizationServer', () => {
   ])('takes %s for a refusal', async (_title, status, error, refusal) => {
     answer = { status, body: { error, error_description: 'whatever', mfa_token: 'canary-mfa' } };
     const refused = await upstream().grantPassword(CREDENTIALS);
-    const ofMfa = error === 'mfa_required' ? { mfaToken: 'canary-mfa', passwordWasRight: true } : {};
+    const ofMfa = error === 'mfa_required' ? { mfaToken: 'canary-mfa', passwordWas: 'right' } : {};
     expect(refused).toEqual({ granted: false, error: refusal, ...ofMfa });
   });
 
@@ -179,7 +179,7 @@ describe('OpenidAuthorizationServer', () => {
       status,
       body: { error: 'access_denied', ...(text !== undefined && { error_description: text }) },
     });
-    const denied = { granted: false, error: 'access_denied', passwordWasRight: true };
+    const denied = { granted: false, error: 'access_denied', passwordWas: 'untold' };
     const logged = (lines: string[]) =>
       createLogger({
         service: 'test',
@@ -187,16 +187,26 @@ describe('OpenidAuthorizationServer', () => {
         destination: { write: (line) => void lines.push(line) },
       });
 
-    it.each([400, 401, 403, 500])('with %i: the password was right, and why is not told', async (status) => {
-      const lines: string[] = [];
-      for (const text of ['Only on weekdays', 'Client is on holiday', 'Not unauthorized', '', undefined, 7]) {
-        answer = denial(status, text);
-        expect(await upstream({}, logged(lines)).grantPassword(CREDENTIALS)).toEqual(denied);
-        expect(await upstream().grantRefresh('canary-refresh')).toEqual(denied);
-      }
-      expect(lines[0]).toContain('Only on weekdays');
-      expect(lines.join('')).not.toContain(PASSWORD);
-    });
+    it.each([400, 401, 403, 500])(
+      'with %i: whether the password was right is not known, and why is not told',
+      async (status) => {
+        const lines: string[] = [];
+        for (const text of [
+          'Only on weekdays',
+          'Client is on holiday',
+          'Not unauthorized',
+          '',
+          undefined,
+          7,
+        ]) {
+          answer = denial(status, text);
+          expect(await upstream({}, logged(lines)).grantPassword(CREDENTIALS)).toEqual(denied);
+          expect(await upstream().grantRefresh('canary-refresh')).toEqual(denied);
+        }
+        expect(lines[0]).toContain('Only on weekdays');
+        expect(lines.join('')).not.toContain(PASSWORD);
+      },
+    );
 
     it('although it answers with a challenge as well', async () => {
       answer = { ...denial(401, 'Only on weekdays'), headers: { 'www-authenticate': 'Basic realm="x"' } };

@@ -184,7 +184,7 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
     const { refusal: error } = answered.meaning;
     if (error !== 'mfa_required') return { granted: false, error };
     const { mfaToken } = answered;
-    return { granted: false, error, passwordWasRight: true, ...(mfaToken !== undefined && { mfaToken }) };
+    return { granted: false, error, passwordWas: 'right', ...(mfaToken !== undefined && { mfaToken }) };
   }
 
   private denied({ status, description }: AnsweredError): UpstreamRefusal {
@@ -193,13 +193,14 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
     if (more)
       this.log?.info(
         { status, description: words, ...more },
-        'the authorization server, or an Action of its tenant, denies access to a user whom it knows',
+        'the authorization server denies access, or an Action or a database script of its tenant does',
       );
     const passed = this.options.denialDescriptions === 'pass' && words !== '';
     return {
       granted: false,
       error: 'access_denied',
-      passwordWasRight: true,
+      // An Action judges after the password, the script of a custom database instead of it, and both say the same.
+      passwordWas: 'untold',
       ...(passed && { description: words }),
     };
   }

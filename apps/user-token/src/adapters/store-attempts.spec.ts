@@ -124,6 +124,26 @@ describe.each(['memory', 'redis'])('attempts to log in, at two user-tokens (%s)'
     for (let i = 0; i < 10; i += 1) await (await begin(attempts[0]!)).failed();
   });
 
+  it('that succeed as a look-alike, or at another connection, forget no failure: it may be another account', async () => {
+    const attempts = replicas();
+    for (let i = 0; i < 9; i += 1) await (await begin(attempts[0]!)).failed();
+    await (await begin(attempts[0]!, { username: username.replace('u', 'ｕ') })).succeeded();
+    await (await begin(attempts[0]!, { realm: 'partners' })).succeeded();
+    await (await begin(attempts[0]!)).failed();
+    expect(await attempts[0]!.begin({ username })).toEqual({ retryAfterSeconds: expect.any(Number) });
+    const looksAlike = { username: username.toUpperCase().replace('U', 'Ｕ') };
+    expect(await attempts[0]!.begin(looksAlike)).toEqual({ retryAfterSeconds: expect.any(Number) });
+  });
+
+  it('that name the connection of those that name none count with them', async () => {
+    const limits = { ...LIMITS, defaultRealm: 'customers' };
+    const attempts = new StoreAttempts(stores[0]!, limits, { leaseMs: 60_000, waitMs: 0 });
+    for (let i = 0; i < 10; i += 1)
+      await (await begin(attempts, i % 2 ? { realm: 'customers' } : {})).failed();
+    expect(await attempts.begin({ username })).toEqual({ retryAfterSeconds: expect.any(Number) });
+    expect(await attempts.begin({ username, realm: 'partners' })).toHaveProperty('failed');
+  });
+
   it('that were not made, for the store answered too late, leave nothing behind', async () => {
     const [attempts] = replicas() as [StoreAttempts];
     const [store] = stores as [SharedStore];

@@ -11,6 +11,8 @@ export interface AttemptLimits {
   /** Wrong passwords from one address (IPv6: one /64) within the window, whatever the account. */
   readonly perAddress: number;
   readonly windowSeconds: number;
+  /** Connection of an attempt that names none; undefined where it has no name. */
+  readonly defaultRealm?: string | undefined;
 }
 
 export interface AttemptTimes {
@@ -46,7 +48,7 @@ export class StoreAttempts extends Attempts {
     for (let pollMs = POLL_MS.first; ; pollMs = Math.min(pollMs * POLL_MS.factor, POLL_MS.longest)) {
       const askedAtMs = performance.now();
       const full = await this.hold(limits, holder);
-      if (!full) return this.attempt(limits, holder, askedAtMs + this.times.leaseMs);
+      if (!full) return this.attempt(attempter, limits, holder, askedAtMs + this.times.leaseMs);
       const mayWait = full.reason === 'held' && askedAtMs < deadlineMs && this.waiting < MAX_WAITING;
       if (!mayWait) return { retryAfterSeconds: retryAfterSeconds(full) };
       this.waiting += 1;
@@ -65,14 +67,24 @@ export class StoreAttempts extends Attempts {
     }
   }
 
-  private limitsOf({ username, clientAddress }: Attempter): HoldableLimit[] {
-    const limits = [limitOf('account', comparable(username), this.limits.perAccount)];
+  private limitsOf({
+    username,
+    realm = this.limits.defaultRealm,
+    clientAddress,
+  }: Attempter): HoldableLimit[] {
+    const account = JSON.stringify([realm ?? null, comparable(username)]);
+    const limits = [limitOf('account', account, this.limits.perAccount)];
     if (clientAddress !== undefined)
       limits.push(limitOf('address', networkOf(clientAddress), this.limits.perAddress));
     return limits;
   }
 
-  private attempt(limits: readonly HoldableLimit[], holder: string, leaseEndMs: number): Attempt {
+  private attempt(
+    { username }: Attempter,
+    limits: readonly HoldableLimit[],
+    holder: string,
+    leaseEndMs: number,
+  ): Attempt {
     const { store } = this;
     const countForMs = this.limits.windowSeconds * 1000;
     return {
@@ -82,8 +94,8 @@ export class StoreAttempts extends Attempts {
       succeeded: () =>
         quietly(async () => {
           await store.giveUpAll(limits, { holder });
-          // One good log-in must not wipe out what else came from this address.
-          await store.delete(limits[0]!.key);
+          // One good log-in must not wipe out what else came from this address, nor that of a look-alike what belongs to another account.
+          if (!isLookAlike(username)) await store.delete(limits[0]!.key);
         }),
       failed: () => store.giveUpAll(limits, { holder, countForMs }),
       undecided: () => quietly(() => store.giveUpAll(limits, { holder })),
@@ -108,4 +120,9 @@ async function quietly(giveUp: () => Promise<void>): Promise<void> {
 /** Spellings that a directory may take for the same account share a count. The password is never touched. */
 function comparable(username: string): string {
   return username.normalize('NFKC').trim().toLowerCase();
+}
+
+/** Of spellings that share a count, one that a directory may also hold as an account of its own, e.g. in full-width letters. */
+function isLookAlike(username: string): boolean {
+  return username.normalize('NFC').trim().toLowerCase() !== comparable(username);
 }

@@ -16,7 +16,8 @@ interface Worded {
 }
 
 /**
- * `refused`: it speaks of the user. `denied`: an Action or a rule of the tenant does not let him in, whose password was right.
+ * `refused`: it speaks of the user. `denied`: an Action or a rule of the tenant does not let him in, or the script of a custom
+ * database failed, which may be about the password.
  * `misconfigured`: it speaks of our settings, and of all users. `unavailable`: it says that it could not judge.
  * `unlisted`: a code that is not in the list, with the status of a judgement.
  */

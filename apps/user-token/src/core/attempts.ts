@@ -3,6 +3,8 @@ export interface Attempter {
   readonly username: string;
   /** Address of the end user, where it is known. */
   readonly clientAddress?: string | undefined;
+  /** Connection that the attempt names: two of them may hold different accounts of one name. */
+  readonly realm?: string | undefined;
 }
 
 /** An attempt whose outcome is not known yet. It has to be told one of these, once. */

@@ -17,8 +17,11 @@ export interface UpstreamRefusal {
   readonly mfaToken?: string | undefined;
   /** With `access_denied`: why, in words that the operator lets the user see. */
   readonly description?: string | undefined;
-  /** Only who knows the password is refused like this. */
-  readonly passwordWasRight?: boolean | undefined;
+  /**
+   * `right`: only who knows the password is refused like this. `untold`: it says nothing of the password. Absent: the password was
+   * wrong, or might be.
+   */
+  readonly passwordWas?: 'right' | 'untold' | undefined;
 }
 
 export interface Credentials {

@@ -135,6 +135,41 @@ describe('LogIn', () => {
       await other.close();
     });
 
+    it.each<[string, ScriptedAnswer, boolean]>([
+      [
+        'that an Action or a database script denies is neither a wrong password nor a right one',
+        { status: 403, body: { error: 'access_denied', error_description: 'ENOTFOUND users.example' } },
+        false,
+      ],
+      [
+        'that asks for a second factor is one with the right password',
+        { status: 403, body: { error: 'mfa_required', mfa_token: 'Fe26.x' } },
+        true,
+      ],
+      ['that Auth0 could not judge is neither', { status: 503, body: 'down' }, false],
+    ])('%s', async (_title, answer, forgets) => {
+      issuer.answers(wrong);
+      for (let i = 0; i < 9; i += 1) expect(await core.tryLogIn()).toEqual(refused);
+      issuer.answers(answer);
+      for (let i = 0; i < 20; i += 1) await core.tryLogIn().catch(() => undefined);
+      expect(issuer.asked).toHaveLength(29);
+      issuer.answers(wrong);
+      expect(await core.tryLogIn()).toEqual(refused);
+      const error = forgets ? 'invalid_grant' : 'too_many_attempts';
+      expect(await core.tryLogIn()).toMatchObject({ granted: false, error });
+    });
+
+    it.each(['password_leaked', 'requires_verification', 'too_many_attempts', 'brand_new'])(
+      'that is refused as %s counts: it proves nothing of the password',
+      async (error) => {
+        issuer.answers({ status: 401, body: { error } });
+        for (let i = 0; i < 10; i += 1) await core.tryLogIn();
+        issuer.answers(() => issuer.grant());
+        expect(await core.tryLogIn()).toMatchObject({ retryAfterSeconds: expect.any(Number) });
+        expect(issuer.asked).toHaveLength(10);
+      },
+    );
+
     it('that cannot be counted is not answered', async () => {
       issuer.answers(wrong);
       const { store } = core;

@@ -81,7 +81,7 @@ export class LogIn {
   ): Promise<Outcome> {
     const grant = await this.ask(credentials);
     if (!grant.granted) {
-      const { mfaToken, passwordWasRight: _, ...refusal } = grant;
+      const { mfaToken, passwordWas: _, ...refusal } = grant;
       if (mfaToken === undefined) return refusal;
       const { username } = credentials;
       return {
@@ -110,7 +110,8 @@ export class LogIn {
       await attempt.undecided();
       throw error;
     }
-    if (answer.granted || answer.passwordWasRight) await attempt.succeeded();
+    if (answer.granted || answer.passwordWas === 'right') await attempt.succeeded();
+    else if (answer.passwordWas === 'untold') await attempt.undecided();
     else await attempt.failed();
     // Not before it is counted, so that it has had its place until then.
     if (attempt.counts) return answer;
