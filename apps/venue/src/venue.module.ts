@@ -4,6 +4,7 @@ import { AuthModule, BearerGuard, type AuthOptions } from '@app/auth';
 import { InputPipe, ProblemFilter, type Logger } from '@app/ops';
 import { MemoryVenues } from './adapters/memory-venues.js';
 import { Venues } from './core/venue.js';
+import { EventStreams } from './edge/event-streams.js';
 import { RootController } from './edge/root.controller.js';
 import { VenuesController } from './edge/venues.controller.js';
 
@@ -17,6 +18,7 @@ export class VenueModule {
       controllers: [RootController, VenuesController],
       providers: [
         { provide: Venues, useClass: MemoryVenues },
+        { provide: EventStreams, useValue: new EventStreams() },
         { provide: APP_GUARD, useExisting: BearerGuard },
         { provide: APP_PIPE, useValue: new InputPipe() },
         {

@@ -9,12 +9,14 @@ import {
   Patch,
   Post,
   Req,
+  Res,
   Sse,
   type MessageEvent,
 } from '@nestjs/common';
-import { Permissions, revoked, Scopes } from '@app/auth';
+import { CurrentUser, Permissions, revoked, Scopes, type Principal } from '@app/auth';
 import { Observable } from 'rxjs';
 import { Venues, type Venue } from '../core/venue.js';
+import { EventStreams, MAX_UNREAD_CHARACTERS, type Reply } from './event-streams.js';
 import {
   newVenueSchema,
   venueChangesSchema,
@@ -25,7 +27,10 @@ import {
 
 @Controller('venues')
 export class VenuesController {
-  constructor(private readonly venues: Venues) {}
+  constructor(
+    private readonly venues: Venues,
+    private readonly streams: EventStreams,
+  ) {}
 
   @Get()
   @Scopes('read:venues')
@@ -34,15 +39,17 @@ export class VenuesController {
   }
 
   /** Server-sent events, one for each change, for as long as the token is in force. */
-  @Sse('changes')
+  @Sse('changes', { maxPendingDataLength: MAX_UNREAD_CHARACTERS })
   @Scopes('read:venues')
-  changes(@Req() request: object): Observable<MessageEvent> {
-    const signal = revoked(request);
-    return new Observable((events) => {
-      events.add(this.venues.onChange(({ kind, venue }) => events.next({ type: kind, data: venue })));
-      if (signal.aborted) events.complete();
-      signal.addEventListener('abort', () => events.complete());
-    });
+  changes(
+    @Req() request: object,
+    @CurrentUser() { subject }: Principal,
+    @Res({ passthrough: true }) reply: Reply,
+  ): Observable<MessageEvent> {
+    const changes = new Observable<MessageEvent>((events) =>
+      this.venues.onChange(({ kind, venue }) => events.next({ type: kind, data: venue })),
+    );
+    return this.streams.stream(changes, { subject, signal: revoked(request), reply });
   }
 
   @Get(':id')
