@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -38,12 +38,35 @@ process.on = function (event, listener) {
 };`;
 const TELLS_HANDLER = `data:text/javascript,${encodeURIComponent(TELL_HANDLER)}`;
 
+/** To be loaded before a service: a signal in the moment in which it first listens or connects, which is before it can accept anything. */
+const SIGNAL_AT_FIRST_SOCKET = `import net from 'node:net';
+let signalled = false;
+for (const [prototype, method] of [[net.Server.prototype, 'listen'], [net.Socket.prototype, 'connect']]) {
+  const original = prototype[method];
+  prototype[method] = function (...call) {
+    if (!signalled) {
+      signalled = true;
+      process.stdout.write('uses a socket');
+      process.kill(process.pid, 'SIGTERM');
+    }
+    return original.apply(this, call);
+  };
+}`;
+const SIGNALS_AT_FIRST_SOCKET = `data:text/javascript,${encodeURIComponent(SIGNAL_AT_FIRST_SOCKET)}`;
+
 describe('a signal', () => {
   it.each([...SERVICES, 'local'])('has its handler before %s loads anything of size', (service) => {
     const loaded = [...loadedBefore(join(root, 'apps', service, 'dist/main.js'))];
     expect(loaded).toContain(join(root, 'libs/ops/dist/run-service.js'));
     expect(loaded.filter((file) => !file.startsWith(join(root, 'libs/ops/dist/')))).toEqual([]);
     expect(loaded.length).toBeLessThan(5);
+  });
+
+  it.each(SERVICES)('that comes the moment %s first listens or connects finds its handler', async (name) => {
+    const service = ServiceProcess.spawn(name, { NODE_OPTIONS: `--import=${SIGNALS_AT_FIRST_SOCKET}` });
+    expect(await service.exit()).toEqual({ code: 0, signal: null });
+    expect(service.stdout).toContain('uses a socket');
+    expect(service.stderr).toBe('');
   });
 
   it.each([0, 30, 60, 120, 250, 400, 600, 900, 1_500])(
@@ -62,10 +85,13 @@ describe('a signal', () => {
     },
   );
 
+  let container: ChildProcess | undefined;
+  afterEach(() => void container?.kill('SIGKILL'));
+
   const namespaces = spawnSync('unshare', ['--pid', '--fork', 'true']).status === 0;
   (namespaces ? it : it.skip)('ends process 1 of a container while it starts', async () => {
     const { PATH = '' } = process.env;
-    const container = spawn(
+    const started = spawn(
       'unshare',
       [
         ...['--pid', '--fork', '--kill-child', process.execPath],
@@ -78,10 +104,11 @@ describe('a signal', () => {
         env: { PATH, ENVIRONMENT: 'local', PORT: '0', OPS_PORT: '0' },
       },
     );
-    const exited = once(container, 'exit');
-    expect(String(await once(container.stdout, 'data'))).toBe('has its handler');
+    container = started;
+    const exited = once(started, 'exit');
+    expect(String(await once(started.stdout, 'data'))).toBe('has its handler');
     process.kill(
-      Number(readFileSync(`/proc/${container.pid}/task/${container.pid}/children`, 'utf8')),
+      Number(readFileSync(`/proc/${started.pid}/task/${started.pid}/children`, 'utf8')),
       'SIGTERM',
     );
     expect(await exited).toEqual([0, null]);
