@@ -1,5 +1,12 @@
 import { openSharedStore } from '@app/auth/settings';
-import { createLogger, RenewedTls, warnOfUnread, type Environment, type RunningService } from '@app/ops';
+import {
+  createLogger,
+  RenewedTls,
+  tlsMaterialOf,
+  warnOfUnread,
+  type Environment,
+  type RunningService,
+} from '@app/ops';
 import { FORMER_NAMES } from '@app/user-token-client';
 import { gatewaySettings, readGatewayConfig } from './config.js';
 import { startGateway } from './start-gateway.js';
@@ -21,6 +28,7 @@ export async function startProcess(environment: Environment): Promise<RunningSer
   const renewedTls = RenewedTls.open({
     prefix: 'USER_TOKEN_TLS',
     role: 'client',
+    material: tlsMaterialOf('USER_TOKEN_TLS', config, 'client'),
     environment,
     log: logger,
   });

@@ -309,14 +309,16 @@ describe('certificates that are renewed', () => {
     put(await authority.issue('user-token'));
     const store = openStore('memory:');
     const logger = createLogger({ service: 'user-token', environment: 'local', level: 'silent' });
+    const config = readUserTokenConfig(environment);
     const renewedTls = RenewedTls.open({
       prefix: 'USER_TOKEN_TLS',
       role: 'server',
+      material: config.tls,
       environment,
       log: logger,
       readEveryMs: 10,
     })!;
-    const userToken = await startUserToken(readUserTokenConfig(environment), { store, logger, renewedTls });
+    const userToken = await startUserToken(config, { store, logger, renewedTls });
     let material = await authority.issue('venue');
     const client = () =>
       new UserTokenClient({ urls: `tls+tcp://localhost:${userToken.port}`, tls: () => material });

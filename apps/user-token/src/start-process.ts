@@ -19,6 +19,7 @@ export async function startProcess(environment: Environment): Promise<RunningSer
   const renewedTls = RenewedTls.open({
     prefix: 'USER_TOKEN_TLS',
     role: 'server',
+    material: config.tls,
     environment,
     log: logger,
   });

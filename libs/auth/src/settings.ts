@@ -62,8 +62,7 @@ export function authOptions(
   log: RefusalLines,
   renewed?: RenewedTls,
 ): AuthOptions {
-  const own = tlsMaterialOf('USER_TOKEN_TLS', settings, 'client');
-  const tls = renewed ? () => renewed.current : own;
+  const tls = renewed ? () => renewed.current : tlsMaterialOf('USER_TOKEN_TLS', settings, 'client');
   const addresses = parseReplicaAddresses(settings.USER_TOKEN_URL);
   if (
     settings.ENVIRONMENT !== 'local' &&

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { newAuthority } from '../../../test/support/certificates.js';
 import { until } from '../../../test/support/until.js';
 import { RenewedTls } from './renewed-tls.js';
-import type { TlsMaterial } from './tls-material.js';
+import { readSettings } from './settings.js';
+import { tlsMaterialOf, tlsSettings, type TlsMaterial } from './tls-material.js';
 
 describe('TLS material that is renewed', () => {
   /** A folder that is changed as Kubernetes changes that of a secret: a link is replaced. */
@@ -26,6 +27,9 @@ describe('TLS material that is renewed', () => {
     }
   }
 
+  const materialOf = ({ environment }: SecretFolder) =>
+    tlsMaterialOf('X', readSettings(tlsSettings('X', ''), environment), 'server');
+
   it('is taken once it fits together, and told of in the log', async () => {
     const authority = await newAuthority();
     const [first, second] = await Promise.all([authority.issue('a'), authority.issue('a')]);
@@ -40,6 +44,7 @@ describe('TLS material that is renewed', () => {
     const renewed = RenewedTls.open({
       prefix: 'X',
       role: 'server',
+      material: materialOf(folder),
       environment: folder.environment,
       log,
       readEveryMs: 10,
@@ -65,8 +70,37 @@ describe('TLS material that is renewed', () => {
     }
   });
 
+  it('is read once at the start: what is new right after that is a renewal, and nothing of it gets lost', async () => {
+    const authority = await newAuthority();
+    const [first, second] = await Promise.all([authority.issue('a'), authority.issue('a')]);
+    const folder = new SecretFolder();
+    folder.put(first);
+    const material = materialOf(folder);
+    folder.put(second);
+    const log = { info: () => undefined, error: () => undefined };
+    const { environment } = folder;
+    const renewed = RenewedTls.open({
+      prefix: 'X',
+      role: 'server',
+      material,
+      environment,
+      log,
+      readEveryMs: 10,
+    })!;
+    const renewals: TlsMaterial[] = [];
+    renewed.onRenewal((next) => renewals.push(next));
+    try {
+      expect(renewed.current).toBe(material);
+      await until(() => renewals.length > 0);
+      expect(renewed.current.cert).toBe(second.cert.trim());
+    } finally {
+      renewed.close();
+    }
+  });
+
   it('is none where there is none', () => {
     const log = { info: () => undefined, error: () => undefined };
-    expect(RenewedTls.open({ prefix: 'X', role: 'client', environment: {}, log })).toBeUndefined();
+    const options = { prefix: 'X', role: 'client', environment: {}, log } as const;
+    expect(RenewedTls.open({ ...options, material: undefined })).toBeUndefined();
   });
 });

@@ -6,6 +6,9 @@ import { tlsMaterialOf, tlsSettings, type TlsMaterial, type TlsRole } from './tl
 export interface RenewedTlsOptions {
   readonly prefix: string;
   readonly role: TlsRole;
+  /** What was read at the start; undefined where there is none. */
+  readonly material: TlsMaterial | undefined;
+  /** Read from then on. */
   readonly environment: Environment;
   readonly log: { info(fields: object, text: string): void; error(fields: object, text: string): void };
   /** How often the files are read. Default 10,000 (10 s). */
@@ -31,13 +34,9 @@ export class RenewedTls {
     this.timer = setInterval(() => this.readAgain(), options.readEveryMs ?? READ_EVERY_MS).unref();
   }
 
-  /**
-   * @returns undefined where there is none
-   * @throws {SettingsError}
-   */
+  /** @returns undefined where there is none */
   static open(options: RenewedTlsOptions): RenewedTls | undefined {
-    const material = read(options);
-    return material && new RenewedTls(options, material);
+    return options.material && new RenewedTls(options, options.material);
   }
 
   get current(): TlsMaterial {
