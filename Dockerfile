@@ -4,7 +4,7 @@ ARG NODE_IMAGE=node:24-bookworm-slim
 ARG REDIS_IMAGE=redis:7-bookworm
 
 FROM ${REDIS_IMAGE} AS redis
-# A new volume belongs to whom the folder belongs to. So Redis need not start as root, with the capability to give it away.
+# A new volume has the owner of the folder. So Redis need not start as root, with the capability to change the owner.
 RUN mkdir -p /data && chown redis:redis /data
 USER redis
 
@@ -33,7 +33,7 @@ RUN node scripts/service-files.mjs /services
 
 # What the images of services have in common.
 FROM ${NODE_IMAGE} AS service
-# npm is there for `npm run client`, and asks nobody for news of its own.
+# npm is there for `npm run client`. It does not look for newer versions of itself.
 ENV NODE_ENV=production NPM_CONFIG_UPDATE_NOTIFIER=false
 COPY scripts/health.mjs /app/scripts/
 USER node
