@@ -115,7 +115,7 @@ describe('the main job', () => {
   });
 
   describe('refresh', () => {
-    it('gives everybody who presents the same token at the same time the same new one', async () => {
+    it('gives all requests with the same token at the same time the same new one', async () => {
       const token = await suite.login(ada);
       const refreshed = await Promise.all(Array.from({ length: 5 }, () => suite.refresh(token)));
       expect(new Set(refreshed).size).toBe(1);
@@ -192,7 +192,7 @@ describe('the main job', () => {
   describe('log-out everywhere', () => {
     const logoutAll = (token: string) => suite.gateway('/auth/logout-all', { method: 'POST', token });
 
-    it("ends all sessions of the user, and nobody else's", async () => {
+    it('ends all sessions of the user, and of no other user', async () => {
       const [one, other, somebodyElse] = [
         await suite.login(ada),
         await suite.login(ada),
@@ -277,7 +277,7 @@ describe('the main job', () => {
       });
     });
 
-    it('has a page for everybody', async () => {
+    it('has a page without log-in', async () => {
       expect(await suite.venue('/')).toMatchObject({ status: 200, body: { service: 'venue' } });
     });
   });

@@ -34,7 +34,7 @@ describe('a token that is not good at venue', () => {
       },
     ],
     [
-      "signed by somebody else in our issuer's name",
+      "signed by a stranger in our issuer's name",
       async () => {
         const key = await newKey(JSON.parse(Buffer.from(good.split('.')[0]!, 'base64url').toString()).kid);
         return mintToken(key, { claims: claimsOf(good) });

@@ -113,7 +113,7 @@ describe('FaultProxy', () => {
     late.socket.destroy();
   });
 
-  it('resets who is connected, and nobody else', async () => {
+  it('resets the connections that are open, and no later one', async () => {
     proxy.reset();
     await until(() => client.closed);
     expect(client.code).toBe('ECONNRESET');

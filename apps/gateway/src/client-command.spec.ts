@@ -293,7 +293,7 @@ describe('npm run client', () => {
       expect(await readdir(folder)).toEqual(['clients.yaml']);
     });
 
-    (isRoot ? it : it.skip)(`the file belongs to somebody else, who would lose it${unlessRoot}`, async () => {
+    (isRoot ? it : it.skip)(`the file belongs to another user, who would lose it${unlessRoot}`, async () => {
       const path = environment['GATEWAY_CLIENTS']!;
       await chown(path, 1234, 2345);
       await chmod(path, 0o666);

@@ -108,7 +108,7 @@ describe('gateway', () => {
       ['all of them', 'customers, partners'],
       ['none by an empty name', ''],
       ['a list', ['customers']],
-    ])('refuses %s, and asks nobody', async (_title, realm) => {
+    ])('refuses %s, without a question to user-token', async (_title, realm) => {
       const answer = await loginWith(realm);
       expect(answer.status).toBe(400);
       expect(JSON.parse(answer.body)).toEqual({
@@ -194,7 +194,7 @@ describe('gateway', () => {
         ['a password of 4,097 letters', { password: 'x'.repeat(4_097) }],
         ['a user name of 107 Chinese characters', { username: '密'.repeat(107) }],
         ['a user name of 321 letters', { username: 'x'.repeat(321) }],
-      ])('refuses %s, and asks nobody', async (_title, credentials) => {
+      ])('refuses %s, without a question to user-token', async (_title, credentials) => {
         const answer = await ask(credentials);
         expect(answer.status).toBeGreaterThanOrEqual(400);
         expect(answer.status).toBeLessThan(500);

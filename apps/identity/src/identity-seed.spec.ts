@@ -209,7 +209,7 @@ describe('identity with a seed of its own', () => {
     });
   });
 
-  it("logs the end user's address as a trusted client names it, and believes nobody else", async () => {
+  it("logs the end user's address as a trusted client names it, and believes no other client", async () => {
     const forwarded = { 'auth0-forwarded-for': '203.0.113.7' };
     const proxy = { client_id: 'proxy', client_secret: 'a-client-secret-2' };
     lines.length = 0;

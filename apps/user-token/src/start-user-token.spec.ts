@@ -130,7 +130,7 @@ describe('user-token on TCP', () => {
     ['a pattern that is a list', frame({ pattern: ['session.login'], data: login, id: '1' })],
     ['a pattern that is a number', frame({ pattern: 1, data: login, id: '1' })],
     ['a pattern that is long', frame({ pattern: 'canary'.repeat(100), data: login, id: '1' })],
-    ['an event that nobody handles', frame({ pattern: 'canary', data: login })],
+    ['an event without a handler', frame({ pattern: 'canary', data: login })],
     [
       'an envelope in its prototype',
       `68#{"__proto__":{"pattern":"session.login","data":{},"id":"1"},"a":1111}`,
@@ -361,10 +361,10 @@ describe('user-token among strangers', () => {
 
   it.each([
     ['says nothing', ''],
-    ['never finishes what he says', '100#{'],
+    ['never finishes a message', '100#{'],
     ['pings once', '37#{"pattern":"ping","data":{},"id":"1"}'],
     ['says what is no call', '2#{}'],
-  ])('lets in services at his address while one with 150 connections %s', async (_title, bytes) => {
+  ])('lets in services at the address of a stranger with 150 connections that %s', async (_title, bytes) => {
     for (let i = 0; i < 150; i += 1) flood(bytes);
     await until(() => sockets.size > 100);
     for (let i = 0; i < 10; i += 1) {

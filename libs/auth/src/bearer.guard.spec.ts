@@ -174,13 +174,13 @@ describe.each(['fastify', 'express'])('BearerGuard on %s', (platform) => {
     expect((await get('/me', `${scheme} ${newToken()}`)).status).toBe(200);
   });
 
-  it('opens a @Public() route to everybody, whatever they send', async () => {
+  it('opens a @Public() route to every request, whatever it sends', async () => {
     expect(await get('/anyone')).toMatchObject({ status: 200, body: 'anyone' });
     expect(await get('/anyone', 'Bearer !')).toMatchObject({ status: 200 });
     expect(userToken.asked).toEqual([]);
   });
 
-  describe('refuses, without asking anybody,', () => {
+  describe('refuses, without a question to user-token,', () => {
     it.each([
       ['a request without credentials', []],
       ['another scheme', ['Basic YWRhOnB3']],

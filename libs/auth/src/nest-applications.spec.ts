@@ -219,7 +219,7 @@ describe.each(['fastify', 'express'])('in an application on %s', (platform) => {
       ['refuses an empty list', { authorization: [] }, 401],
       ['refuses a request without any', {}, 401],
       ['refuses another scheme', { authorization: 'Basic eDp5' }, 401],
-      ['refuses a token that nobody knows', { authorization: 'Bearer some-other-token-0001' }, 401],
+      ['refuses a token that is not known', { authorization: 'Bearer some-other-token-0001' }, 401],
     ])('%s', async (_title, headers, status) => {
       const url = await serve(({ host }) => ({ host, ...headers }));
       const answer = await rawRequest(`${url}/me`);

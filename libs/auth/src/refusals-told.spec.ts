@@ -111,7 +111,11 @@ describe('why a token was refused', () => {
   });
 
   it.each<[string, string[], object]>([
-    ['a token that nobody would spell so', ['Authorization', 'Bearer canary'], { reason: 'malformed' }],
+    [
+      'a token in a spelling that is not canonical',
+      ['Authorization', 'Bearer canary'],
+      { reason: 'malformed' },
+    ],
     [
       'two headers',
       ['Authorization', 'Bearer canary-0123456789', 'Authorization', 'Bearer canary-0123456789'],

@@ -220,7 +220,7 @@ describe.each(['fastify', 'express'])('revoked(request) on %s', (platform) => {
     expect((signals[0]!.reason as BearerRefusal).getStatus()).toBe(403);
   });
 
-  it('watches nothing that nobody asks about', async () => {
+  it('watches no request without a call', async () => {
     await bodyOf(await open(app, '/plain', newToken()));
     expect(watched(app)).toBe(0);
   });
@@ -332,7 +332,7 @@ describe('revoked(request) as time passes', () => {
     expect(signals[0]!.reason).toBeInstanceOf(BearerRefusal);
   });
 
-  it('ends what nobody can vouch for, and bears with a moment of that', async () => {
+  it('ends what gets no verdict, and bears with a moment of that', async () => {
     const answer = await open(app, '/events', newToken());
     const before = userToken.asked.length;
     userToken.behave(() => ({ code: 'store_unavailable', message: 'Redis is away' }));

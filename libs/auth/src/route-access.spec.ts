@@ -261,7 +261,7 @@ describe('what a route asks is kept', () => {
     expect(await statuses(app, url)).toEqual(expected);
   });
 
-  it('or nobody is let in', async () => {
+  it('or no request is let in', async () => {
     expect(await statuses(app, '/bound-per-request/list')).toEqual([500, 500, 500]);
   });
 });

@@ -319,7 +319,7 @@ describe('principals in Redis', () => {
       expect(await findsCached(other, token)).toBe(false);
     });
 
-    it('for no longer, though whoever wrote the entry was ahead, or Redis keeps it for ever', async () => {
+    it('for no longer, though the clock of its writer was ahead, or Redis keeps it for ever', async () => {
       const [ahead, other] = [await startGuard(), await startGuard(1_000_000)];
       await giveGeneration(ahead.store);
       ahead.clock.aheadSeconds = 100;
@@ -359,7 +359,7 @@ describe('principals in Redis', () => {
   describe('are sealed', () => {
     const secrets = { name: 'Ada-of-Lovelace', email: 'ada.lovelace@example.test' };
 
-    it('so that nothing can be read of whom they speak for', async () => {
+    it('so that nothing can be read of their users', async () => {
       const guard = await startGuard();
       await giveGeneration(guard.store);
       const who = {

@@ -151,7 +151,7 @@ describe('with CORS_ORIGINS', () => {
     ]);
   });
 
-  it('whoever is no browser gets what he would get without', async () => {
+  it('a client that is no browser gets the same as without', async () => {
     const answer = await ask('/ok', 'GET', []);
     expect(answer).toMatchObject({ status: 200, body: 'fine' });
     expect(answer.headers).not.toHaveProperty('access-control-allow-origin');

@@ -138,7 +138,7 @@ describe('a watch on what a service needs', () => {
     expect(one.check('client')).toMatchObject({ degraded: true });
   });
 
-  it('holds up nobody who waits for the first look', async () => {
+  it('holds up no caller that waits for the first look', async () => {
     let answer: (findings: Findings<Name>) => void = () => undefined;
     watch = new DependencyWatch<Name>({
       names: ['issuer', 'client'],

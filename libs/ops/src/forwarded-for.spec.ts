@@ -105,7 +105,7 @@ describe('X-Forwarded-For', () => {
     expect(lines[0]!.length).toBeLessThan(1_000);
   });
 
-  it('is left as it is, where nobody believes it', () => {
+  it('is left as it is, where it is not believed', () => {
     expect(left(0, 'anything')).toBe('anything');
     expect(left(1, undefined)).toBeUndefined();
     expect(lines).toEqual([]);

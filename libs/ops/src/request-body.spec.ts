@@ -155,7 +155,7 @@ describe('the body of a request', () => {
       expect(received).toHaveLength(2);
     });
 
-    it('may come late: whoever keeps it need not wait, and what follows it is the next request', async () => {
+    it('may come late: a route that keeps it need not wait, and what follows it is the next request', async () => {
       const [answer, next] = await exchange(
         head(target, MULTIPART, 'Content-Length: 9\r\n\r\n'),
         'POST /end',
@@ -210,7 +210,7 @@ describe('the body of a request', () => {
     ["a constructor's prototype", '{"a":"x","constructor":{"prototype":{"b":1}}}'],
     ['broken JSON', '{"a":'],
     ['more than JSON', '{"a":"x"} x'],
-    ['JSON deeper than anybody writes', '['.repeat(999)],
+    ['JSON nested too deeply', '['.repeat(999)],
     ['only a byte order mark', '\xef\xbb\xbf'],
   ])('is refused with %s', async (_title, body) => {
     const [answer] = await exchange(sized('POST /input', 'application/json', body, CLOSE));
@@ -228,7 +228,7 @@ describe('the body of a request', () => {
     ['something like JSON', 'application/jsonp'],
     ['a type that is none', 'json'],
     ['no type', undefined],
-  ])('tells whoever calls it %s what to send', async (_title, type) => {
+  ])('tells a client that calls it %s what to send', async (_title, type) => {
     const [answer] = await exchange(sized('POST /input', type, '{"a":"x"}', CLOSE));
     expect(answer).toMatchObject({ status: 415 });
     expect(JSON.parse(answer!.body)).toMatchObject({
@@ -260,7 +260,7 @@ describe('the body of a request', () => {
     expect(received).toEqual([]);
   });
 
-  it('tells whoever compresses it not to', async () => {
+  it('tells a client that compresses it not to', async () => {
     const answers = await exchange(
       sized('POST /input', 'application/json', '\x1f\x8b\x08', 'Content-Encoding: gzip\r\n'),
       sized('POST /input', 'application/json', '{"a":"x"}', `Content-Encoding: identity\r\n${CLOSE}`),
@@ -310,13 +310,13 @@ describe('the body of a request', () => {
     expect(received[0]).toBe(received[1]);
   });
 
-  it('is a form for whoever takes one', async () => {
+  it('is a form for a route that takes one', async () => {
     await exchange(sized('PATCH /optional', FORM, 'a=b+c&d=%C3%BC&d=&__proto__=x&e=100%', CLOSE));
     expect(received).toEqual([{ a: 'b c', d: ['ü', ''], e: '100%' }]);
     expect(Object.getOwnPropertyNames(received[0])).toEqual(['a', 'd', 'e']);
   });
 
-  it('is not looked at for whoever may not come in', async () => {
+  it('is not looked at for a request that is refused', async () => {
     const [answer] = await exchange(sized('POST /closed', 'application/json', '{', CLOSE));
     expect(answer).toMatchObject({ status: 401 });
   });

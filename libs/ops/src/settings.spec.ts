@@ -296,7 +296,7 @@ describe('settings', () => {
   });
 });
 
-describe('a variable that nobody reads', () => {
+describe('a variable that is not read', () => {
   const told = (environment: Record<string, string>) => {
     const lines: unknown[] = [];
     warnOfUnread(definition, environment, { warn: (fields) => lines.push(fields) });

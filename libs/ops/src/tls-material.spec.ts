@@ -112,7 +112,7 @@ describe('TLS material', () => {
       /^X_TLS_CERT is no PEM with -----BEGIN CERTIFICATE-----$/,
     ],
     [
-      'trusts somebody who is no authority',
+      'trusts a certificate that is no authority',
       () => ({ ...good, ca: other.cert }),
       /^X_TLS_CA holds a certificate that is no authority/,
     ],

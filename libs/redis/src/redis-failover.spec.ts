@@ -76,7 +76,7 @@ describe('a failover that keeps connections', () => {
     await until(() => heard.includes('promoted'));
   });
 
-  it('is followed as well when nobody writes', async () => {
+  it('is followed as well when nothing is written', async () => {
     await promote();
     proxy.leadTo(promoted.port);
     await until(async () => /role:master/.test(await promoted.cli('INFO', 'replication')));
@@ -203,7 +203,7 @@ describe('a Redis that answers and does not do what it is asked', () => {
     expect(store.problems.join()).toContain('NOREPLICAS');
   });
 
-  it('is noticed while nobody writes', async () => {
+  it('is noticed while nothing is written', async () => {
     await setting('min-replicas-to-write', '1');
     await until(() => store.problems.join().includes('NOREPLICAS'), PATIENCE_MS);
   });

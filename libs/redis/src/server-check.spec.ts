@@ -66,7 +66,7 @@ describe('what a Redis lacks is named when a store comes to it', () => {
     expect(health).toEqual({ up: false, detail: expect.stringContaining('NOPERM') });
   });
 
-  it('no right that nobody needs: a guarded service can do with few', async () => {
+  it('no right that is not needed: a guarded service can do with few', async () => {
     const rights = [
       '+set',
       '+mget',

@@ -29,7 +29,7 @@ describe.each(['memory', 'redis'])('a shared store (%s)', (kind) => {
     expect(await store.getMany(['c', 'b', 'a'])).toEqual(['3', null, '1']);
   });
 
-  it('gives everybody his own values who asks in the same turn', async () => {
+  it('gives every caller of the same turn its own values', async () => {
     const keys = Array.from({ length: 1_500 }, (_, index) => `of-many-${index}`);
     await store.writeAll(keys.map((key) => ({ op: 'set', key, value: key, ttlMs: 10_000 })));
     const read = await Promise.all(keys.map((key) => store.getMany([key, 'absent'])));

@@ -123,7 +123,7 @@ describe('messages on TCP', () => {
     expect(seen.reasons).toEqual([]);
   });
 
-  it('are not read from a peer who does not read, whose connection ends when too much waits for him', async () => {
+  it('are not read from a peer that does not read, and its connection ends when too much waits for it', async () => {
     const { peer, seen, frames } = await pair({ maxUnreadBytes: 1_000_000 });
     peer.pause();
     const big = { text: 'a'.repeat(100_000) };

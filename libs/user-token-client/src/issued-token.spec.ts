@@ -2,7 +2,7 @@ import { subjectKey } from './epoch.js';
 import { isCanonicalToken, issuedTokenKind, issuedTokenSubjectKey, newIssuedToken } from './index.js';
 
 describe('a token of our own', () => {
-  it('tells its kind, is canonical, and names its user by his key', () => {
+  it('tells its kind, is canonical, and names its user by a key', () => {
     for (const kind of ['access', 'refresh'] as const) {
       const token = newIssuedToken(kind, 'auth0|ada');
       expect(issuedTokenKind(token)).toBe(kind);

@@ -22,7 +22,7 @@ const FACTS = {
 };
 
 describe('what a log may show of a token', () => {
-  it('is what tells whose it is, and not for whom', () => {
+  it('is where it comes from, and not its user', () => {
     expect(tokenFacts(TOKEN)).toEqual(FACTS);
   });
 
@@ -113,13 +113,13 @@ describe('the log of refusals', () => {
     );
   });
 
-  it('makes no line that nobody reads', () => {
+  it('makes no line that is not read', () => {
     refusals = new RefusalLog(logOf('info'));
     for (let i = 0; i < 3; i += 1) refusals.refused('revoked', TOKEN);
     expect(at('debug')).toEqual([]);
   });
 
-  it('names whom a token speaks for that is not at hand any more', () => {
+  it('names the user of a token that is not at hand any more', () => {
     const principal = {
       subject: 'auth0|ada',
       scopes: [],

@@ -30,7 +30,7 @@ describe('the roll call of user-tokens', () => {
 
   it.each<[string, () => string, string]>([
     ['is not there', () => 'tcp://127.0.0.1:1', 'cannot be reached'],
-    ['has a name that nobody knows', () => 'tcp://user-token.invalid:3003', 'cannot be reached'],
+    ['has a name that does not resolve', () => 'tcp://user-token.invalid:3003', 'cannot be reached'],
     ['says nothing', silentUrl, 'did not answer in time'],
   ])('names one that %s, and how many others answered', async (_title, url, message) => {
     const { answered, failures } = await of(here.url, url()).rollCall(10_000);
@@ -38,7 +38,7 @@ describe('the roll call of user-tokens', () => {
     expect(failures.map((failure) => failure.message)).toEqual([expect.stringContaining(message)]);
   });
 
-  it('is answered by nobody where nobody is', async () => {
+  it('gets no answer where no process listens', async () => {
     const { answered, failures } = await of('tcp://127.0.0.1:1', silentUrl()).rollCall(10_000);
     expect([answered, failures.length]).toEqual([0, 2]);
   });

@@ -23,7 +23,7 @@ describe('SendWindow', () => {
       error: (error: Error) => failures.push(`${name}: ${error.message}`),
     });
 
-  it('lets in what fits, at once, and asks for a receipt when somebody has to wait', () => {
+  it('lets in what fits, at once, and asks for a receipt when a sender has to wait', () => {
     enter('a', 60);
     enter('b', 40);
     expect([entered, receipts.length]).toEqual([['a', 'b'], 0]);
@@ -59,7 +59,7 @@ describe('SendWindow', () => {
     expect(entered).toEqual(['a', 'b']);
   });
 
-  it('asks again when a receipt came to nothing new and somebody still waits', () => {
+  it('asks again when a receipt came to nothing new and a sender still waits', () => {
     enter('a', 100);
     enter('b', 100);
     enter('c', 100);
@@ -82,7 +82,7 @@ describe('SendWindow', () => {
     expect(entered).toEqual(['a', 'small']);
   });
 
-  it('does not give the room of one who gave up to nobody', () => {
+  it('gives the room of a sender that gave up to another one', () => {
     enter('a', 100);
     const [b, c] = [enter('b', 100), enter('c', 100)];
     enter('d', 100);
@@ -113,7 +113,7 @@ describe('SendWindow', () => {
     expect(entered).toEqual(['a', 'huge', 'b']);
   });
 
-  it('lets in all who wait, whoever fails or gives up as soon as he is in', () => {
+  it('lets in all that wait, even if some fail or give up as soon as they are in', () => {
     enter('a', 100);
     for (const name of ['b', 'c', 'd', 'e']) {
       const entering = window.room(50).subscribe(() => {
@@ -136,7 +136,7 @@ describe('SendWindow', () => {
     expect([entered, failures]).toEqual([['a'], ['b: closed', 'c: closed', 'd: closed']]);
   });
 
-  it('has nobody wait for ever, in whatever order they come, give up and are read', () => {
+  it('has no sender wait for ever, in whatever order they come, give up and are read', () => {
     // A generator of pseudo-random numbers, so that a failure can be repeated (Numerical Recipes).
     let seed = 1;
     const random = (below: number) => (seed = (seed * 1_664_525 + 1_013_904_223) % 2 ** 32) % below;

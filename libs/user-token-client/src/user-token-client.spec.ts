@@ -125,7 +125,7 @@ describe('UserTokenClient', () => {
     const tokens = (count: number, length = 20) =>
       Array.from({ length: count }, (_, index) => `${index}-`.padStart(length, 'a'));
 
-    it('sends one message and gives everybody his own answer', async () => {
+    it('sends one message and gives every caller its own answer', async () => {
       const fake = await replica();
       fake.behave((accessToken) => active({ subject: `auth0|${accessToken}` }));
       const client = clientOf(fake.url);
@@ -136,7 +136,7 @@ describe('UserTokenClient', () => {
       expect(fake.messages).toBe(1);
     });
 
-    it('lets nobody wait for the slowest', async () => {
+    it('lets no caller wait for the slowest', async () => {
       const fake = await replica();
       fake.behave((accessToken) => (accessToken === 'slow' ? 'silence' : active()));
       const client = clientOf(fake.url);
@@ -227,7 +227,7 @@ describe('UserTokenClient', () => {
     await expect(clientOf(fake.url).logout(TOKEN)).rejects.toMatchObject({ code: 'protocol' });
   });
 
-  it('rejects when nobody listens', async () => {
+  it('rejects when no process listens', async () => {
     const verifying = clientOf(`tcp://127.0.0.1:${await freePort()}`).verify(TOKEN);
     await expect(verifying).rejects.toMatchObject({ code: 'unreachable', cause: expect.anything() });
   });
@@ -277,7 +277,7 @@ describe('UserTokenClient', () => {
     for (let i = 0; i < 4; i += 1) expect(await client.verify(TOKEN)).toMatchObject({ active: true });
   });
 
-  it('sends nobody to a replica that was frozen before it has shown a sign of life', async () => {
+  it('sends no call to a replica that was frozen before it has shown a sign of life', async () => {
     const [one, frozen] = [await replica(), await replica()];
     const client = new UserTokenClient({ urls: `${frozen.url},${one.url}`, verifyTimeoutMs: 60_000 });
     clients.push(client);
@@ -486,7 +486,7 @@ describe('UserTokenClient', () => {
     });
   });
 
-  it('leaves nobody waiting for the connection when it is closed, or lost, or never comes about', async () => {
+  it('leaves no call waiting for the connection when it is closed, or lost, or never comes about', async () => {
     const large = (i: number) => ({ accessToken: `${i}`.padEnd(8_000, 'a') });
     const silent = await rawReplica(() => undefined);
     for (const end of ['close', 'lose'] as const) {

@@ -108,7 +108,7 @@ describe('attempts to log in', () => {
       expect((await tryAt(0, 'v6@example.com', '2001:db8:1:3::1')).status).toBe(401);
     });
 
-    it('with the right password cost nobody minutes, 11 of one user at once and 150 users behind one address', async () => {
+    it('with the right password cost no user minutes, 11 of one user at once and 150 users behind one address', async () => {
       issuer.answers(async () => {
         await delay(50);
         return issuer.grant({ sub: `auth0|${randomUUID()}` });
@@ -152,7 +152,7 @@ describe('attempts to log in', () => {
       expect(issuer.asked).toHaveLength(10);
     });
 
-    it('that are refused by a code that nobody knows are held against the account', async () => {
+    it('that are refused by a code that is not known are held against the account', async () => {
       issuer.answers({ status: 403, body: { error: 'brand_new', error_description: 'canary' } });
       for (let i = 0; i < 10; i += 1) {
         const answer = await tryAt(i, 'new@example.com', `192.0.2.${100 + i}`);
@@ -276,7 +276,7 @@ describe('attempts to log in', () => {
         503,
         'temporarily_unavailable',
       ],
-      ['a code that nobody knows', { status: 403, body: { error: 'canary' } }, 403, 'access_denied'],
+      ['a code that is not known', { status: 403, body: { error: 'canary' } }, 403, 'access_denied'],
       ['a leaked password', { status: 401, body: { error: 'password_leaked' } }, 403, 'password_leaked'],
       ['a malformed request', { status: 400, body: { error: 'invalid_request' } }, 400, 'invalid_request'],
       ['a request that is too large', { status: 413, body: '<html>canary</html>' }, 400, 'invalid_request'],
@@ -306,7 +306,7 @@ describe('attempts to log in', () => {
         'temporarily_unavailable',
       ],
       [
-        'a token of a type that nobody knows',
+        'a token of a type that is not known',
         { status: 200, body: { access_token: 'x', token_type: 'mac' } },
         503,
         'temporarily_unavailable',

@@ -22,7 +22,7 @@ describe('a front end of another origin that CORS_ORIGINS names', () => {
     }),
   });
 
-  it('may ask gateway and venue, and nobody else may', async () => {
+  it('may ask gateway and venue, and no other origin may', async () => {
     for (const [origin, allowed] of [
       [APP, APP],
       ['http://localhost:5173', 'http://localhost:5173'],

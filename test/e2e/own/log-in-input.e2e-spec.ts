@@ -71,7 +71,7 @@ describe('what comes with a log-in', () => {
       ['an escaped half in the user name', (username) => `{"username":"${username}\\udc00","password":"p"}`],
       ['a raw half', (username) => latin1(`{"username":"${username}","password":"\xed\xa0\x80"}`)],
       [
-        'a half in a field that nobody knows',
+        'a half in a field that is not known',
         (username) => `{"username":"${username}","password":"p","x":"\\ud800"}`,
       ],
     ])('at /auth/login, so that %s is neither forwarded nor counted', async (_title, body) => {

@@ -133,7 +133,7 @@ describe('the tokens of registered clients', () => {
 });
 
 describe('RFC 6749 section 2.3.1: guessing the secret of a client', () => {
-  it('is answered with 429 after 20 wrong ones in a minute, which keeps nobody out who has the secret', async () => {
+  it('is answered with 429 after 20 wrong ones in a minute, which keeps no client out that has the secret', async () => {
     const suite = await Suite.open({ TRUSTED_PROXY_HOPS: '1' });
     const ask = (clientId: string, secret: string, from: string) =>
       suite.gateway('/oauth2/introspect', {

@@ -157,7 +157,7 @@ describe('Redis at fault', () => {
       mendRedis: () => undefined,
     },
   ])('$title', ({ title, breakRedis, mendRedis }) => {
-    it('costs no valid request, lets nobody back in, holds nobody up, and is over when it is over', async () => {
+    it('costs no valid request, lets no revoked token back in, holds no request up, and is over when it is over', async () => {
       const cases = await everyKind(title.replaceAll(' ', '-'));
       const [victim] = await issuer.tokens(1, 'auth0|victim');
       const urls = [venues(), me()];

@@ -15,7 +15,7 @@ describe('an access token that was refreshed before', () => {
 
   const tryRefresh = (token: string) => suite.gateway('/auth/refresh', { method: 'POST', token });
 
-  it('ends its session when it is presented after the replay window, for whoever holds the new one', async () => {
+  it('ends its session when it is presented after the replay window, for the holder of the new one', async () => {
     const [stolen, bystander] = [await suite.login(ada), await suite.login(ada)];
     const second = await suite.refresh(stolen);
     const third = await suite.refresh(second);
@@ -152,7 +152,7 @@ describe('an opaque token', () => {
 });
 
 describe('an opaque token that another client of the tenant got', () => {
-  it('opens who its user is, and none of his sessions; it may end itself', async () => {
+  it("tells its user, and none of the user's sessions; it may end itself", async () => {
     const suite = await Suite.open();
     const own = await suite.login(ada);
     const { access_token: token } = await suite.tokensFromIssuer({
@@ -282,7 +282,7 @@ describe('the sessions of a user', () => {
     });
   });
 
-  it("are nobody else's to see or to end", async () => {
+  it('cannot be seen or ended by another user', async () => {
     const token = await loginFrom('Ada/1.0');
     const stranger = await loginFrom('Grace/1.0', grace);
     const [{ id }] = await listed(token);

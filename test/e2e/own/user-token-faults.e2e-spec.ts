@@ -114,12 +114,12 @@ describe('user-token at fault', () => {
       report = await oracle.stop();
     });
 
-    it('shows nobody an error, before, meanwhile and after', () => {
+    it('shows no error, before, meanwhile and after', () => {
       expect(report.wrong).toEqual([]);
       expect(report.identified).toBeGreaterThan(100);
     });
 
-    it('holds nobody up for longer than it takes to tell', () => {
+    it('holds no request up for longer than it takes to tell', () => {
       expect(report.maxMs).toBeLessThan(waitMs + SLACK_MS);
     });
   });

@@ -53,7 +53,7 @@ describe('clients in Redis', () => {
     expect(await other.find('shared')).toMatchObject({ enabled: false });
   });
 
-  it('are read once a second at the most, however many ask and for whom, and never searched for', async () => {
+  it('are read once a second at the most, however many requests ask for whichever client, and never searched for', async () => {
     for (let i = 0; i < 5; i += 1) await put(store, `client-${i}`);
     await redis.cli('CONFIG', 'RESETSTAT');
     const sinceMs = performance.now();
@@ -179,7 +179,7 @@ describe('clients in Redis', () => {
         ({ client_id: id, enabled }) => `${id} ${enabled}`,
       );
 
-    it("go on, are changed for gateways of those versions as well, and are nobody else's", async () => {
+    it('go on, are changed for gateways of those versions as well, and belong to no other deployment', async () => {
       await together('old', 'older');
       const dev = await later();
       const int = await later('int');

@@ -44,7 +44,7 @@ describe('QueuedCredentialCheck', () => {
     expect(await Promise.all(verdicts)).toEqual([NO, NO, NO, NO]);
   });
 
-  it('turns away what comes when enough wait, and nobody who waits', async () => {
+  it('turns away what comes when enough wait, and nothing that waits', async () => {
     const check = new QueuedCredentialCheck(inner, { atOnce: 1, waiting: 1 });
     const [first, second] = [check.check(credentials('a')), check.check(credentials('b'))];
     await expect(check.check(credentials('c'))).rejects.toThrow(Overloaded);
@@ -57,7 +57,7 @@ describe('QueuedCredentialCheck', () => {
     expect(running()).toEqual(['a', 'b']);
   });
 
-  it('does not check for somebody who has given up meanwhile', async () => {
+  it('does not check for a caller that has given up meanwhile', async () => {
     const check = new QueuedCredentialCheck(inner, { atOnce: 1, waitMs: 20 });
     const first = check.check(credentials('a'));
     const late = [check.check(credentials('b')), check.check(credentials('c'))];

@@ -24,7 +24,7 @@ describe('the memory of oidc-provider', () => {
     expect(await tokens.find('oldest')).toEqual({ grantId: 'g', uid: 'u' });
   });
 
-  it('lets nobody begin a refresh that it could not store', async () => {
+  it('lets no refresh begin that it could not store', async () => {
     const { adapter } = memory(3);
     const [grants, tokens] = [adapter('Grant'), adapter('RefreshToken')];
     await tokens.upsert('t', { grantId: 'g', clientId: 'c' }, 60);

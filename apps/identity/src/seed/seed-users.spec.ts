@@ -38,7 +38,7 @@ describe('SeedCredentialCheck', () => {
     derived = [];
   });
 
-  it('takes the same work for everybody, known or not, whatever his hash costs', async () => {
+  it('takes the same work for every user name, known or not, whatever the hash costs', async () => {
     const users = await Promise.all([
       seedUser('usual'),
       seedUser('costly', { cost: 32_768 }),

@@ -476,7 +476,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
       expect(await fleet[0]!.check(honest)).toMatchObject({ active: true });
     });
 
-    it('lock nobody out whose token was accepted before, or refused', async () => {
+    it('lock no token out that was accepted before, or refused', async () => {
       const honest = newToken();
       await fleet[0]!.check(honest);
       answer = REFUSAL;

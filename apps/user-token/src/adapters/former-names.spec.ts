@@ -125,7 +125,7 @@ describe('what versions that put no prefix before names have written', () => {
   it.each([
     ['before it was refreshed', false],
     ['after', true],
-  ])('is a session that its user finds in his list, and ends by its id: %s', async (_title, refresh) => {
+  ])('is a session that its user finds in the list, and ends by its id: %s', async (_title, refresh) => {
     const core = await start();
     const fresh = await core.loggedIn();
     if (refresh) await core.refreshed(own.accessToken);

@@ -253,7 +253,7 @@ describe('what is known of the settings without a log-in', () => {
 
   it.each<[string, () => void, string]>([
     ['does not find its keys', () => (discovery = { status: 503, body: '' }), 'answered 503'],
-    ['lets nobody in', () => (discovery = { status: 403, body: 'firewall' }), 'answered 403'],
+    ['lets no request in', () => (discovery = { status: 403, body: 'firewall' }), 'answered 403'],
     ['is broken', () => (toRefresh = { status: 500, body: { error: 'server_error' } }), 'answered 500'],
     ['breaks', () => (toLogIn = { status: 502, body: '<html>' }), 'answered 502'],
     ['hangs up', () => (toRefresh = 'reset'), 'UND_ERR_SOCKET'],

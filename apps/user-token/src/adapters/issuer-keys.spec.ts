@@ -114,7 +114,7 @@ describe('IssuerKeys', () => {
     expect(await checkOf(keys).check(token)).toMatchObject({ active: true });
   });
 
-  it('fetches once for everybody who waits', async () => {
+  it('fetches once for all that wait', async () => {
     const check = checkWith();
     const token = await mintToken(k1);
     const checked = await Promise.all(Array.from({ length: 200 }, () => check.check(token)));
@@ -122,7 +122,7 @@ describe('IssuerKeys', () => {
     expect(fetches).toBe(1);
   });
 
-  it('fetches again for a key it does not know yet: rotation refuses nobody', async () => {
+  it('fetches again for a key it does not know yet: rotation refuses no token', async () => {
     const check = checkWith();
     expect(await check.check(await mintToken(k1))).toMatchObject({ active: true });
     publish(k1.jwk, k2.jwk);
@@ -131,7 +131,7 @@ describe('IssuerKeys', () => {
     expect(await check.check(await mintToken(k2))).toMatchObject({ active: true });
   });
 
-  it('refuses nobody for a key that is new while no more may be fetched: he is told when to come again', async () => {
+  it('refuses no token for a key that is new while no more may be fetched: the answer says when to come again', async () => {
     const check = checkWith({ fetchLimit: { fetches: 1, seconds: 3 } });
     const [known, token] = await Promise.all([mintToken(k1), mintToken(k2)]);
     await check.check(known);
@@ -145,7 +145,7 @@ describe('IssuerKeys', () => {
     expect(await check.check(token)).toMatchObject({ active: true });
   });
 
-  it('refuses nobody for a key that is published while a fetch is under way', async () => {
+  it('refuses no token for a key that is published while a fetch is under way', async () => {
     const check = checkWith({ refreshAfterSeconds: 0 });
     const [known, token] = await Promise.all([mintToken(k1), mintToken(k2)]);
     await check.check(known);

@@ -150,8 +150,8 @@ describe('OpenidAuthorizationServer', () => {
     ['a wrong password that calls itself a failure', { status: 500, body: { error: 'invalid_grant' } }],
     ['a denial that comes with the status of an outage', { status: 503, body: { error: 'access_denied' } }],
     ['a denial that is none of JSON', { status: 500, type: 'text/html', body: '{"error":"access_denied"}' }],
-    ['a code that nobody knows, as a failure', { status: 500, body: { error: 'canary' } }],
-    ['a code that nobody knows, as a rate limit', { status: 429, body: { error: 'canary' } }],
+    ['a code that is not known, as a failure', { status: 500, body: { error: 'canary' } }],
+    ['a code that is not known, as a rate limit', { status: 429, body: { error: 'canary' } }],
     ['a code that is no text', { status: 403, body: { error: { canary: 1 } } }],
     ['no default directory', { status: 500, body: { error: 'server_error', error_description: 'canary' } }],
     ['a rate limit in text', { status: 429, type: 'text/plain', body: 'Too many requests. canary' }],
@@ -164,7 +164,7 @@ describe('OpenidAuthorizationServer', () => {
     ['a redirect', { status: 302, body: '', headers: { location: 'https://evil.example/' } }],
     ['a reset connection', 'reset'],
     ['no answer', 'silence'],
-  ])('takes %s for an outage, and tells nobody what was sent or received', async (_title, next) => {
+  ])('takes %s for an outage, and does not tell what was sent or received', async (_title, next) => {
     answer = next;
     const asking = upstream(next === 'silence' ? { timeoutMs: 300 } : {}).grantPassword(CREDENTIALS);
     await expect(asking).rejects.toThrow(UpstreamUnavailable);
@@ -244,7 +244,7 @@ describe('OpenidAuthorizationServer', () => {
       [403, '__proto__'],
       [403, 'x'.repeat(100)],
     ])(
-      'by a code that nobody knows (%i %s): refused, and not known to be a right password',
+      'by a code that is not known (%i %s): refused, and not known to be a right password',
       async (status, error) => {
         const lines: string[] = [];
         answer = { status, body: { error, error_description: PASSWORD } };

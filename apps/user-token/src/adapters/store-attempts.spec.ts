@@ -157,12 +157,12 @@ describe.each(['memory', 'redis'])('attempts to log in, at two user-tokens (%s)'
     expect((await begin(attempts)).counts).toBe(true);
   });
 
-  it('that nobody decided leave nothing behind', async () => {
+  it('that stayed undecided leave nothing behind', async () => {
     const attempts = replicas();
     for (let i = 0; i < 30; i += 1) await (await begin(attempts[i % 2]!)).undecided();
   });
 
-  it('that were lost with their process hold up nobody for longer than they may take, and no longer count', async () => {
+  it('that were lost with their process hold up no other attempt for longer than they may take, and no longer count', async () => {
     const [lost, others] = [replicas({ leaseMs: 100 }), replicas()];
     const begun = (await beginAll(lost, 10)) as Attempt[];
     await delay(150);

@@ -111,7 +111,7 @@ describe('LogIn', () => {
       core = await UseCases.open(issuer, limited);
     });
 
-    it('waits for others that are undecided, or comes again in a moment: with the right password it costs nobody minutes', async () => {
+    it('waits for others that are undecided, or comes again in a moment: with the right password it costs no user minutes', async () => {
       const results = await Promise.all(Array.from({ length: 11 }, () => core.tryLogIn()));
       // A busy machine may take longer than others wait.
       const soon = { granted: false, error: 'too_many_attempts', retryAfterSeconds: 2 };
@@ -184,7 +184,7 @@ describe('LogIn', () => {
       ['right', () => issuer.grant(), 1],
       ['wrong', async () => wrong, 0],
     ])(
-      'of a process that stood still meanwhile tells nobody that the password was %s',
+      'of a process that stood still meanwhile does not tell that the password was %s',
       async (_title, answer, revoked) => {
         const nowMs = performance.now.bind(performance);
         issuer.answers(async () => {

@@ -244,7 +244,7 @@ describe('RefreshSession', () => {
     it.each<[string, number, object]>([
       ['a wrong client secret', 401, { error: 'access_denied', error_description: 'Unauthorized' }],
       ['an API that is gone', 403, { error: 'access_denied', error_description: 'Service not found: x' }],
-      ['a code that nobody knows', 403, { error: 'brand_new' }],
+      ['a code that is not known', 403, { error: 'brand_new' }],
     ])('because of %s goes on once that is over', async (_title, status, body) => {
       const { accessToken: first } = await core.loggedIn();
       refusing(status, body);
@@ -318,7 +318,7 @@ describe('RefreshSession', () => {
       await core.dropLock(first);
     });
 
-    it('by nobody: its grant is kept, and the retry goes on from it', async () => {
+    it('not at all: its grant is kept, and the retry goes on from it', async () => {
       answer();
       expect(await overtaken).toBeInstanceOf(UpstreamUnavailable);
       expect(tokenOf(await core.tryRefresh(first))).toBe(granted[1]!.access_token);

@@ -49,7 +49,7 @@ describe("a service's own test", () => {
     await app.close();
   });
 
-  it('is whoever it says, without a server', async () => {
+  it('has the user that it names, without a server', async () => {
     const headers = asUser({ subject: 'auth0|ada', scopes: ['read:things'] });
     const answer = await app.inject({ url: '/things', headers });
     expect(answer.json()).toEqual({ subject: 'auth0|ada' });
@@ -92,7 +92,7 @@ describe("a service's own test", () => {
     await expect(login).rejects.toMatchObject({ code: 'unreachable' });
   });
 
-  it('revokes a user, and with him what goes on in his name', async () => {
+  it('revokes a user, and with that what goes on for this user', async () => {
     const headers = asUser({ subject: 'auth0|mallory' });
     const answer = app.inject({ url: '/things/watched', headers }).then(({ payload }) => payload);
     await until(() => signal !== undefined);

@@ -95,7 +95,7 @@ describe('a Redis that is not the one that it was', () => {
       },
     ],
     ['loses what says that it is whole', () => redis.cli('DEL', GENERATION_KEY)],
-    ['is given a generation of nobody', () => redis.cli('SET', GENERATION_KEY, 'garbage')],
+    ['is given a generation without an owner', () => redis.cli('SET', GENERATION_KEY, 'garbage')],
   ];
 
   it.each(losses)(

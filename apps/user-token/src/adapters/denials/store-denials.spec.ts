@@ -119,7 +119,7 @@ describe('denials of two replicas', () => {
     expect(await deniedAt(await replica(), facts)).toBe(true);
   });
 
-  it('what somebody writes into an empty Redis is not taken back by a replica that fills it', async () => {
+  it('what another process writes into an empty Redis is not taken back by a replica that fills it', async () => {
     await others.onApplicationShutdown();
     const seen = token('any', 'auth0|everywhere');
     const expiresAtSeconds = Date.now() / 1000 + 3_600;
@@ -190,7 +190,7 @@ describe('denials of two replicas', () => {
 
   describe('after a time in which a replica did not hear the others', () => {
     it.each([
-      ['and nobody asked it anything', 0],
+      ['and had no question to answer', 0],
       ['and it was asked about tokens', 1],
     ])('%s, it knows that it does not know', async (_title, questions) => {
       const ended = token('ended');
@@ -222,7 +222,7 @@ describe('denials of two replicas', () => {
       await expect(deaf.status(token('ended'))).rejects.toThrow(DenialsUnknown);
     });
 
-    it('of a moment, Redis may go away without costing anybody a verdict', async () => {
+    it('of a moment, Redis may go away without costing a verdict', async () => {
       await redis.cli('CLIENT', 'KILL', 'TYPE', 'pubsub');
       await redisDies();
       expect(await deniedAt(denials, token('valid'))).toBe(false);
