@@ -98,7 +98,10 @@ function wordsFor(setting, name) {
     .map((value) => setting.schema.safeParse(value))
     .find(({ success }) => !success);
   const said = wrong?.error.issues.map(({ message }) => message).join(', ') ?? 'see TLS';
-  const elsewhere = setting.localOnly ? `; elsewhere: ${name} is one for local work` : '';
+  const elsewhere =
+    setting.localOnly || (setting.secret && setting.localDefault)
+      ? `; elsewhere: ${name} is one for local work`
+      : '';
   return `${said}${elsewhere}`;
 }
 

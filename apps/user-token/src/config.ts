@@ -14,6 +14,7 @@ import {
   wholeNumber,
   type Environment,
   type Settings,
+  PUBLISHED_SECRETS,
 } from '@app/ops';
 import { redisSettings, storeOptions } from '@app/redis/settings';
 import { FORMER_NAMES, isLoopback } from '@app/user-token-client';
@@ -52,8 +53,7 @@ export const userTokenSettings = defineSettings({
     schema: visibleAscii(),
     doc: 'its secret',
     secret: true,
-    localDefault: 'venue-suite-local-secret',
-    localOnly: ['venue-suite-local-secret', 'brief-local-secret'],
+    localDefault: PUBLISHED_SECRETS.auth0Client,
   },
   AUTH0_REALM: {
     schema: text().optional(),
@@ -69,8 +69,7 @@ export const userTokenSettings = defineSettings({
     schema: secretList(),
     doc: 'comma-separated, 32 characters or more each; the first seals sessions, all open them',
     secret: true,
-    localDefault: 'local-only-session-secret-change-me-000',
-    localOnly: ['local-only-session-secret-change-me-000'],
+    localDefault: PUBLISHED_SECRETS.session,
   },
   SESSION_IDLE_SECONDS: {
     schema: wholeNumber(60, 365 * DAY_SECONDS),
@@ -207,6 +206,15 @@ export const userTokenSettings = defineSettings({
   ...tlsSettings('USER_TOKEN_TLS', 'clients'),
 });
 
+function isPercentEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** @returns undefined where the issuer is reached without a proxy, as this machine always is */
 function proxyOf({
   AUTH0_ISSUER_URL: { protocol, hostname },
@@ -218,6 +226,10 @@ function proxyOf({
   if (given === undefined || isLoopback(hostname.replace(/^\[|\]$/g, ''))) return undefined;
   const url = given.includes('://') ? given : `http://${given}`;
   if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) throw new StartError(`${name} ${PROXY_EXPECTED}.`);
+  const { username, password } = new URL(url);
+  if (!isPercentEncoded(username + password)) {
+    throw new StartError(`${name} has a "%" in its user or password that begins no escape: write it as %25.`);
+  }
   return { url, noProxy };
 }
 

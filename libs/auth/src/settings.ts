@@ -9,6 +9,7 @@ import {
   tlsSettings,
   type RenewedTls,
   type Settings,
+  PUBLISHED_SECRETS,
 } from '@app/ops';
 import { openStore, type OpenStoreOptions, type SharedStore, type StoreLog } from '@app/redis';
 import { redisSettings, storeOptions, type RedisSettings } from '@app/redis/settings';
@@ -33,8 +34,7 @@ export const authSettings = defineSettings({
     schema: secret(),
     doc: 'seals cached principals in Redis; 32 characters or more, the same in all services',
     secret: true,
-    localDefault: 'local-only-token-cache-secret-change-me',
-    localOnly: ['local-only-token-cache-secret-change-me'],
+    localDefault: PUBLISHED_SECRETS.tokenCache,
   },
   USER_TOKEN_URL: {
     schema: text().refine(isReplicaList, 'must be tcp://host:port or tls+tcp://host:port, comma-separated'),

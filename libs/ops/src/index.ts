@@ -23,6 +23,7 @@ export { createLogger, type LoggerOptions } from './logger.js';
 export { NestLogger } from './nest-logger.js';
 export { startOps, type OpsListener, type OpsOptions } from './ops.listener.js';
 export { ProblemFilter, statusOf, type ProblemDetails } from './problem.filter.js';
+export { PUBLISHED_SECRETS } from './published-secrets.js';
 export { currentRequestId, runWithRequestId } from './request-context.js';
 export { RenewedTls } from './renewed-tls.js';
 export { RequestFailures } from './request-failures.js';

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PUBLISHED_SECRETS } from './published-secrets.js';
 import {
   defineSettings,
   environmentSetting,
@@ -236,6 +237,18 @@ describe('settings', () => {
       );
     }
     expect(readSettings(own, { ENVIRONMENT: 'prod', SECRETS: SECRET }).SECRETS).toEqual([SECRET]);
+  });
+
+  it('do not take elsewhere a secret that is published under another name', () => {
+    const own = defineSettings({
+      ENVIRONMENT: environmentSetting,
+      SECRETS: { schema: secretList(), doc: 'secrets', secret: true },
+    });
+    for (const published of Object.values(PUBLISHED_SECRETS).filter(({ length }) => length >= 32)) {
+      expect(() => readSettings(own, { ENVIRONMENT: 'prod', SECRETS: `${SECRET},${published}` })).toThrow(
+        'SECRETS is one for local work',
+      );
+    }
   });
 
   it('take LOCAL_NAME for the local default of a deployment, locally only', () => {

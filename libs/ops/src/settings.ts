@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { z } from 'zod';
 import { printable } from './printable.js';
+import { PUBLISHED_SECRETS } from './published-secrets.js';
 import { readValue, SettingProblem, type Environment } from './setting-value.js';
 import { misspellings, type Misspelling } from './similar-names.js';
 import { StartError } from './start-error.js';
@@ -142,9 +143,11 @@ function localDefaultOf(
     : (readValue(`LOCAL_${name}`, {}, environment) ?? localDefault);
 }
 
-function isLocalOnly(raw: string | undefined, { localOnly = [] }: Setting): boolean {
+/** A secret is not meant to be found under the name of another either. */
+function isLocalOnly(raw: string | undefined, { localOnly = [], secret }: Setting): boolean {
+  const published = secret ? [...localOnly, ...Object.values(PUBLISHED_SECRETS)] : localOnly;
   const given = raw?.split(',').map((entry) => entry.trim()) ?? [];
-  return given.some((entry) => localOnly.includes(entry));
+  return given.some((entry) => published.includes(entry));
 }
 
 function withoutPassword(raw: string): string {

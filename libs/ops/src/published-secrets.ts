@@ -1,0 +1,8 @@
+/** Secrets that stand in this repository for everybody to read. Outside of ENVIRONMENT=local no setting that is a secret takes one. */
+export const PUBLISHED_SECRETS = {
+  tokenCache: 'local-only-token-cache-secret-change-me',
+  session: 'local-only-session-secret-change-me-000',
+  auth0Client: 'venue-suite-local-secret',
+  briefClient: 'brief-local-secret',
+  portalClient: 'portal-secret-for-local-use',
+} as const;
