@@ -64,4 +64,10 @@ describe('the proxy on the way to the authorization server', () => {
       }
     },
   );
+
+  it('is refused where its user or password cannot be decoded, and not shown', () => {
+    const reading = () => proxyOf({ HTTPS_PROXY: 'http://canary:p%zz@p:8080' });
+    expect(reading).toThrow('HTTPS_PROXY has a "%" in its user or password');
+    expect(reading).not.toThrow(/canary|zz/);
+  });
 });
