@@ -135,6 +135,19 @@ describe('OpenidAuthorizationServer', () => {
     expect(refused).toEqual({ granted: false, error: refusal, ...ofMfa });
   });
 
+  it.each<[string, Record<string, string>, number | undefined]>([
+    ['Retry-After', { 'retry-after': '7' }, 7],
+    ['x-ratelimit-reset', { 'x-ratelimit-reset': '8' }, 8],
+    ['nothing', {}, undefined],
+  ])('tells when to come back after too many attempts: by %s', async (_title, headers, retryAfterSeconds) => {
+    answer = { status: 429, body: { error: 'too_many_attempts' }, headers };
+    expect(await upstream().grantPassword(CREDENTIALS)).toEqual({
+      granted: false,
+      error: 'too_many_attempts',
+      retryAfterSeconds,
+    });
+  });
+
   it.each<[string, Answer | 'reset' | 'silence']>([
     [
       'a wrong client secret',

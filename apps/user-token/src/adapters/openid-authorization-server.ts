@@ -140,7 +140,7 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
       return { status: 200 };
     } catch (error) {
       const heardAtMs = nowMs();
-      const response = error instanceof client.ResponseBodyError ? error.response : responseOf(error);
+      const response = answerTo(error);
       if (!response) throw unavailable('token', error);
       const answered = await answeredError(error);
       return {
@@ -172,16 +172,20 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
       };
     } catch (failure) {
       const answered = await answeredError(failure);
-      const refusal = this.refusalOf(answered) ?? otherRefusalOf(failure, answered);
+      const refusal = this.refusalOf(failure, answered) ?? otherRefusalOf(failure, answered);
       if (refusal) return refusal;
       throw unavailable('token', failure, answered);
     }
   }
 
-  private refusalOf(answered: AnsweredError | undefined): UpstreamRefusal | undefined {
+  private refusalOf(failure: unknown, answered: AnsweredError | undefined): UpstreamRefusal | undefined {
     if (answered?.meaning.kind === 'denied') return this.denied(answered);
     if (answered?.meaning.kind !== 'refused') return undefined;
     const { refusal: error } = answered.meaning;
+    if (error === 'too_many_attempts') {
+      const response = answerTo(failure);
+      return { granted: false, error, retryAfterSeconds: response && retryAfterSeconds(response) };
+    }
     if (error !== 'mfa_required') return { granted: false, error };
     const { mfaToken } = answered;
     return { granted: false, error, passwordWas: 'right', ...(mfaToken !== undefined && { mfaToken }) };
@@ -271,6 +275,11 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
   }
 }
 
+/** Undefined where there was none. */
+function answerTo(failure: unknown): Response | undefined {
+  return failure instanceof client.ResponseBodyError ? failure.response : responseOf(failure);
+}
+
 /** In one line, of characters that can be shown. */
 function presentable(description: string): string {
   const cut = description.trim().slice(0, MAX_DENIAL_DESCRIPTION_LENGTH);
@@ -317,7 +326,7 @@ function assertOwnEndpoints(metadata: client.ServerMetadata, issuer: string): vo
  */
 function unavailable(endpoint: string, error: unknown, answered?: AnsweredError): UpstreamUnavailable {
   const where = `the authorization server's ${endpoint} endpoint`;
-  const response = error instanceof client.ResponseBodyError ? error.response : responseOf(error);
+  const response = answerTo(error);
   if (response && answered) {
     const { status, description, meaning } = answered;
     const said = `${where} answered ${status} ${answered.error}: ${description.slice(0, 200)}`;

@@ -22,6 +22,8 @@ export interface UpstreamRefusal {
    * wrong, or might be.
    */
   readonly passwordWas?: 'right' | 'untold' | undefined;
+  /** With `too_many_attempts`, where it is known. */
+  readonly retryAfterSeconds?: number | undefined;
 }
 
 export interface Credentials {

@@ -30,9 +30,6 @@ interface Unusable {
 }
 type Outcome = GrantResult | Unusable;
 
-/** `retryAfterSeconds`: of our own limit. */
-type LogInRefusal = UpstreamRefusal & { readonly retryAfterSeconds?: number };
-
 const REVOKED = 'the access of this user is being revoked at this moment';
 const TAKEN = 'the access token that was granted is that of another session';
 
@@ -100,7 +97,7 @@ export class LogIn {
   }
 
   /** Each question is an attempt, and its answer comes from here only once it is counted. */
-  private async ask(credentials: Credentials): Promise<UpstreamGrant | LogInRefusal> {
+  private async ask(credentials: Credentials): Promise<UpstreamGrant | UpstreamRefusal> {
     const attempt = await this.attempts.begin(credentials);
     if ('retryAfterSeconds' in attempt) return { granted: false, error: 'too_many_attempts', ...attempt };
     let answer: UpstreamGrant | UpstreamRefusal;
