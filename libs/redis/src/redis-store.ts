@@ -3,7 +3,7 @@ import { redisInsStore } from 'cache-manager-redis-yet';
 import { Overrun, RedisConnection, within, type RedisClient, type RedisTarget } from './redis-connection.js';
 import { refusal, refusalIn } from './redis-refusal.js';
 import { RedisSubscription } from './redis-subscription.js';
-import { problemsOf, type StoreUse } from './server-check.js';
+import { problemsOf, type StoreUse, type Try } from './server-check.js';
 import { ServerClock } from './server-clock.js';
 import { valueOf } from './server-info.js';
 import { ServerTrouble } from './server-trouble.js';
@@ -183,9 +183,10 @@ export class RedisStore extends SharedStore {
   }
 
   override async getMany(keys: readonly string[], options?: CallOptions): Promise<(string | null)[]> {
+    const names = keys.map((key) => this.names.key(key));
     const batch = options?.timeoutMs === undefined ? this.batchFor(keys.length) : undefined;
     const places = batch?.places ?? new Map<string, number>();
-    const at = this.placesOf(keys, places);
+    const at = placesOf(names, places);
     const found = await (batch?.values ??
       this.read((client) => valuesOf(client, [...places.keys()]), options));
     return at.map((place) => found[place] ?? null);
@@ -366,17 +367,6 @@ export class RedisStore extends SharedStore {
     ]);
   }
 
-  /** -1 for a name that is not there to be asked for. */
-  private placesOf(keys: readonly string[], places: Map<string, number>): number[] {
-    return keys.map((key) => {
-      const name = this.names.key(key);
-      if (name === undefined) return -1;
-      const place = places.get(name) ?? places.size;
-      places.set(name, place);
-      return place;
-    });
-  }
-
   private keysOf(limits: readonly HoldableLimit[]): string[] {
     return limits.flatMap(({ key, heldKey }) => [this.names.own(key), this.names.own(heldKey)]);
   }
@@ -433,45 +423,59 @@ export class RedisStore extends SharedStore {
 
   private async prepare(client: RedisClient): Promise<void> {
     // At once: each trip to a Redis that is far away is one more of the time that a connection may take.
-    const [problems] = await Promise.all([
-      problemsOf(client, this.names, this.options.use),
-      this.identify(client),
-      this.claimFormerNames(client),
-    ]);
+    const [{ problems, formerNames }] = await Promise.all([this.check(client), this.identify(client)]);
+    this.names.formerNames = formerNames;
     this.trouble.renewed(problems);
     this.otherServerFound = false;
     this.probedAtMs = performance.now();
   }
 
   private async suits(client: RedisClient): Promise<boolean> {
-    const isCurrent = client === this.connection.client;
-    const [problems] = await Promise.all([
-      problemsOf(client, this.names, this.options.use),
-      // What refused all when it was connected to may not have told: one that was loading.
-      isCurrent ? this.claimFormerNames(client) : undefined,
-    ]);
+    const { problems, formerNames } = await this.check(client);
     if (client !== this.connection.client) return problems.length === 0;
+    // What refused all when it was connected to may not have told: one that was loading.
+    this.names.formerNames = formerNames;
     this.trouble.checked(problems);
     return problems.length === 0 && !this.otherServerFound;
   }
 
-  /** Whose they are stands in the store. Where their claim cannot be read they are: a log-out of before must not be overlooked. */
-  private async claimFormerNames(client: RedisClient): Promise<void> {
-    const { formerNames } = this.options;
-    if (!formerNames) return;
-    const { prefix } = this.names;
-    const there = await client.exists([...formerNames.signs]).catch(refusal);
-    if (!there) {
-      this.names.formerNames = false;
-      return;
-    }
-    const untilMs = Date.now() + formerNames.keepMs;
-    const [, claim] = await Promise.all([
-      client.set(CLAIM_KEY, `${untilMs} ${prefix}`, { condition: 'NX' }).catch(refusal),
-      client.get(CLAIM_KEY).catch(refusal),
+  private async check(client: RedisClient) {
+    const former = this.claimFormerNames(client);
+    const [problems, formerNames] = await Promise.all([
+      problemsOf(client, this.names, this.options.use, former.tries),
+      former.ours,
     ]);
-    const [claimedUntilMs, owner] = claim?.split(' ') ?? [untilMs, prefix];
-    this.names.formerNames = owner === prefix && Date.now() < Number(claimedUntilMs);
+    return { problems, formerNames };
+  }
+
+  /** @returns whether there are former names that are ours; undefined where Redis does not tell */
+  private claimFormerNames(client: RedisClient): { tries: Try[]; ours: Promise<boolean | undefined> } {
+    const { formerNames } = this.options;
+    if (!formerNames) return { tries: [], ours: Promise.resolve(false) };
+    const { prefix } = this.names;
+    const untilMs = Date.now() + formerNames.keepMs;
+    const there = client.exists([...formerNames.signs]);
+    const claiming = there.then((found) =>
+      found === 0 ? null : client.set(CLAIM_KEY, `${untilMs} ${prefix}`, { condition: 'NX' }),
+    );
+    const claimed = there.then((found) => (found === 0 ? null : client.get(CLAIM_KEY)));
+    const ours = async () => {
+      const found = await there.catch(refusal);
+      if (!found) return found === 0 ? false : undefined;
+      // Where their claim cannot be read they are: a log-out of before must not be overlooked.
+      const [claim] = await Promise.all([claimed.catch(refusal), claiming.catch(refusal)]);
+      const [claimedUntilMs, owner] = claim?.split(' ') ?? [untilMs, prefix];
+      return owner === prefix && Date.now() < Number(claimedUntilMs);
+    };
+    const what = `what earlier versions left (${formerNames.signs.join(', ')})`;
+    return {
+      tries: [
+        [`looking for ${what}`, there],
+        [`claiming ${what} (${CLAIM_KEY})`, claiming],
+        [`reading who has claimed ${what} (${CLAIM_KEY})`, claimed],
+      ],
+      ours: ours(),
+    };
   }
 
   /** A server that does not let us ask stays unknown, which the weaknesses tell. */
@@ -556,6 +560,16 @@ export class RedisStore extends SharedStore {
       return name === undefined ? [] : commandsOf(write, name, nowMs);
     });
   }
+}
+
+/** -1 for a name that is not there to be asked for. */
+function placesOf(names: readonly (string | undefined)[], places: Map<string, number>): number[] {
+  return names.map((name) => {
+    if (name === undefined) return -1;
+    const place = places.get(name) ?? places.size;
+    places.set(name, place);
+    return place;
+  });
 }
 
 async function valuesOf(client: RedisClient, names: string[]): Promise<(string | null)[]> {

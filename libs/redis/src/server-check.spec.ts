@@ -2,7 +2,14 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { PATIENT } from '../../../test/support/patient.js';
 import { RedisServer } from '../../../test/support/redis-server.js';
 import { until } from '../../../test/support/until.js';
-import { formerName, openStore, storeCheck, type OpenStoreOptions } from './index.js';
+import {
+  formerName,
+  openStore,
+  storeCheck,
+  StoreUnavailable,
+  type OpenStoreOptions,
+  type SharedStore,
+} from './index.js';
 
 /** What a store finds when it comes to a server. */
 async function found(url: string, options: OpenStoreOptions = {}) {
@@ -118,21 +125,68 @@ it('a Redis in cluster mode is named as one', async () => {
   await redis.stop();
 });
 
-it('a server that did not say at first whether there are former names is asked again', async () => {
-  const redis = await RedisServer.start();
-  await redis.cli('SET', 'sign', 'of before');
-  const user = (...rules: string[]) => redis.cli('ACL', 'SETUSER', 'limited', 'on', '>pass', ...rules);
-  await user('allkeys', 'allchannels', '+@all', '-exists', '-set');
-  const formerNames = { signs: ['sign'], keepMs: 60_000 };
-  const url = redis.url.replace('//', '//limited:pass@');
-  const store = openStore(url, { ...PATIENT, prefix: 'dev:abc:', formerNames });
-  try {
-    await new Promise<void>((resolve) => store.onAvailable(resolve));
-    expect(await store.getMany([formerName('sign')])).toEqual([null]);
-    await user('+exists', '+set');
-    await until(async () => (await store.getMany([formerName('sign')]))[0] === 'of before', 15_000);
-  } finally {
+describe('whether there is something of earlier versions', () => {
+  const SIGN = formerName('sign');
+  let redis: RedisServer;
+  let store: SharedStore;
+
+  beforeEach(async () => {
+    redis = await RedisServer.start();
+  });
+
+  afterEach(async () => {
     await store.close();
     await redis.stop();
-  }
+  });
+
+  const user = (...rules: string[]) => redis.cli('ACL', 'SETUSER', 'limited', 'on', '>pass', ...rules);
+  const open = async () => {
+    const formerNames = { signs: ['sign'], keepMs: 60_000 };
+    const url = redis.url.replace('//', '//limited:pass@');
+    store = openStore(url, { ...PATIENT, prefix: 'dev:abc:', formerNames });
+    await new Promise<void>((resolve) => store.onAvailable(resolve));
+  };
+
+  it.each<[string, string[], string[]]>([
+    ['the command', ['allkeys', '-exists'], ['+exists']],
+    ['the keys, as of a user that is limited to those of today', ['~dev:*'], ['%R~sign', '~former-names:v1']],
+  ])(
+    'is asked again of a server that refused %s: until it tells nothing is overlooked, and nothing written',
+    async (_title, rules, then) => {
+      await redis.cli('SET', 'sign', 'of before');
+      await user('allchannels', '+@all', ...rules);
+      await open();
+      expect(storeCheck(store)).toEqual({
+        up: false,
+        detail: expect.stringMatching(/^looking for what earlier versions left \(sign\) is refused: NOPERM/),
+      });
+      const write = { op: 'set', key: SIGN, value: 'x', ttlMs: 1_000 } as const;
+      await expect(store.getMany(['a', SIGN])).rejects.toThrow(StoreUnavailable);
+      await expect(store.writeAll([write])).rejects.toThrow(StoreUnavailable);
+      await expect(store.writeAllIfEqual('a', null, [write])).rejects.toThrow(StoreUnavailable);
+      await expect(store.scan(SIGN)[Symbol.asyncIterator]().next()).rejects.toThrow(StoreUnavailable);
+      expect(await store.getMany(['a'])).toEqual([null]);
+      await user(...then);
+      await until(() => store.problems.length === 0, 15_000);
+      expect(await store.getMany([SIGN])).toEqual(['of before']);
+    },
+  );
+
+  it('is no, where there is nothing, to a user that may look', async () => {
+    await user('~dev:*', '%R~sign', 'allchannels', '+@all');
+    await open();
+    expect(storeCheck(store)).toEqual({ up: true });
+    expect(await store.getMany([SIGN])).toEqual([null]);
+  });
+
+  it('is yes, and a problem, where it may be looked for and not be claimed', async () => {
+    await redis.cli('SET', 'sign', 'of before');
+    await user('~dev:*', '%R~sign', 'allchannels', '+@all');
+    await open();
+    expect(storeCheck(store)).toEqual({
+      up: false,
+      detail: expect.stringMatching(/claiming what earlier versions left .*former-names:v1.* NOPERM/),
+    });
+    expect(await store.getMany([SIGN])).toEqual(['of before']);
+  });
 });

@@ -7,6 +7,8 @@ import type { StoreNames } from './store-names.js';
 
 /** What is done with a store: `cache` is all that a guarded service asks of it, `everything` what user-token and the clients do. */
 export type StoreUse = 'cache' | 'everything';
+/** What is tried, in words, and what comes of it. */
+export type Try = readonly [what: string, done: Promise<unknown>];
 
 const PROBE_MS = 2_000;
 const MIN_MAJOR_VERSION = 7;
@@ -22,16 +24,18 @@ return cjson.encode({ redis.call('DEL', KEYS[1]) })`;
  * What the server behind this connection would refuse or cannot do, found out by doing it: one sentence each, none where all is
  * well. Leaves nothing behind for longer than two seconds.
  *
+ * @param more that is tried already
  * @throws when the connection is lost meanwhile
  */
 export async function problemsOf(
   client: RedisClient,
   names: StoreNames,
   use: StoreUse,
+  more: readonly Try[] = [],
 ): Promise<readonly string[]> {
   const [info, tried] = await Promise.all([
     client.info('server').catch(refusal),
-    Promise.all(triesOf(client, names, use).map(refusalOf)),
+    Promise.all([...more, ...triesOf(client, names, use)].map(refusalOf)),
   ]);
   const refused = new Map<string, string>();
   for (const one of tried) {
@@ -45,7 +49,7 @@ export async function problemsOf(
 }
 
 /** @throws what is no refusal */
-async function refusalOf([what, done]: [string, Promise<unknown>]) {
+async function refusalOf([what, done]: Try) {
   try {
     await done;
     return undefined;
@@ -56,12 +60,12 @@ async function refusalOf([what, done]: [string, Promise<unknown>]) {
   }
 }
 
-function triesOf(client: RedisClient, names: StoreNames, use: StoreUse): [string, Promise<unknown>][] {
+function triesOf(client: RedisClient, names: StoreNames, use: StoreUse): Try[] {
   const key = names.own(`probe:${randomUUID()}`);
   const set = names.own(`probe-set:${randomUUID()}`);
   const channel = names.channel('probe')!;
   const expiration = { type: 'PX' as const, value: PROBE_MS };
-  const cache: [string, Promise<unknown>][] = [
+  const cache: Try[] = [
     ['writing', client.set(key, '1', { expiration })],
     ['reading', client.mGet([key])],
   ];

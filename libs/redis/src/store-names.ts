@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { StoreUnavailable } from './shared-store.js';
 
 /** Whose data it is: one deployment against one issuer. */
 export interface StoreScope {
@@ -38,8 +39,8 @@ export function bareName(name: string): string {
 
 /** Names as a Redis knows them. */
 export class StoreNames {
-  /** Whether former names are there, and ours. */
-  formerNames = false;
+  /** Whether former names are there, and ours; undefined while Redis does not tell. */
+  formerNames: boolean | undefined = false;
 
   /** @param database channels know no databases, so that its number stands in their names */
   constructor(
@@ -52,13 +53,18 @@ export class StoreNames {
     return this.prefix + key;
   }
 
-  /** @returns undefined for a former name where there are none */
+  /**
+   * @returns undefined for a former name where there are none
+   * @throws {StoreUnavailable} for a former name while it is not known: a log-out of before could stand there, or another deployment's
+   */
   key(key: string): string | undefined {
     if (!isFormerName(key)) return this.prefix + key;
+    if (this.formerNames === undefined)
+      throw new StoreUnavailable('Redis does not tell whether there is something of earlier versions');
     return this.formerNames ? bareName(key) : undefined;
   }
 
-  /** @returns undefined for a former name where there are none */
+  /** As {@link key}. */
   channel(channel: string): string | undefined {
     return isFormerName(channel) ? this.key(channel) : `${this.prefix}${channel}@${this.database}`;
   }
