@@ -2,10 +2,10 @@ import { parseArgs } from 'node:util';
 import { authSettings } from '@app/auth/settings';
 import { defineSettings, environmentSetting, readSettings, StartError, SettingsError } from '@app/ops';
 import { redisSettings, storeOptions } from '@app/redis/settings';
-import { FORMER_NAMES } from '@app/user-token-client';
 import { bundledClients, clientSchema, type ClientRecord } from './adapters/client-document.js';
 import { ClientFile } from './adapters/client-file.js';
 import type { ClientRecords } from './adapters/client-records.js';
+import { IN_STORE, ofClients } from './adapters/open-client-registry.js';
 import { StoreClientRecords } from './adapters/store-client-records.js';
 import { clientSecretsSetting, clientsSetting } from './config.js';
 import { hashClientSecret, newClientSecret } from './core/client.js';
@@ -181,7 +181,7 @@ async function openClients(): Promise<ClientRecords> {
       'GATEWAY_CLIENTS is not set, so this gateway has no clients: name a YAML file, or redis:.',
     );
   }
-  if (location !== 'redis:') return new ClientFile(location ?? bundledClients);
+  if (location !== IN_STORE) return new ClientFile(location ?? bundledClients);
   const store = { ENVIRONMENT: environmentSetting, AUTH0_ISSUER_URL, ...redisSettings };
   const { CLIENT_SECRETS, ...settings } = readSettings(
     defineSettings({ ...store, CLIENT_SECRETS: clientSecretsSetting }),
@@ -190,7 +190,7 @@ async function openClients(): Promise<ClientRecords> {
   const secrets = CLIENT_SECRETS ?? [
     readSettings(defineSettings({ TOKEN_CACHE_SECRET }), process.env).TOKEN_CACHE_SECRET,
   ];
-  const options = { ...storeOptions(settings), formerNames: FORMER_NAMES };
+  const options = { ...storeOptions(settings), ...ofClients };
   return StoreClientRecords.open(settings.REDIS_URL, secrets, options);
 }
 

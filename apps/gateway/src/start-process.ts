@@ -7,7 +7,7 @@ import {
   type Environment,
   type RunningService,
 } from '@app/ops';
-import { FORMER_NAMES } from '@app/user-token-client';
+import { IN_STORE, ofClients } from './adapters/open-client-registry.js';
 import { gatewaySettings, readGatewayConfig } from './config.js';
 import { startGateway } from './start-gateway.js';
 
@@ -24,7 +24,11 @@ export async function startProcess(environment: Environment): Promise<RunningSer
     level: config.LOG_LEVEL,
   });
   warnOfUnread(gatewaySettings, environment, logger);
-  const store = openSharedStore(config, logger, { use: 'cache', formerNames: FORMER_NAMES });
+  const store = openSharedStore(
+    config,
+    logger,
+    config.GATEWAY_CLIENTS === IN_STORE ? ofClients : { use: 'cache' },
+  );
   const renewedTls = RenewedTls.open({
     prefix: 'USER_TOKEN_TLS',
     role: 'client',

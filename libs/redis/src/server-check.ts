@@ -5,8 +5,12 @@ import { refusal, refusalCode, refusalIn, wordsOf } from './redis-refusal.js';
 import { valueOf } from './server-info.js';
 import type { StoreNames } from './store-names.js';
 
-/** What is done with a store: `cache` is all that a guarded service asks of it, `everything` what user-token and the clients do. */
-export type StoreUse = 'cache' | 'everything';
+/**
+ * What is done with a store: `cache` is all that a guarded service asks of it, `clients` what a gateway does besides that keeps its
+ * OAuth clients there, and their command, `everything` what user-token does. docs/operations.md has the rights of each.
+ */
+export type StoreUse = 'cache' | 'clients' | 'everything';
+
 /** What is tried, in words, and what comes of it. */
 export type Try = readonly [what: string, done: Promise<unknown>];
 
@@ -14,8 +18,9 @@ const PROBE_MS = 2_000;
 const MIN_MAJOR_VERSION = 7;
 const MAX_PROBLEMS = 5;
 
-/** Each command that a script of ours calls. */
-const SCRIPT = `
+/** Each command that a script of ours calls, and that is not tried by itself. */
+const SCRIPTS_OF_CLIENTS = `redis.call('GET', KEYS[1]) return redis.call('DEL', KEYS[1])`;
+const SCRIPTS = `
 redis.call('GET', KEYS[1]) redis.call('PTTL', KEYS[1]) redis.call('INCR', KEYS[1]) redis.call('DECR', KEYS[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[1]) redis.call('TIME')
 return cjson.encode({ redis.call('DEL', KEYS[1]) })`;
@@ -69,9 +74,13 @@ function triesOf(client: RedisClient, names: StoreNames, use: StoreUse): Try[] {
     ['writing', client.set(key, '1', { expiration })],
     ['reading', client.mGet([key])],
   ];
-  if (use === 'cache') return [...cache, ['deleting', client.del([key])]];
+  if (use === 'cache') return cache;
+  const scanning: Try = ['scanning', client.scan('0', { MATCH: `${key}*`, COUNT: 1 })];
+  if (use === 'clients')
+    return [...cache, scanning, ['a script', client.eval(SCRIPTS_OF_CLIENTS, { keys: [key] })]];
   return [
     ...cache,
+    scanning,
     ['counting', client.incr(key)],
     ['counting', client.decr(key)],
     ['reading one key', client.get(key)],
@@ -84,8 +93,7 @@ function triesOf(client: RedisClient, names: StoreNames, use: StoreUse): Try[] {
     ['a sorted set', client.zRemRangeByRank(set, 0, -3)],
     ['a sorted set', client.zCard(set)],
     ['a sorted set', client.zRem(set, 'x')],
-    ['scanning', client.scan('0', { MATCH: `${key}*`, COUNT: 1 })],
-    ['a script', client.eval(SCRIPT, { keys: [key], arguments: [String(PROBE_MS)] })],
+    ['a script', client.eval(SCRIPTS, { keys: [key], arguments: [String(PROBE_MS)] })],
     [
       'a transaction',
       client.multi().set(key, '1', { expiration }).publish(channel, '').del([key, set]).exec(),

@@ -1,13 +1,23 @@
 import { StartError, type Logger } from '@app/ops';
-import type { SharedStore } from '@app/redis';
+import type { OpenStoreOptions, SharedStore } from '@app/redis';
+import { FORMER_NAMES } from '@app/user-token-client';
 import type { ClientRegistry } from '../core/client.js';
 import { bundledClients, ClientDocument } from './client-document.js';
 import { FileClientRegistry } from './file-client-registry.js';
 import { NoClients } from './no-clients.js';
 import { StoreClientRegistry } from './store-client-registry.js';
 
+/** In place of a path: clients are in the store. */
+export const IN_STORE = 'redis:';
+
+/** How a store is opened that holds clients. */
+export const ofClients: Pick<OpenStoreOptions, 'use' | 'formerNames'> = {
+  use: 'clients',
+  formerNames: FORMER_NAMES,
+};
+
 export interface ClientRegistryOptions {
-  /** Path of a YAML file, or `redis:`; undefined: none, and in ENVIRONMENT=local those that come along. */
+  /** Path of a YAML file, or {@link IN_STORE}; undefined: none, and in ENVIRONMENT=local those that come along. */
   readonly location: string | undefined;
   readonly environment: string;
   readonly store: SharedStore | undefined;
@@ -24,7 +34,7 @@ export async function openClientRegistry(options: ClientRegistryOptions): Promis
     log.info('GATEWAY_CLIENTS is not set: there are no OAuth clients, /oauth2 refuses everybody');
     return new NoClients();
   }
-  if (location !== 'redis:') {
+  if (location !== IN_STORE) {
     if (environment !== 'local') await refusePublished(location);
     return FileClientRegistry.open(location, log);
   }
