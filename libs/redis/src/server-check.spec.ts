@@ -1,5 +1,6 @@
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { PATIENT } from '../../../test/support/patient.js';
+import { paste, rightsLines, type RedisUser } from '../../../test/support/redis-rights.js';
 import { RedisServer } from '../../../test/support/redis-server.js';
 import { until } from '../../../test/support/until.js';
 import {
@@ -10,6 +11,7 @@ import {
   type OpenStoreOptions,
   type SharedStore,
 } from './index.js';
+import type { StoreUse } from './server-check.js';
 
 /** What a store finds when it comes to a server. */
 async function found(url: string, options: OpenStoreOptions = {}) {
@@ -73,26 +75,49 @@ describe('what a Redis lacks is named when a store comes to it', () => {
     expect(health).toEqual({ up: false, detail: expect.stringContaining('NOPERM') });
   });
 
-  it('no right that is not needed: a guarded service can do with few', async () => {
-    const rights = [
-      '+set',
-      '+mget',
-      '+del',
-      '+info',
-      '+time',
-      '+subscribe',
-      '+ping',
-      '+client',
-      '+hello',
-      '+select',
-    ];
-    await redis.cli('ACL', 'SETUSER', 'guard', 'on', '>pass', '~dev:abc:*', '&dev:abc:*', ...rights);
-    const url = redis.url.replace('//', '//guard:pass@');
-    expect(await found(url, { use: 'cache' })).toMatchObject({ problems: '', health: { up: true } });
-    expect((await found(url)).problems).toContain('NOPERM');
+  it('no right that is not needed: each service can do with those of docs/operations.md', async () => {
+    const urlOf = await paste(redis, (await rightsLines()).slice(0, 3));
+    const ofUser = (user: RedisUser, use: StoreUse, prefix = 'dev:abc:') =>
+      found(urlOf(user), { use, prefix });
+    expect(await ofUser('guard', 'cache')).toMatchObject({ problems: '', health: { up: true } });
+    expect(await ofUser('gateway', 'clients')).toMatchObject({ problems: '', health: { up: true } });
+    expect(await ofUser('user-token', 'everything')).toMatchObject({ problems: '', health: { up: true } });
+    expect((await ofUser('guard', 'clients')).problems).toContain('NOPERM');
+    expect((await ofUser('gateway', 'everything')).problems).toContain('NOPERM');
     // Another deployment's.
-    expect((await found(url, { use: 'cache', prefix: 'int:abc:' })).problems).toContain('NOPERM');
+    expect((await ofUser('guard', 'cache', 'int:abc:')).problems).toContain('NOPERM');
   });
+
+  it.each<[RedisUser, StoreUse]>([
+    ['guard', 'cache'],
+    ['gateway', 'clients'],
+    ['user-token', 'everything'],
+  ])(
+    'each right that docs/operations.md gives to %s',
+    async (user, use) => {
+      const urlOf = await paste(redis, (await rightsLines()).slice(0, 3));
+      const { words } = (await rightsLines()).find((line) => line.user === user)!;
+      // Without INFO it goes on, with nothing cached, and databases other than the first are few.
+      const commands = words.filter((word) => word.startsWith('+') && !['+info', '+select'].includes(word));
+      expect(commands.length).toBeGreaterThan(3);
+      const named = { signs: ['generation:v1'], keepMs: 60_000 };
+      await redis.cli('SET', 'generation:v1', 'of before');
+      await redis.cli('ACL', 'SETUSER', user, '~former-names:v1');
+      for (const command of commands) {
+        await redis.cli('ACL', 'SETUSER', user, command.replace('+', '-'));
+        const store = openStore(urlOf(user), {
+          use,
+          prefix: 'dev:abc:',
+          formerNames: use === 'cache' ? undefined : named,
+        });
+        store.subscribe('news', () => undefined);
+        await until(() => store.problems.join().includes('NOPERM'), 15_000);
+        await store.close();
+        await redis.cli('ACL', 'SETUSER', user, command);
+      }
+    },
+    60_000,
+  );
 
   it('a version that is new enough', async () => {
     const old = createServer((client) => {

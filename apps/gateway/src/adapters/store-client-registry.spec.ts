@@ -1,13 +1,14 @@
 import { createHmac } from 'node:crypto';
 import { jest } from '@jest/globals';
 import { bareName, openStore, storePrefix, StoreUnavailable, type SharedStore } from '@app/redis';
-import { CLIENTS_KEY, FORMER_NAMES } from '@app/user-token-client';
+import { CLIENTS_KEY } from '@app/user-token-client';
 import fc from 'fast-check';
 import { clientRecord, heardLog, silentLog } from '../../../../test/support/oauth-clients.js';
 import { PATIENT } from '../../../../test/support/patient.js';
+import { paste, rightsLines } from '../../../../test/support/redis-rights.js';
 import { RedisServer } from '../../../../test/support/redis-server.js';
 import { until } from '../../../../test/support/until.js';
-import { openClientRegistry } from './open-client-registry.js';
+import { ofClients, openClientRegistry } from './open-client-registry.js';
 import { formerKeyOf } from './sealed-clients.js';
 import { StoreClientRecords } from './store-client-records.js';
 import { StoreClientRegistry } from './store-client-registry.js';
@@ -161,7 +162,9 @@ describe('clients in Redis', () => {
 
     async function later(environment = 'dev'): Promise<SharedStore> {
       const prefix = storePrefix({ environment, issuer: 'https://acme.auth0.com/' });
-      const opened = openStore(redis.url, { ...PATIENT, prefix, formerNames: FORMER_NAMES });
+      // With the rights of docs/operations.md.
+      const urlOf = await paste(redis, await rightsLines(), environment);
+      const opened = openStore(urlOf('gateway'), { ...PATIENT, ...ofClients, prefix });
       stores.push(opened);
       await new Promise<void>((resolve) => opened.onAvailable(resolve));
       return opened;

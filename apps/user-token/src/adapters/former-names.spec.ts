@@ -11,6 +11,7 @@ import {
   type GrantedToken,
 } from '@app/user-token-client';
 import { PATIENT } from '../../../../test/support/patient.js';
+import { paste, refusedCommands, rightsLines } from '../../../../test/support/redis-rights.js';
 import { RedisServer } from '../../../../test/support/redis-server.js';
 import { ScriptedIssuer } from '../../../../test/support/scripted-issuer.js';
 import { until } from '../../../../test/support/until.js';
@@ -50,13 +51,16 @@ describe('what versions that put no prefix before names have written', () => {
       await core.close();
       await store.close();
     }
+    const refused = await refusedCommands(redis);
     await redis.stop();
+    expect(refused).toEqual([]);
   });
 
-  /** A user-token of today on this Redis. */
+  /** A user-token of today on this Redis, with the rights of docs/operations.md. */
   async function start(environment = 'dev', settings = {}): Promise<UseCases> {
     const prefix = storePrefix({ environment, issuer: issuer.issuer });
-    const store = openStore(redis.url, { ...PATIENT, prefix, formerNames: FORMER_NAMES });
+    const urlOf = await paste(redis, await rightsLines(), environment);
+    const store = openStore(urlOf('user-token'), { ...PATIENT, prefix, formerNames: FORMER_NAMES });
     await until(() => store.available && store.serverId !== undefined);
     const core = await UseCases.open(issuer, { store, settings });
     opened.push({ store, core });
