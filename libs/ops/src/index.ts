@@ -53,5 +53,5 @@ export {
   type SettingsDefinition,
 } from './settings.js';
 export { StartError } from './start-error.js';
-export { tlsMaterialOf, tlsSettings, type TlsMaterial } from './tls-material.js';
+export { tlsMaterialOf, tlsProblems, tlsSettings, type TlsMaterial } from './tls-material.js';
 export { type Logger } from 'pino';

@@ -62,22 +62,26 @@ export function tlsMaterialOf(
   return { ca, cert, key };
 }
 
-/** What is wrong with it, in words that hold nothing of it. */
+/** What is wrong with as much of it as there is, in words that hold nothing of it. */
 export function tlsProblems(
   prefix: string,
-  { ca, cert, key }: TlsMaterial,
+  { ca, cert, key }: { readonly [Part in keyof TlsMaterial]?: string | undefined },
   role: TlsRole,
-  nowMs = Date.now(),
 ): readonly string[] {
-  const authorities = certificatesIn(ca);
-  const own = certificatesIn(cert);
-  const privateKey = keyIn(key);
+  const nowMs = Date.now();
+  if ((cert === undefined) !== (key === undefined))
+    return [`${prefix}_CERT and ${prefix}_KEY must be set together (each also as *_FILE)`];
+  const own = cert === undefined ? [] : certificatesIn(cert);
+  const privateKey = key === undefined ? undefined : keyIn(key);
   const problems = [
-    ...withName(`${prefix}_CA`, problemOfAuthorities(authorities, nowMs)),
+    ...withName(
+      `${prefix}_CA`,
+      ca === undefined ? undefined : problemOfAuthorities(certificatesIn(ca), nowMs),
+    ),
     ...withName(`${prefix}_CERT`, problemOfOwn(own, role, nowMs)),
     ...withName(`${prefix}_KEY`, typeof privateKey === 'string' ? privateKey : undefined),
   ];
-  if (problems.length > 0 || typeof privateKey === 'string' || typeof own === 'string') return problems;
+  if (problems.length > 0 || typeof privateKey !== 'object' || typeof own === 'string') return problems;
   if (!own[0]?.checkPrivateKey(privateKey)) {
     const order = own.some((certificate) => certificate.checkPrivateKey(privateKey));
     return [

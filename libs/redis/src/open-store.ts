@@ -1,5 +1,5 @@
 import { MemoryStore } from './memory-store.js';
-import { parseRedisUrl, redisTlsProblem, type RedisTls } from './redis-address.js';
+import { isTlsInVain, parseRedisUrl, type RedisTls } from './redis-address.js';
 import { RedisStore, type FormerNames } from './redis-store.js';
 import type { StoreUse } from './server-check.js';
 import type { SharedStore, StoreLog } from './shared-store.js';
@@ -30,8 +30,7 @@ export interface OpenStoreOptions {
 export function openStore(url: string, options: OpenStoreOptions = {}): SharedStore {
   if (url === 'memory:') return new MemoryStore();
   const address = addressOf(url);
-  const tlsProblem = redisTlsProblem(url, options.tls ?? {});
-  if (tlsProblem !== undefined) throw new TypeError(tlsProblem);
+  if (isTlsInVain(url, options.tls ?? {})) throw new TypeError('tls is for a URL of rediss://');
   return new RedisStore({
     target: { ...address, material: options.tls },
     names: new StoreNames(options.prefix ?? '', address.database),

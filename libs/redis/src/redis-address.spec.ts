@@ -1,10 +1,8 @@
 import { createConnection } from 'node:net';
-import { generateKeyPairSync } from 'node:crypto';
 import { readSettings, SettingsError } from '@app/ops';
-import { newAuthority } from '../../../test/support/certificates.js';
-import { openStore } from './index.js';
-import { redisTlsProblem, storeUrlProblem } from './redis-address.js';
-import { parseRedisUrl } from './redis-address.js';
+import { newAuthority, type Authority } from '../../../test/support/certificates.js';
+import { openStore, type RedisTls } from './index.js';
+import { parseRedisUrl, storeUrlProblem } from './redis-address.js';
 import { redisSettings, storeOptions } from './settings.js';
 
 describe('REDIS_URL', () => {
@@ -69,40 +67,92 @@ describe('REDIS_URL', () => {
 });
 
 describe('REDIS_TLS_CA, _CERT and _KEY', () => {
-  it('are a named mistake where they cannot be used', async () => {
-    const authority = await newAuthority();
-    const { ca, cert, key } = await authority.issue('a');
-    const { key: otherKey } = await authority.issue('b');
-    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-    const locked = privateKey.export({
-      type: 'pkcs8',
-      format: 'pem',
-      cipher: 'aes-256-cbc',
-      passphrase: 'x',
+  const DAY_MS = 86_400_000;
+  let authority: Authority;
+  let good: Required<RedisTls>;
+
+  beforeAll(async () => {
+    authority = await newAuthority();
+    good = await authority.issue('a');
+  });
+
+  const read = ({ ca, cert, key }: RedisTls, url = 'rediss://redis') =>
+    storeOptions({
+      ...{ ENVIRONMENT: 'dev', AUTH0_ISSUER_URL: new URL('https://acme.auth0.com/'), REDIS_URL: url },
+      ...{ REDIS_TLS_CA: ca, REDIS_TLS_CERT: cert, REDIS_TLS_KEY: key },
     });
-    const url = 'rediss://redis';
-    const rows: [string, Parameters<typeof redisTlsProblem>[1], string | undefined][] = [
-      [url, {}, undefined],
-      [url, { ca }, undefined],
-      [url, { ca, cert, key }, undefined],
-      [url, { cert, key }, undefined],
-      ['redis://redis', { ca }, 'rediss://'],
-      [url, { cert }, 'set together'],
-      [url, { key }, 'set together'],
-      [url, { ca: '/etc/ssl/redis-ca.pem' }, 'REDIS_TLS_CA_FILE a path'],
-      [url, { ca, cert: key, key }, 'REDIS_TLS_CERT is no certificate'],
-      [url, { ca, cert, key: cert }, 'REDIS_TLS_KEY is no private key'],
-      [url, { ca, cert, key: String(locked) }, 'without a password'],
-      [url, { ca, cert, key: otherKey }, 'not the key of REDIS_TLS_CERT'],
-    ];
-    for (const [of, material, words] of rows) {
-      const found = redisTlsProblem(of, material);
-      if (words === undefined) expect(found).toBeUndefined();
-      else expect(found).toContain(words);
-    }
-    const settings = { REDIS_URL: url, REDIS_TLS_CA: ca, REDIS_TLS_CERT: cert, REDIS_TLS_KEY: otherKey };
-    const scope = { ENVIRONMENT: 'dev', AUTH0_ISSUER_URL: new URL('https://acme.auth0.com/') };
-    expect(() => storeOptions({ ...settings, ...scope })).toThrow('REDIS_TLS_KEY');
+
+  it('are none, an authority, a certificate with its key, or all three', () => {
+    const { ca, cert, key } = good;
+    for (const tls of [{}, { ca }, { cert, key }, { ca, cert, key }])
+      expect(read(tls).tls).toEqual({ ca: undefined, cert: undefined, key: undefined, ...tls });
+  });
+
+  it.each<[string, () => RedisTls | Promise<RedisTls>, RegExp]>([
+    [
+      'a certificate without its key',
+      () => ({ cert: good.cert }),
+      /_CERT and REDIS_TLS_KEY must be set together/,
+    ],
+    [
+      'a key without its certificate',
+      () => ({ key: good.key }),
+      /_CERT and REDIS_TLS_KEY must be set together/,
+    ],
+    [
+      'a path',
+      () => ({ ca: '/etc/ssl/redis-ca.pem' }),
+      /REDIS_TLS_CA is no PEM .*: a path is given as \*_FILE/,
+    ],
+    [
+      'an authority that is none',
+      () => ({ ca: good.cert }),
+      /REDIS_TLS_CA holds a certificate that is no authority/,
+    ],
+    [
+      'an authority that is cut',
+      () => ({ ca: good.ca!.replace(/\n.{20}/, '\n') }),
+      /REDIS_TLS_CA .* is it cut/,
+    ],
+    [
+      'a key for a certificate',
+      () => ({ cert: good.key, key: good.key }),
+      /REDIS_TLS_CERT holds a PRIVATE KEY/,
+    ],
+    [
+      'a certificate for a key',
+      () => ({ cert: good.cert, key: good.cert }),
+      /REDIS_TLS_KEY holds a CERTIFICATE/,
+    ],
+    [
+      'the key of another certificate',
+      async () => ({ cert: good.cert, key: (await authority.issue('b')).key }),
+      /REDIS_TLS_KEY does not fit REDIS_TLS_CERT/,
+    ],
+    [
+      'a certificate that has expired',
+      () =>
+        authority.issue('a', {
+          notBefore: new Date(Date.now() - 9 * DAY_MS),
+          notAfter: new Date(Date.now() - DAY_MS),
+        }),
+      /REDIS_TLS_CERT expired on/,
+    ],
+    [
+      'a certificate for servers',
+      () => authority.issue('a', { purpose: 'serverAuth' }),
+      /REDIS_TLS_CERT is not for a client/,
+    ],
+  ])('are a named mistake: %s', async (_title, tls, words) => {
+    const material = await tls();
+    expect(() => read(material)).toThrow(SettingsError);
+    expect(() => read(material)).toThrow(words);
+  });
+
+  it('are a named mistake for a URL that speaks no TLS', () => {
+    const { ca } = good;
+    expect(() => read({ ca }, 'redis://redis')).toThrow(/REDIS_TLS_CA, .* REDIS_URL of rediss:/);
+    expect(() => openStore('redis://redis', { tls: { ca } })).toThrow('rediss://');
   });
 });
 

@@ -1,5 +1,3 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
-
 /** Where a Redis is, as its URL says. */
 export interface RedisAddress {
   readonly host: string;
@@ -51,26 +49,17 @@ export function parseRedisUrl(url: string): RedisAddress {
 
 /** What is wrong with a URL for {@link openStore}, to be said after the name of its setting; undefined where nothing is. */
 export function storeUrlProblem(url: string): string | undefined {
-  return url === 'memory:' ? undefined : problemOf(() => parseRedisUrl(url));
+  try {
+    if (url !== 'memory:') parseRedisUrl(url);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : 'cannot be read';
+  }
 }
 
-/** What is wrong with these, naming the setting; undefined where nothing is. */
-export function redisTlsProblem(url: string, { ca, cert, key }: RedisTls): string | undefined {
-  if (ca === undefined && cert === undefined && key === undefined) return undefined;
-  if (!/^rediss:/i.test(url))
-    return 'REDIS_TLS_CA, _CERT and _KEY are for a REDIS_URL of rediss://, which it is not.';
-  if ((cert === undefined) !== (key === undefined))
-    return 'REDIS_TLS_CERT and REDIS_TLS_KEY must be set together.';
-  for (const [name, pem] of Object.entries({ REDIS_TLS_CA: ca, REDIS_TLS_CERT: cert })) {
-    if (pem !== undefined && problemOf(() => new X509Certificate(pem)) !== undefined)
-      return `${name} is no certificate in PEM (-----BEGIN CERTIFICATE-----); REDIS_TLS_… takes the text, ${name}_FILE a path.`;
-  }
-  if (cert === undefined || key === undefined) return undefined;
-  if (problemOf(() => createPrivateKey(key)) !== undefined)
-    return 'REDIS_TLS_KEY is no private key in PEM without a password (-----BEGIN PRIVATE KEY-----).';
-  if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key)))
-    return 'REDIS_TLS_KEY is not the key of REDIS_TLS_CERT.';
-  return undefined;
+/** Whether something of this would be of no use to a URL that speaks no TLS, in silence. */
+export function isTlsInVain(url: string, { ca, cert, key }: RedisTls): boolean {
+  return !/^rediss:/i.test(url) && [ca, cert, key].some((pem) => pem !== undefined);
 }
 
 function decoded(part: string): string | undefined {
@@ -78,14 +67,5 @@ function decoded(part: string): string | undefined {
     return part === '' ? undefined : decodeURIComponent(part);
   } catch {
     throw new TypeError('has a % in its user or password that encodes nothing: write it as %25');
-  }
-}
-
-function problemOf(parse: () => unknown): string | undefined {
-  try {
-    parse();
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error.message : 'cannot be read';
   }
 }

@@ -1,6 +1,6 @@
-import { defineSettings, StartError, text, tlsSettings, type Settings } from '@app/ops';
+import { defineSettings, SettingsError, text, tlsProblems, tlsSettings, type Settings } from '@app/ops';
 import type { OpenStoreOptions } from './open-store.js';
-import { redisTlsProblem, storeUrlProblem } from './redis-address.js';
+import { isTlsInVain, storeUrlProblem } from './redis-address.js';
 import { storePrefix } from './store-names.js';
 
 /** Environment variables of a service that uses the shared store; to be spread into its settings. */
@@ -26,14 +26,17 @@ export type RedisSettings = Settings<typeof redisSettings> & {
 /**
  * Options of `openStore` from the settings of a service.
  *
- * @throws {StartError} naming the TLS setting that cannot be used
+ * @throws {SettingsError} naming each TLS setting that cannot be used
  */
 export function storeOptions(settings: RedisSettings): Pick<OpenStoreOptions, 'prefix' | 'tls'> {
   const { REDIS_TLS_CA: ca, REDIS_TLS_CERT: cert, REDIS_TLS_KEY: key } = settings;
-  const problem = redisTlsProblem(settings.REDIS_URL, { ca, cert, key });
-  if (problem !== undefined) throw new StartError(problem);
+  const tls = { ca, cert, key };
+  const problems = isTlsInVain(settings.REDIS_URL, tls)
+    ? ['REDIS_TLS_CA, _CERT and _KEY are for a REDIS_URL of rediss://, which it is not']
+    : tlsProblems('REDIS_TLS', tls, 'client');
+  if (problems.length > 0) throw new SettingsError(problems);
   return {
     prefix: storePrefix({ environment: settings.ENVIRONMENT, issuer: settings.AUTH0_ISSUER_URL.href }),
-    tls: { ca, cert, key },
+    tls,
   };
 }
