@@ -199,6 +199,30 @@ describe('clients in Redis', () => {
       expect(await idsOf(dev)).toEqual(['old false', 'older true']);
     });
 
+    it('that cannot be taken over are used, which is told once, and are taken over as soon as they can be', async () => {
+      await together('old');
+      const dev = await later();
+      await redis.cli('ACL', 'SETUSER', 'gateway', '-eval');
+      const { log, lines, errors } = heardLog();
+      const registry = new StoreClientRegistry(dev, [SECRET], log);
+      const refused = async () =>
+        Number(/cmdstat_eval:.*rejected_calls=(\d+)/.exec(await redis.cli('INFO', 'commandstats'))?.[1] ?? 0);
+      const before = await refused();
+      await until(async () => {
+        expect(await registry.find('old')).toMatchObject({ enabled: true });
+        // One a second is of taking over, two are of looking for a server that takes it.
+        return (await refused()) >= before + 9;
+      }, 30_000);
+      expect(errors()).toMatchObject([{ msg: expect.stringContaining('could not be taken over') }]);
+      await redis.cli('ACL', 'SETUSER', 'gateway', '+eval');
+      await until(async () => {
+        await registry.find('old');
+        return (await dev.getMany([CLIENTS_KEY]))[0] !== null;
+      }, 30_000);
+      await until(() => lines.some(({ msg }) => msg.includes('have been taken over')), 10_000);
+      expect(errors()).toHaveLength(1);
+    });
+
     it('that each had a key of its own are taken over by the first command', async () => {
       await former('old');
       await former('older');

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Logger } from '@app/ops';
+import { LineLimit, type Logger } from '@app/ops';
 import { StoreUnavailable, type SharedStore } from '@app/redis';
 import { CLIENTS_KEY } from '@app/user-token-client';
 import { ClientRegistry, scopesOf, type Client } from '../core/client.js';
@@ -8,6 +8,7 @@ import { CLIENT_KEYS, CLIENTS_TTL_MS, ClientSeal, type VersionedRecord } from '.
 
 /** A change is in force after this time at the latest. */
 const FRESH_MS = 1_000;
+const TOLD_AGAIN_MS = 600_000;
 
 interface InForce {
   /** As it stands in the store. */
@@ -31,6 +32,7 @@ export class StoreClientRegistry extends ClientRegistry {
   /** The newest that was ever seen of each client. */
   private readonly newest = new Map<string, VersionedRecord>();
   private trouble: string | undefined;
+  private readonly notTakenOver = new LineLimit({ lines: 1, perMs: TOLD_AGAIN_MS });
 
   constructor(
     private readonly store: SharedStore,
@@ -77,12 +79,23 @@ export class StoreClientRegistry extends ClientRegistry {
     return this.last;
   }
 
-  /** What stands under the former name would be out of reach one day. */
+  /** What stands under the former name would be out of reach one day. What fails is tried again with the next read. */
   private takeOver(value: string): void {
     this.store
       .writeAllIfEqual(CLIENTS_KEY, null, [{ op: 'set', key: CLIENTS_KEY, value, ttlMs: CLIENTS_TTL_MS }])
-      // Tried again with the next read.
-      .catch(() => undefined);
+      .then(
+        (written) => {
+          if (written) this.log.info('the clients of earlier versions have been taken over');
+        },
+        (error: unknown) => {
+          const more = this.notTakenOver.admit('');
+          if (more)
+            this.log.error(
+              { err: error, ...more },
+              'the clients of earlier versions could not be taken over; they are used, and it is tried again',
+            );
+        },
+      );
   }
 
   private accept(sealed: string | null): Omit<InForce, 'askedAtMs'> {
