@@ -10,6 +10,26 @@ import { ScriptedIssuer } from '../../../test/support/scripted-issuer.js';
 import { until } from '../../../test/support/until.js';
 import { readUserTokenConfig, startUserToken, type RunningUserToken } from './index.js';
 
+const openAt = (port: number): Promise<Socket> =>
+  new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => resolve(socket)).on('error', reject);
+  });
+
+function frame(message: unknown): string {
+  const json = JSON.stringify(message);
+  return `${json.length}#${json}`;
+}
+
+async function replyAt(port: number, message: unknown): Promise<any> {
+  const socket = await openAt(port);
+  socket.write(frame(message));
+  const data = await new Promise<string>((resolve) =>
+    socket.once('data', (chunk) => resolve(chunk.toString())),
+  );
+  socket.destroy();
+  return JSON.parse(data.slice(data.indexOf('#') + 1));
+}
+
 /** The TCP listener under bad input; nothing here needs the authorization server, and none is there. */
 describe('user-token on TCP', () => {
   const logs: string[] = [];
@@ -38,23 +58,8 @@ describe('user-token on TCP', () => {
     await store.close();
   });
 
-  const open = (): Promise<Socket> =>
-    new Promise((resolve, reject) => {
-      const socket = connect(userToken.port, '127.0.0.1', () => resolve(socket)).on('error', reject);
-    });
-  const frame = (message: unknown) => {
-    const json = JSON.stringify(message);
-    return `${json.length}#${json}`;
-  };
-  async function reply(message: unknown): Promise<any> {
-    const socket = await open();
-    socket.write(frame(message));
-    const data = await new Promise<string>((resolve) =>
-      socket.once('data', (chunk) => resolve(chunk.toString())),
-    );
-    socket.destroy();
-    return JSON.parse(data.slice(data.indexOf('#') + 1));
-  }
+  const open = () => openAt(userToken.port);
+  const reply = (message: unknown) => replyAt(userToken.port, message);
   const answers = () => client.verify({ accessToken: 'short' });
 
   it('answers a call', async () => {
@@ -437,4 +442,28 @@ describe('a user-token that starts', () => {
       await store.close();
     }
   });
+});
+
+it('a user-token tells services of the version before nothing of a verdict that they do not know', async () => {
+  const issuer = await ScriptedIssuer.start();
+  const store = openStore('memory:');
+  const environment = { ENVIRONMENT: 'local', PORT: '0', OPS_PORT: '0', AUTH0_ISSUER_URL: issuer.issuer };
+  const logger = createLogger({ service: 'user-token', environment: 'local', level: 'silent' });
+  const userToken = await startUserToken(readUserTokenConfig(environment), { store, logger });
+  const client = new UserTokenClient({ urls: `tcp://127.0.0.1:${userToken.port}` });
+  try {
+    const { body } = await issuer.grant({ sub: 'auth0|ada' });
+    const { access_token: accessToken } = body as { access_token: string };
+    const { generation, ...verdict } = (await client.verify({ accessToken })) as Record<string, unknown>;
+    expect(generation).toEqual(expect.any(String));
+    expect(verdict).toMatchObject({ active: true });
+    const data = { requests: [{ accessToken }] };
+    const { response } = await replyAt(userToken.port, { pattern: 'token.verify', data, id: '1' });
+    expect(response).toEqual([{ index: 0, verdict }]);
+  } finally {
+    client.close();
+    await userToken.stop();
+    await store.close();
+    await issuer.stop();
+  }
 });
