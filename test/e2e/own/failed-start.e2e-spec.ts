@@ -6,6 +6,7 @@ import { createLogger, type Environment, type RunningService } from '@app/ops';
 import { openStore } from '@app/redis';
 import { readUserTokenConfig, startUserToken } from '@app/user-token';
 import { readVenueConfig, startVenue } from '@app/venue';
+import { freePort } from '../../support/redis-server.js';
 import { until } from '../../support/until.js';
 
 const logger = createLogger({ service: 'test', environment: 'test', level: 'silent' });
@@ -80,11 +81,3 @@ describe('a start that fails', () => {
     }
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

@@ -7,6 +7,7 @@ import { readUserTokenConfig, startUserToken, type RunningUserToken } from '@app
 import { UserTokenClient } from '@app/user-token-client';
 import { readVenueConfig, startVenue } from '@app/venue';
 import { generateKeyPair, SignJWT } from 'jose';
+import { freePort } from '../../support/redis-server.js';
 import { ScriptedIssuer, type ScriptedAnswer } from '../../support/scripted-issuer.js';
 import { until } from '../../support/until.js';
 
@@ -273,11 +274,3 @@ describe('the readiness of a service', () => {
     }
   }, 60_000);
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { startFakeUserToken } from '../../support/fake-user-token.js';
+import { freePort } from '../../support/redis-server.js';
 import { ServiceProcess } from '../../support/service-process.js';
 
 const hasIPv6 = Object.values(networkInterfaces()).some((all) =>
@@ -135,7 +135,7 @@ describe('starting', () => {
     const venue = await ServiceProcess.start('venue', {
       HOST: host,
       OPS_HOST: opsHost,
-      OPS_PORT: await freePort(),
+      OPS_PORT: String(await freePort('::1')),
       USER_TOKEN_URL: userToken.url,
     });
     try {
@@ -180,14 +180,6 @@ describe('starting', () => {
     expect(await suite.stop('SIGINT')).toEqual({ code: 0, signal: null });
   });
 });
-
-async function freePort(): Promise<string> {
-  const server = createServer().listen(0, '::1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return String(port);
-}
 
 /** What the health check of a container exits with. */
 function healthOf(environment: Readonly<Record<string, string>>): number | null {
