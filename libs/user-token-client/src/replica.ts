@@ -72,8 +72,8 @@ const CLOSED: readonly unknown[] = ['ECONNRESET', 'ECONNABORTED', 'EPIPE'];
 /** Silence is counted in ticks and not by the clock: a pause of this process, in which answers pile up unread, is one tick. */
 const PING_TICK_MS = 50;
 const PING_TICKS = 3;
-/** A connection that is new may have to wait until it is accepted, behind those of a flood; given to a replica that has no substitute. */
-const FIRST_PING_TICKS = 20;
+/** Busy with a burst, or behind a flood of connections, a process may be silent for longer: given to it where no other could take over. */
+const PATIENT_PING_TICKS = 20;
 
 /** One connection to one user-token process. Connects at the first call and again at the next call after a loss. */
 export class Replica {
@@ -86,7 +86,7 @@ export class Replica {
   private wasSilent = false;
   private leaving = false;
   private readonly verifications: VerifyBatches;
-  private pinging: Observable<never> | undefined;
+  private readonly pinging = new Map<boolean, Observable<never>>();
   private readonly keepingAlive = setInterval(() => {
     if (this.proxy.connected) void this.isFrozen();
   }, KEEP_ALIVE_MS).unref();
@@ -130,11 +130,12 @@ export class Replica {
   }
 
   /**
+   * @param mayMove whether another replica could take the call over
    * @returns the reply as it came
    * @throws {CallFailed} for every failure: refused, reset, silent, or an error that user-token answered with
    */
-  call(pattern: string, payload: object, timeoutMs: number): Promise<unknown> {
-    return firstValueFrom(this.replies(pattern, payload, JSON.stringify(payload).length, timeoutMs));
+  call(pattern: string, payload: object, timeoutMs: number, mayMove = true): Promise<unknown> {
+    return firstValueFrom(this.replies(pattern, payload, JSON.stringify(payload).length, timeoutMs, mayMove));
   }
 
   /**
@@ -184,8 +185,8 @@ export class Replica {
   }
 
   /** Ends when there was an answer, or a failure that is none of silence; fails after silence. */
-  private ping(): Observable<never> {
-    return race(this.send(patterns.ping, {}), this.silence()).pipe(
+  private ping(mayMove = true): Observable<never> {
+    return race(this.send(patterns.ping, {}), this.silence(mayMove)).pipe(
       // Only silence is proof; what else can go wrong with a ping shows in the call itself.
       catchError((error: unknown) => (error instanceof Silence ? throwError(() => error) : EMPTY)),
       ignoreElements(),
@@ -193,7 +194,7 @@ export class Replica {
   }
 
   /** Fails once nothing at all has come for so many ticks, be it what was asked for or the answer to another call. */
-  private silence(): Observable<never> {
+  private silence(mayMove: boolean): Observable<never> {
     return defer(() => {
       let { heard } = this;
       let ticks = 0;
@@ -201,9 +202,7 @@ export class Replica {
         mergeMap(() => {
           ticks = heard === this.heard ? ticks + 1 : 0;
           heard = this.heard;
-          const patience =
-            this.isAlone && !this.heardOnConnection && !this.wasSilent ? FIRST_PING_TICKS : PING_TICKS;
-          if (ticks < patience) return EMPTY;
+          if (ticks < this.patienceTicks(mayMove)) return EMPTY;
           this.wasSilent = true;
           return throwError(() => new Silence());
         }),
@@ -211,18 +210,26 @@ export class Replica {
     });
   }
 
-  /** Fails once the process behind the connection does not even answer a ping; shared by all calls that wait. */
-  private frozen(): Observable<never> {
-    this.pinging ??= timer(PING_EVERY_MS, PING_EVERY_MS).pipe(
+  /** Found silent once, a replica without a substitute fails its callers as soon as any, until it is heard again. */
+  private patienceTicks(mayMove: boolean): number {
+    const isPatient = this.isAlone ? !this.wasSilent : !mayMove;
+    return isPatient ? PATIENT_PING_TICKS : PING_TICKS;
+  }
+
+  /** Fails once the process behind the connection does not even answer a ping; shared by all calls that wait as long. */
+  private frozen(mayMove: boolean): Observable<never> {
+    const known = this.pinging.get(mayMove);
+    if (known) return known;
+    const pinging = timer(PING_EVERY_MS, PING_EVERY_MS).pipe(
       exhaustMap(() => {
         this.events.suspected();
-        return this.ping();
+        return this.ping(mayMove);
       }),
-
-      finalize(() => (this.pinging = undefined)),
+      finalize(() => this.pinging.delete(mayMove)),
       share(),
     );
-    return this.pinging;
+    this.pinging.set(mayMove, pinging);
+    return pinging;
   }
 
   /** The answer to a ping says that all before it was read, however long the calls themselves take. */
@@ -244,6 +251,7 @@ export class Replica {
     payload: object,
     payloadChars: number,
     timeoutMs: number,
+    mayMove = true,
   ): Observable<unknown> {
     return defer(() => {
       let entered = false;
@@ -253,7 +261,7 @@ export class Replica {
           return this.send(pattern, payload).pipe(tap(markRead));
         }),
       );
-      return this.untilSilent(asking, timeoutMs).pipe(
+      return this.untilSilent(asking, timeoutMs, mayMove).pipe(
         catchError((error: unknown) => {
           // What was lost with its connection fails at once: here it still waits for one, or was sent on it.
           const sent = entered && this.isConnected;
@@ -276,7 +284,11 @@ export class Replica {
     this.events.clockRead({ sentAtMs, receivedAtMs: performance.now(), theirsMs });
   }
 
-  private untilSilent(replies: Observable<unknown>, timeoutMs: number): Observable<unknown> {
+  private untilSilent(
+    replies: Observable<unknown>,
+    timeoutMs: number,
+    mayMove: boolean,
+  ): Observable<unknown> {
     return new Observable((caller) => {
       const fail = (error: unknown) => caller.error(error);
       let reading: NodeJS.Immediate | undefined;
@@ -289,7 +301,7 @@ export class Replica {
         clearTimeout(late);
         clearImmediate(reading);
       });
-      caller.add(this.frozen().subscribe({ error: fail }));
+      caller.add(this.frozen(mayMove).subscribe({ error: fail }));
       caller.add(replies.subscribe(caller));
     });
   }

@@ -38,6 +38,11 @@ describe('UserTokenClient', () => {
     clients.push(client);
     return client;
   };
+  const patientClientOf = (...urls: string[]) => {
+    const client = new UserTokenClient({ urls: urls.join(','), verifyTimeoutMs: 60_000 });
+    clients.push(client);
+    return client;
+  };
   const replica = async (port = 0): Promise<FakeUserToken> => {
     const fake = await startFakeUserToken(port);
     fake.behave(() => active());
@@ -314,7 +319,7 @@ describe('UserTokenClient', () => {
     const fake = await replica();
     const proxy = await FaultProxy.start(fake.port);
     servers.push(proxy);
-    const client = clientOf(`tcp://127.0.0.1:${proxy.port}`);
+    const client = patientClientOf(`tcp://127.0.0.1:${proxy.port}`);
     await client.verify(TOKEN);
     proxy.strand();
     await expect(client.verify(TOKEN)).rejects.toMatchObject({ code: 'timeout' });
@@ -356,18 +361,44 @@ describe('UserTokenClient', () => {
     expect(machine.tookMs(startedAtMs)).toBeLessThan(400);
   });
 
-  it('gives up on a frozen process as soon when other calls have been waiting for longer', async () => {
-    const fake = await replica();
-    const client = new UserTokenClient({ urls: fake.url, verifyTimeoutMs: 60_000 });
-    clients.push(client);
-    fake.behave(() => 'silence');
+  it('gives up on frozen processes as soon when calls have been waiting for longer', async () => {
+    const [one, other] = [await replica(), await replica()];
+    const client = patientClientOf(one.url, other.url);
+    for (const fake of [one, other]) fake.behave(() => 'silence');
     const waiting = client.verify(TOKEN).catch(({ code }) => code as string);
     // Well after the first ping has been answered.
     await delay(400);
-    fake.freeze();
+    for (const fake of [one, other]) fake.freeze();
     const frozenAtMs = performance.now();
     expect(await waiting).toBe('timeout');
     expect(machine.tookMs(frozenAtMs)).toBeLessThan(500);
+  });
+
+  /** Busy with other things: neither pings nor calls are answered for so long. */
+  const isBusyFor = (fake: FakeUserToken, ms: number) => {
+    fake.freeze();
+    fake.behave(() => delay(ms, active()));
+    fake.grants(delay(ms, { granted: false, error: 'invalid_grant' }));
+  };
+  const logIn = { username: 'u', password: 'p' };
+
+  it('waits for the only process while that is too busy for a sign of life', async () => {
+    const fake = await replica();
+    const client = patientClientOf(fake.url);
+    await client.verify(TOKEN);
+    isBusyFor(fake, 600);
+    const answers = Promise.all([client.verify(TOKEN), client.login(logIn)]);
+    await expect(answers).resolves.toMatchObject([{ active: true }, { granted: false }]);
+  });
+
+  it('waits for the process that a log-in was sent to, which no other may repeat', async () => {
+    const replicas = [await replica(), await replica()];
+    const client = patientClientOf(...replicas.map(({ url }) => url));
+    for (let i = 0; i < 2; i += 1) await client.verify(TOKEN);
+    for (const fake of replicas) isBusyFor(fake, 600);
+    const answer = client.login(logIn);
+    await expect(client.verify(TOKEN)).rejects.toMatchObject({ code: 'timeout' });
+    await expect(answer).resolves.toMatchObject({ granted: false });
   });
 
   it('gives up on a frozen process, and waits for one that is only slow', async () => {

@@ -222,7 +222,12 @@ export class UserTokenClient {
     schema: z.ZodType<T>,
     options: { timeoutMs: number; repeatable: boolean },
   ): Promise<T> {
-    return this.ask((replica, timeoutMs) => replica.call(pattern, payload, timeoutMs), schema, options);
+    const { repeatable } = options;
+    return this.ask(
+      (replica, timeoutMs) => replica.call(pattern, payload, timeoutMs, repeatable),
+      schema,
+      options,
+    );
   }
 
   private async ask<T>(
