@@ -63,9 +63,12 @@ export async function startGateway(
     });
     const readiness = await userTokenReadiness(app.get(UserTokenClient), logger);
     userToken = readiness;
-    // Always up: who asks for no client can be served. `npm run client` reads there what is in force.
+    // Never down: our own front ends ask for no client. `npm run client` reads there what is in force.
     const checks = {
-      clients: () => ({ up: true, detail: clients.inForce() }),
+      clients: () => {
+        const detail = clients.inForce();
+        return { up: true, degraded: clients.trouble !== undefined, detail };
+      },
       ...readiness.checks,
       // Redis being away makes the gateway slower, not unready; user-token is, which it asks.
       ...(store && { store: () => degradedAtMost(storeCheck(store)) }),

@@ -21,7 +21,7 @@ export class FileClientRegistry extends ClientRegistry {
   private readonly timer = setInterval(() => void this.readAgain(), READ_EVERY_MS).unref();
   /** Since when it is being read (performance.now()). */
   private readingSinceMs: number | undefined;
-  private trouble: string | undefined;
+  override trouble: string | undefined;
   private closed = false;
 
   private constructor(

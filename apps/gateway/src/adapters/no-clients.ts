@@ -10,6 +10,8 @@ export class NoClients extends ClientRegistry {
     return [];
   }
 
+  override readonly trouble = undefined;
+
   override inForce(): string {
     return 'no clients';
   }

@@ -259,6 +259,7 @@ describe('clients in Redis', () => {
     for (let i = 0; i < 5; i += 1) await expect(forgotten.find('acme')).rejects.toThrow(StoreUnavailable);
     expect(errors()).toHaveLength(1);
     expect(forgotten.inForce()).toContain('CLIENT_SECRETS');
+    expect(forgotten.trouble).toBeDefined();
   });
 
   it('cannot be told while Redis is silent', async () => {

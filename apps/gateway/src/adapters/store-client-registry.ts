@@ -31,7 +31,7 @@ export class StoreClientRegistry extends ClientRegistry {
   private reading: Promise<InForce> | undefined;
   /** The newest that was ever seen of each client. */
   private readonly newest = new Map<string, VersionedRecord>();
-  private trouble: string | undefined;
+  override trouble: string | undefined;
   private readonly notTakenOver = new LineLimit({ lines: 1, perMs: TOLD_AGAIN_MS });
 
   constructor(

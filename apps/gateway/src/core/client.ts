@@ -29,6 +29,8 @@ export abstract class ClientRegistry {
   abstract scopes(): Promise<readonly string[]>;
   /** For operators: `revision <...>` of the clients that were read last, and what of them is not in force. */
   abstract inForce(): string;
+  /** Why that is not what stands there now, or cannot be used; undefined while all is well. */
+  abstract readonly trouble: string | undefined;
   abstract close(): Promise<void>;
 }
 
