@@ -1,8 +1,8 @@
-import { isNativeError } from 'node:util/types';
 import { pino, type DestinationStream, type Logger } from 'pino';
 import { prettyFactory } from 'pino-pretty';
+import { printable, printableFrames, printableJson } from './printable.js';
+import { redacted, redactedValue } from './redaction.js';
 import { currentRequestId } from './request-context.js';
-import { printable, printableFrames, printableJson, printableStack } from './printable.js';
 import type { LogLevel } from './settings.js';
 
 export interface LoggerOptions {
@@ -14,34 +14,22 @@ export interface LoggerOptions {
   readonly destination?: DestinationStream | undefined;
 }
 
-const SECRET_FIELDS = [
-  'authorization',
-  'cookie',
-  'password',
-  'secret',
-  'client_secret',
-  'clientSecret',
-  'token',
-  'access_token',
-  'accessToken',
-  'refresh_token',
-  'refreshToken',
-  'id_token',
-  'mfa_token',
-  'mfaToken',
-];
-
-/** The logger of a service. Fields with secret-sounding names are replaced, down to the third level. */
+/** The logger of a service. What has the name of a secret is replaced, at any depth. */
 export function createLogger({ service, environment, level = 'info', destination }: LoggerOptions): Logger {
-  return pino(
+  const logger = pino(
     {
       base: { service },
       level,
-      redact: {
-        paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`, `*.*.${field}`]),
-        censor: '[redacted]',
+      formatters: { log: redacted },
+      // It is described already.
+      serializers: { err: (description: unknown) => description },
+      hooks: {
+        logMethod(args, method) {
+          const [first, ...rest] = args as unknown as [unknown, ...unknown[]];
+          const shown = rest.length === 0 ? args : [first, ...rest.map(redactedValue)];
+          method.apply(this, shown as Parameters<typeof method>);
+        },
       },
-      serializers,
       mixin: () => {
         const requestId = currentRequestId();
         return requestId === undefined ? {} : { requestId };
@@ -49,6 +37,16 @@ export function createLogger({ service, environment, level = 'info', destination
     },
     destination || environment !== 'local' ? json(destination) : readableLines(),
   );
+  redactChildren(logger);
+  return logger;
+}
+
+/** What a child says on each of its lines is no field of a line to pino. */
+function redactChildren(logger: Logger): void {
+  const makeChild = Reflect.get(logger, 'child') as unknown as (...args: unknown[]) => Logger;
+  Reflect.set(logger, 'child', function (this: Logger, bindings: object, ...options: unknown[]) {
+    return makeChild.call(this, redacted(bindings), ...options);
+  });
 }
 
 /** JSON lines, written at once, so that the last ones before an exit are not lost. */
@@ -72,7 +70,10 @@ export function readableLines(destination?: DestinationStream): DestinationStrea
   return { write: (line) => output.write(toText(readable(JSON.parse(line)))) };
 }
 
-/** @param describes whether `value` is what {@link describeError} made, or `all` of a line, in which two fields are */
+/** Fields of a line that hold an error, as `describeError` makes it. */
+const ERROR_FIELDS: readonly string[] = ['err', 'error'];
+
+/** @param describes whether `value` is what `describeError` made, or `all` of a line, in which two fields are */
 function readable(value: unknown, describes: 'all' | 'error' | 'anything' = 'all'): unknown {
   if (typeof value === 'string') return printable(value);
   if (typeof value !== 'object' || value === null) return value;
@@ -81,33 +82,9 @@ function readable(value: unknown, describes: 'all' | 'error' | 'anything' = 'all
     Object.entries(value).map(([key, entry]: [string, unknown]) => {
       if (describes === 'error' && key === 'stack' && typeof entry === 'string')
         return [key, printableFrames(entry)];
-      const isError = describes === 'all' ? key in serializers : describes === 'error' && key === 'cause';
+      const isError =
+        describes === 'all' ? ERROR_FIELDS.includes(key) : describes === 'error' && key === 'cause';
       return [printable(key), readable(entry, isError ? 'error' : 'anything')];
     }),
   );
-}
-
-const serializers = { err: describeError, error: describeError };
-
-const MAX_CAUSES = 4;
-
-/**
- * Name, message, code and stack, and the same of what caused it. Everything else that libraries hang on errors, requests
- * and responses among it, stays out of the log.
- */
-export function describeError(error: unknown, depth = 0): object {
-  if (!isError(error)) return { message: typeof error === 'string' ? error : typeof error };
-  const { code } = error as { code?: unknown };
-  return {
-    type: error.name,
-    message: error.message,
-    ...(typeof code === 'string' && { code }),
-    stack: printableStack(error),
-    ...(error.cause !== undefined && depth < MAX_CAUSES && { cause: describeError(error.cause, depth + 1) }),
-  };
-}
-
-/** A time-out is a DOMException, which Node 20 does not count among its native errors. */
-function isError(error: unknown): error is Error {
-  return isNativeError(error) || error instanceof Error || error instanceof DOMException;
 }

@@ -1,0 +1,108 @@
+import { describeError, isError } from './describe-error.js';
+
+const CENSOR = '[redacted]';
+
+/** Names in lower case, without what separates their words. */
+const SECRET_NAME =
+  /password|passwd|secret|(?:token|authorization|cookie|credential|passphrase|apikey|privatekey|assertion|codeverifier)s?$/;
+
+/** Fields that hold an error, whatever is thrown. */
+const ERROR_FIELDS = new Set(['err', 'error']);
+
+/** Deeper than anything that is meant for a log. */
+const MAX_DEPTH = 16;
+
+/** Names come from code, but may come from input as well. */
+const MAX_KNOWN_NAMES = 2_000;
+const knownNames = new Map<string, boolean>();
+
+/** Whether what has this name is a secret, in whatever way its words are joined: `refresh_token`, `Client-Secret`, `setCookie`. */
+export function isSecretName(name: string): boolean {
+  let secret = knownNames.get(name);
+  if (secret === undefined) {
+    secret = SECRET_NAME.test(name.toLowerCase().replace(/[^a-z]/g, ''));
+    if (knownNames.size < MAX_KNOWN_NAMES) knownNames.set(name, secret);
+  }
+  return secret;
+}
+
+/**
+ * The fields of a log line as JSON would have them, with nothing in them that has the name of a secret, at any depth; headers as
+ * lists or as pairs included. Errors are described, wherever they stand.
+ */
+export function redacted(fields: object): Record<string, unknown> {
+  const copy: Record<string, unknown> = {};
+  for (const name of Object.keys(fields)) {
+    const value = read(fields, name);
+    if (isSecretName(name)) set(copy, name, censored(value));
+    else set(copy, name, ERROR_FIELDS.has(name) ? describeError(value) : copyOf(value, [fields]));
+  }
+  return copy;
+}
+
+/** What is put into a message, e.g. for its `%o`. */
+export function redactedValue(value: unknown): unknown {
+  return copyOf(value, []);
+}
+
+function copyOf(value: unknown, within: readonly object[]): unknown {
+  if (typeof value === 'bigint') return String(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (isError(value)) return describeError(value);
+  if (within.includes(value)) return '[Circular]';
+  if (within.length >= MAX_DEPTH) return '[too deep]';
+  const inside = [...within, value];
+  if (Array.isArray(value)) return copyOfList(value, inside);
+  const toJson = read(value, 'toJSON');
+  if (typeof toJson === 'function') return copyOf(jsonOf(value, toJson), inside);
+  return copyOfFields(value, inside);
+}
+
+function copyOfFields(value: object, inside: readonly object[]): object {
+  // A header, say, of a list of them.
+  const named = read(value, 'name') ?? read(value, 'key');
+  const holdsSecret = typeof named === 'string' && isSecretName(named);
+  const copy: Record<string, unknown> = {};
+  for (const name of Object.keys(value)) {
+    const entry = read(value, name);
+    const secret = isSecretName(name) || (holdsSecret && name === 'value');
+    set(copy, name, secret ? censored(entry) : copyOf(entry, inside));
+  }
+  return copy;
+}
+
+function set(copy: Record<string, unknown>, name: string, value: unknown): void {
+  if (name === '__proto__') Object.defineProperty(copy, name, { value, enumerable: true });
+  else copy[name] = value;
+}
+
+/** Headers may come as a list of pairs, or as one in which names and values take turns. */
+function copyOfList(list: readonly unknown[], inside: readonly object[]): unknown[] {
+  const mayBePairs = list.length % 2 === 0;
+  return list.map((entry, index) => {
+    const before = mayBePairs && index % 2 === 1 ? list[index - 1] : undefined;
+    return typeof before === 'string' && isSecretName(before) ? censored(entry) : copyOf(entry, inside);
+  });
+}
+
+function censored(value: unknown): unknown {
+  return value === undefined ? undefined : CENSOR;
+}
+
+/** A getter of others may throw, and no log line is worth an exception. */
+function read(object: object, name: string): unknown {
+  try {
+    return (object as Record<string, unknown>)[name];
+  } catch {
+    return '[unreadable]';
+  }
+}
+
+// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- it is others' own.
+function jsonOf(value: object, toJson: Function): unknown {
+  try {
+    return Reflect.apply(toJson, value, []);
+  } catch {
+    return '[unreadable]';
+  }
+}
