@@ -1,5 +1,6 @@
 import { authSettings } from '@app/auth/settings';
 import {
+  accessLogSetting,
   corsOriginsSetting,
   defineSettings,
   list,
@@ -31,6 +32,7 @@ export const clientSecretsSetting: Setting<readonly string[] | undefined> = {
 /** Environment variables of gateway. */
 export const gatewaySettings = defineSettings({
   ...serviceSettings({ port: 3000, opsPort: 9000 }),
+  ACCESS_LOG: accessLogSetting,
   ...authSettings,
   CORS_ORIGINS: corsOriginsSetting,
   GATEWAY_CLIENTS: clientsSetting,

@@ -59,6 +59,7 @@ export async function startGateway(
       logger,
       trustedProxyHops: config.TRUSTED_PROXY_HOPS,
       corsOrigins: config.CORS_ORIGINS,
+      accessLog: config.ACCESS_LOG,
       word: wordOAuthError,
     });
     const readiness = await userTokenReadiness(app.get(UserTokenClient), logger);

@@ -1,4 +1,5 @@
 import {
+  accessLogSetting,
   defineSettings,
   issuerUrl,
   readSettings,
@@ -12,6 +13,7 @@ import {
 /** Environment variables of identity. */
 export const identitySettings = defineSettings({
   ...serviceSettings({ port: 3002, opsPort: 9002 }),
+  ACCESS_LOG: accessLogSetting,
   AUTH0_ISSUER_URL: {
     schema: issuerUrl().refine(({ pathname }) => pathname === '/', 'must have no path'),
     doc: 'issuer that tokens are signed as, with its trailing slash; services reach this server under it',

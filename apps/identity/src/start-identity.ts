@@ -68,6 +68,7 @@ export async function startIdentity(
   if (portIsKnown) server.open(config.AUTH0_ISSUER_URL.href);
   const app = await createHttpApplication(IdentityModule.forServer(server, logger), {
     logger,
+    accessLog: config.ACCESS_LOG,
     word: wordOAuthError,
   });
   const running = await startHttpService('identity', app, config, { logger, checks: {} });

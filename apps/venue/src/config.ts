@@ -1,5 +1,6 @@
 import { authSettings } from '@app/auth/settings';
 import {
+  accessLogSetting,
   corsOriginsSetting,
   defineSettings,
   readSettings,
@@ -11,6 +12,7 @@ import {
 /** Environment variables of venue. */
 export const venueSettings = defineSettings({
   ...serviceSettings({ port: 3001, opsPort: 9001 }),
+  ACCESS_LOG: accessLogSetting,
   ...authSettings,
   CORS_ORIGINS: corsOriginsSetting,
 });

@@ -34,7 +34,11 @@ export async function startVenue(
 ): Promise<RunningHttpService> {
   await ensureServiceListenable('venue', config);
   const module = VenueModule.forRoot(authOptions(config, 'venue', store, logger, renewedTls), logger);
-  const app = await createHttpApplication(module, { logger, corsOrigins: config.CORS_ORIGINS });
+  const app = await createHttpApplication(module, {
+    logger,
+    corsOrigins: config.CORS_ORIGINS,
+    accessLog: config.ACCESS_LOG,
+  });
   const userToken = await userTokenReadiness(app.get(UserTokenClient), logger);
   // Redis being away makes the service slower, not unready.
   const checks = { ...userToken.checks, ...(store && { store: () => degradedAtMost(storeCheck(store)) }) };

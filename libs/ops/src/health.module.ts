@@ -1,5 +1,6 @@
 import { Controller, Get, Inject, Module, type DynamicModule } from '@nestjs/common';
 import { HealthCheck, HealthCheckService, HealthIndicatorService, TerminusModule } from '@nestjs/terminus';
+import { NoAccessLog } from './access-log.js';
 
 /** State of one thing that the service needs. `detail` is shown to operators. */
 export interface CheckResult {
@@ -34,12 +35,14 @@ class HealthController {
 
   /** The process runs; restarting it would help nothing that this does not show. */
   @Get('live')
+  @NoAccessLog()
   live(): { status: 'ok' } {
     return { status: 'ok' };
   }
 
   /** Traffic is welcome: no check is down, degraded ones or not, and the service is not draining. 503 otherwise. */
   @Get('ready')
+  @NoAccessLog()
   @HealthCheck()
   ready() {
     const checks = Object.entries<Checks[string]>({

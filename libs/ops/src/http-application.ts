@@ -5,6 +5,7 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
 import type { Logger } from 'pino';
+import { AccessLog, type AccessLogMode } from './access-log.js';
 import { corsOptions } from './cors.js';
 import { EarlyRefusals, frameHeaders, requestIdOf, type ErrorWording } from './early-refusals.js';
 import { forwardedForReader, type ForwardedForReader } from './forwarded-for.js';
@@ -23,8 +24,8 @@ export interface HttpApplicationOptions {
   readonly bodyLimitBytes?: number;
   /** Origins whose pages may read answers, as browsers send them. Default none: those of the service's own origin only. */
   readonly corsOrigins?: readonly string[];
-  /** Whether each request leaves a log line. Default true. */
-  readonly accessLog?: boolean;
+  /** Which requests leave a log line. Default `all`, but for routes that say otherwise. */
+  readonly accessLog?: AccessLogMode | undefined;
   /** How errors are worded before there is a route, and with it a filter. Default: problem details. */
   readonly word?: ErrorWording;
   readonly arrival?: Partial<ArrivalLimits>;
@@ -55,13 +56,13 @@ export async function createHttpApplication(
     trustedProxyHops = 0,
     bodyLimitBytes = 16_384,
     corsOrigins = [],
-    accessLog = true,
+    accessLog: accessLogMode = 'all',
     word = wordProblem,
     arrival,
   }: HttpApplicationOptions,
 ): Promise<NestFastifyApplication> {
-  const accessLogger = accessLog && logger.isLevelEnabled('info') ? logger : undefined;
-  const refusals = new EarlyRefusals({ word, corsOrigins, logger: accessLogger });
+  const accessLog = AccessLog.open(logger, accessLogMode);
+  const refusals = new EarlyRefusals({ word, corsOrigins, logger: accessLog && logger });
   const readForwardedFor = forwardedForReader(trustedProxyHops, logger);
   const adapter = new FastifyAdapter({
     bodyLimit: bodyLimitBytes,
@@ -90,18 +91,9 @@ export async function createHttpApplication(
   readBodiesOnDemand(fastify);
   if (corsOrigins.length > 0) app.enableCors(corsOptions(corsOrigins));
   closeConnectionsOnceIdle(fastify);
-  if (accessLogger) {
+  if (accessLog) {
     fastify.addHook('onResponse', (request, reply, done) => {
-      // The pattern and not the URL: a query can hold what must not be logged.
-      const { method, id: requestId } = request;
-      const fields = {
-        method,
-        route: request.routeOptions.url ?? '(none)',
-        status: reply.statusCode,
-        durationMs: Math.round(reply.elapsedTime * 10) / 10,
-        requestId,
-      };
-      accessLogger.info(fields, `${method} ${fields.route} ${fields.status}`);
+      accessLog.answered(request, reply);
       done();
     });
   }

@@ -1,3 +1,4 @@
+export { NO_ACCESS_LOG, NoAccessLog, type AccessLogMode } from './access-log.js';
 export { ClockWatch } from './clock-watch.js';
 export { corsOriginsSetting } from './cors.js';
 export { DependencyWatch, type Fault, type Findings } from './dependency-watch.js';
@@ -30,6 +31,7 @@ export { RequestFailures } from './request-failures.js';
 export { STOP_TIMEOUT_MS, type RunningService } from './run-service.js';
 export { type Environment } from './setting-value.js';
 export {
+  accessLogSetting,
   defineSettings,
   environmentSetting,
   host,

@@ -1,6 +1,7 @@
+import { isatty } from 'node:tty';
 import { pino, type DestinationStream, type Logger } from 'pino';
-import { prettyFactory } from 'pino-pretty';
-import { printable, printableFrames, printableJson } from './printable.js';
+import { jsonLines, readableLines, type LogLines } from './log-lines.js';
+import { LogOutput } from './log-output.js';
 import { redacted, redactedValue } from './redaction.js';
 import { currentRequestId } from './request-context.js';
 import type { LogLevel } from './settings.js';
@@ -10,7 +11,7 @@ export interface LoggerOptions {
   /** `local` writes for people, all others JSON lines. */
   readonly environment: string;
   readonly level?: LogLevel;
-  /** Where lines go, always as JSON; standard output by default. */
+  /** Where lines go at once, as JSON; standard output by default. */
   readonly destination?: DestinationStream | undefined;
 }
 
@@ -35,9 +36,10 @@ export function createLogger({ service, environment, level = 'info', destination
         return requestId === undefined ? {} : { requestId };
       },
     },
-    destination || environment !== 'local' ? json(destination) : readableLines(),
+    destination ? jsonLines(destination) : standardOutput(environment),
   );
   redactChildren(logger);
+  if (!destination) tellLosses(logger);
   return logger;
 }
 
@@ -49,42 +51,16 @@ function redactChildren(logger: Logger): void {
   });
 }
 
-/** JSON lines, written at once, so that the last ones before an exit are not lost. */
-function json(destination: DestinationStream = pino.destination({ sync: true })): DestinationStream {
-  return { write: (line) => destination.write(printableJson(line)) };
+/** One for all loggers of the process, or their lines would overtake each other. */
+let output: LogOutput | undefined;
+
+function standardOutput(environment: string): LogLines {
+  output ??= new LogOutput();
+  return environment === 'local' ? readableLines(output, { colorize: isatty(1) }) : jsonLines(output);
 }
 
-/**
- * Lines for people, written at once as well.
- *
- * @param destination standard output by default
- */
-export function readableLines(destination?: DestinationStream): DestinationStream {
-  const toText = prettyFactory({
-    singleLine: true,
-    ignore: 'pid,hostname,service',
-    messageFormat: '[{service}] {msg}',
-    colorize: destination === undefined && process.stdout.isTTY,
-  });
-  const output = destination ?? pino.destination({ sync: true });
-  return { write: (line) => output.write(toText(readable(JSON.parse(line)))) };
+function tellLosses(logger: Logger): void {
+  if (output) output.onLoss = (dropped) => logger.error({ dropped }, LOSS);
 }
 
-/** Fields of a line that hold an error, as `describeError` makes it. */
-const ERROR_FIELDS: readonly string[] = ['err', 'error'];
-
-/** @param describes whether `value` is what `describeError` made, or `all` of a line, in which two fields are */
-function readable(value: unknown, describes: 'all' | 'error' | 'anything' = 'all'): unknown {
-  if (typeof value === 'string') return printable(value);
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map((entry) => readable(entry, 'anything'));
-  return Object.fromEntries(
-    Object.entries(value).map(([key, entry]: [string, unknown]) => {
-      if (describes === 'error' && key === 'stack' && typeof entry === 'string')
-        return [key, printableFrames(entry)];
-      const isError =
-        describes === 'all' ? ERROR_FIELDS.includes(key) : describes === 'error' && key === 'cause';
-      return [printable(key), readable(entry, isError ? 'error' : 'anything')];
-    }),
-  );
-}
+const LOSS = 'log lines were lost: standard output did not take them in time';

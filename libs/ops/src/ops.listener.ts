@@ -36,7 +36,7 @@ export async function startOps({
   const health: Health = { checks, draining: false };
   const app = await createHttpApplication(HealthModule.forState(health), {
     logger,
-    accessLog: false,
+    accessLog: 'off',
     arrival,
   });
   const listening: Listening = { service: `${service} ops`, host, port, setting };

@@ -1,5 +1,5 @@
 import { createLogger } from './index.js';
-import { readableLines } from './logger.js';
+import { readableLines } from './log-lines.js';
 import { printableStack } from './printable.js';
 
 const UNPRINTABLE = /(?!\n)[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/u;

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { z } from 'zod';
+import type { AccessLogMode } from './access-log.js';
 import { printable } from './printable.js';
 import { PUBLISHED_SECRETS } from './published-secrets.js';
 import { readValue, SettingProblem, type Environment } from './setting-value.js';
@@ -173,6 +174,13 @@ export const logLevelSetting: Setting<LogLevel> = {
 };
 
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+
+/** For a service that answers HTTP. */
+export const accessLogSetting: Setting<AccessLogMode> = {
+  schema: z.enum(['all', 'refused', 'off'], { message: 'must be all, refused or off' }),
+  doc: 'which HTTP requests leave a log line: all, those refused (answered 400 or more), or off for none',
+  default: 'all',
+};
 
 /** TCP port; 0 lets the system choose. */
 export function port(): z.ZodType<number> {
