@@ -1,7 +1,7 @@
 import { totalOf, type CpuUs } from './cpu.js';
 import type { Flow } from './deployed/flows.js';
 import type { MeasuredGuards } from './guards/guards.js';
-import type { Measured, Sample } from './measured.js';
+import type { ComparedSample, Measured, Sample } from './measured.js';
 import type { Memory } from './guards/memory.js';
 import { rowOf, type Row, type Traffic } from './guards/rows.js';
 import { spread, type Spread } from './statistics.js';
@@ -48,37 +48,37 @@ export function resultOf({ row, rounds }: Measured<{ readonly title: string }>):
 }
 
 export function guardResultsOf({ rows }: MeasuredGuards): GuardResult[] {
-  return rows.map((measured) => {
-    const { row, rounds } = measured;
-    const open = roundsOf(rows, row.openRoute, row.traffic === 'refused token' ? 'one token' : row.traffic);
-    return {
-      ...row,
-      ...resultOf(measured),
-      shareOfOpen: compared(rounds, open, (one, other) => one.requestsPerSecond / other.requestsPerSecond),
-      cpuUsOverOpen: compared(rounds, open, (one, other) => serviceCpuUs(one) - serviceCpuUs(other)),
-    };
-  });
+  return rows.map((measured) => ({
+    ...measured.row,
+    ...resultOf(measured),
+    shareOfOpen: spread(measured.rounds.map(shareOf)),
+    cpuUsOverOpen: spread(measured.rounds.map((sample) => serviceCpuUs(sample) - serviceCpuUs(sample.open))),
+  }));
 }
 
-/** How many times as many requests one server answers as another, compared within each round. */
-export function factor(
-  { rows }: MeasuredGuards,
-  server: string,
-  other: string,
-  traffic: Traffic = 'one token',
-): Spread {
-  return compared(
-    roundsOf(rows, server, traffic),
-    roundsOf(rows, other, traffic),
-    (one, its) => one.requestsPerSecond / its.requestsPerSecond,
-  );
+/** How many times as many requests one server answers as another; each compared with the open route beside it, where it is the same. */
+export function factor(guards: MeasuredGuards, server: string, other: string): Spread {
+  const [one, its] = [rowOf(server), rowOf(other)];
+  const figure = one.openRoute === its.openRoute ? shareOf : (sample: Sample) => sample.requestsPerSecond;
+  return compared(roundsOf(guards, one), roundsOf(guards, its), (a, b) => figure(a) / figure(b));
+}
+
+/** CPU time of the service of one server against that of another, each by that of the open route beside it. */
+export function cpuFactor(guards: MeasuredGuards, server: string, other: string, traffic: Traffic): Spread {
+  const figure = (sample: ComparedSample) => serviceCpuUs(sample) / serviceCpuUs(sample.open);
+  const rounds = (name: string) => roundsOf(guards, rowOf(name, traffic));
+  return compared(rounds(server), rounds(other), (a, b) => figure(a) / figure(b));
+}
+
+function shareOf({ requestsPerSecond, open }: ComparedSample): number {
+  return requestsPerSecond / open.requestsPerSecond;
 }
 
 /** Samples of the same round beside each other. */
-export function compared(
-  rounds: readonly Sample[],
-  others: readonly Sample[],
-  compare: (one: Sample, other: Sample) => number,
+export function compared<Taken extends Sample>(
+  rounds: readonly Taken[],
+  others: readonly Taken[],
+  compare: (one: Taken, other: Taken) => number,
 ): Spread {
   return spread(rounds.map((sample, round) => compare(sample, others[round]!)));
 }
@@ -88,11 +88,6 @@ export function serviceCpuUs({ cpuUs }: { readonly cpuUs: CpuUs }): number {
   return Object.values(cpuUs)[0]!;
 }
 
-export function roundsOf(
-  rows: readonly Measured<Row>[],
-  server: string,
-  traffic: Traffic,
-): readonly Sample[] {
-  const row = rowOf(server, traffic);
+function roundsOf({ rows }: MeasuredGuards, row: Row): readonly ComparedSample[] {
   return rows.find((candidate) => candidate.row === row)!.rounds;
 }

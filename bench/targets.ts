@@ -2,10 +2,10 @@ import type { MeasuredGuards } from './guards/guards.js';
 import type { Memory } from './guards/memory.js';
 import {
   compared,
+  cpuFactor,
   factor,
   guardResultsOf,
   resultOf,
-  roundsOf,
   serviceCpuUs,
   type GuardResult,
   type Run,
@@ -42,7 +42,6 @@ function guardTargets(guards: MeasuredGuards): Target[] {
     results.find((row) => row.server === server && row.traffic === traffic)!;
   const overOpen = (server: string, traffic?: Traffic) => result(server, traffic).cpuUsOverOpen.median;
   const times = (other: string) => factor(guards, 'ours', other).median;
-  const unknown = (server: string) => roundsOf(guards.rows, server, 'unknown tokens');
   const introspection = guards.introspectionShaped;
   return [
     below('in-process hit, CPU over the open route', 2.5, 'us', overOpen('ours')),
@@ -58,8 +57,7 @@ function guardTargets(guards: MeasuredGuards): Target[] {
       'unknown token, CPU of the service, against jose in a guard',
       0.85,
       'x',
-      compared(unknown('ours-cold'), unknown('jose'), (one, other) => serviceCpuUs(one) / serviceCpuUs(other))
-        .median,
+      cpuFactor(guards, 'ours-cold', 'jose', 'unknown tokens').median,
     ),
     below(
       'unknown token, CPU of service, user-token and Redis',

@@ -4,7 +4,7 @@ import { withCpu } from '../cpu.js';
 import { Deployment } from './deployment.js';
 import type { Issuer } from '../issuer.js';
 import { load } from '../load.js';
-import { Measurements, type Measured } from '../measured.js';
+import { joined, Measurements, type Measured, type Sample } from '../measured.js';
 
 /** Values of ACCESS_LOG. */
 const ACCESS_LOGS = ['off', 'refused', 'all'] as const;
@@ -32,14 +32,23 @@ export async function measureVenue(
   const measurements = new Measurements<VenueRow>();
   for (let round = 0; round < rounds; round += 1) {
     await using deployment = await Deployment.start(issuer, directory);
-    for (const row of round % 2 === 0 ? rows : rows.toReversed()) {
+    const venues = [];
+    for (const row of rows) {
       const venue = await deployment.startService('venue', { ACCESS_LOG: row.accessLog });
       await load(venue.port, { tokensFile, seconds: WARM_UP_SECONDS });
-      const sample = await withCpu({ venue: venue.pid }, () => load(venue.port, { tokensFile, seconds }));
-      if (sample.refused > 0) throw new Error(`${row.title}: ${sample.refused} requests were refused`);
-      measurements.add(row, round, row.title, sample);
-      await venue.stop();
+      venues.push({ row, venue, slices: [] as Sample[] });
     }
+    // In turn, as in guards.ts.
+    for (let second = 0; second < seconds; second += 1) {
+      for (const { row, venue, slices } of round % 2 === 0 ? venues : venues.toReversed()) {
+        const sample = await withCpu({ venue: venue.pid }, () =>
+          load(venue.port, { tokensFile, seconds: 1 }),
+        );
+        if (sample.refused > 0) throw new Error(`${row.title}: ${sample.refused} requests were refused`);
+        slices.push(sample);
+      }
+    }
+    for (const { row, slices } of venues) measurements.add(row, round, row.title, joined(slices));
   }
   return measurements.list();
 }

@@ -4,7 +4,7 @@ import { withCpu } from '../cpu.js';
 import { Deployment } from '../deployed/deployment.js';
 import { AUDIENCE, type Issuer } from '../issuer.js';
 import { hey, load } from '../load.js';
-import { Measurements, type Measured, type Sample } from '../measured.js';
+import { joined, Measurements, type ComparedSample, type Measured, type Sample } from '../measured.js';
 import { rows, type Row, type Traffic } from './rows.js';
 import { ServerProcess } from './server-process.js';
 
@@ -13,7 +13,7 @@ const WARM_UP_SECONDS = 2;
 const UNKNOWN_TOKENS = 20_000;
 
 export interface MeasuredGuards {
-  readonly rows: readonly Measured<Row>[];
+  readonly rows: readonly Measured<Row, ComparedSample>[];
   readonly introspectionShaped: readonly { readonly requestsPerSecond: number; readonly p99Ms: number }[];
   /** `MEMORY USAGE` of an entry for a principal with 10 permissions. */
   readonly redisEntryBytes: number;
@@ -29,17 +29,23 @@ export async function measureGuards(
   const tokens = await issuer.mint(UNKNOWN_TOKENS);
   const files = await writeTokens(directory, tokens);
   const servers = [...new Set(rows.map(({ server }) => server))];
-  const measurements = new Measurements<Row>();
+  const measurements = new Measurements<Row, ComparedSample>();
   const introspectionShaped: MeasuredGuards['introspectionShaped'][number][] = [];
   let redisEntryBytes = 0;
   for (let round = 0; round < rounds; round += 1) {
     await using deployment = await Deployment.start(issuer, directory);
-    for (const name of round % 2 === 0 ? servers : servers.toReversed()) {
-      using server = await ServerProcess.start(name, serverEnvironment(deployment));
+    const start = async (name: string) => {
+      const server = await ServerProcess.start(name, serverEnvironment(deployment));
       await checkAnswers(name, server, tokens[0]!);
       await load(server.port, { tokensFile: files['1,000 tokens'], seconds: WARM_UP_SECONDS });
-      for (const row of rows.filter((candidate) => candidate.server === name)) {
-        const sample = await sampleOf(row, server, deployment, files[row.traffic], seconds);
+      return server;
+    };
+    for (const name of round % 2 === 0 ? servers : servers.toReversed()) {
+      const ofServer = rows.filter(({ server }) => server === name);
+      using server = await start(name);
+      using open = await start(ofServer[0]!.openRoute);
+      for (const row of ofServer) {
+        const sample = await compare(row, server, open, deployment, files, seconds);
         measurements.add(row, round, `${row.title}, ${row.traffic}`, sample);
       }
       if (name === 'ours-redis') introspectionShaped.push(await hey(server.port, tokens[0]!));
@@ -95,24 +101,36 @@ async function checkAnswers(name: string, server: ServerProcess, token: string):
   }
 }
 
-async function sampleOf(
+/** Second by second in turn with the open route, for a machine that others use, too, is fast in one second and slow in the next. */
+async function compare(
   row: Row,
   server: ServerProcess,
+  open: ServerProcess,
   { userToken, redis }: Deployment,
-  tokensFile: string,
+  files: Readonly<Record<Traffic, string>>,
   seconds: number,
-): Promise<Sample> {
-  await load(server.port, { tokensFile, seconds: 1 });
+): Promise<ComparedSample> {
   const asksOthers = row.traffic === 'unknown tokens' && row.kind === 'ours';
   const others = asksOthers ? { 'user-token': userToken.pid, redis: redis.pid } : {};
-  const sample = await withCpu({ service: server.pid, ...others }, () =>
-    load(server.port, { tokensFile, seconds }),
-  );
-  const expected = row.traffic === 'refused token' ? sample.requests : 0;
-  if (sample.refused !== expected) {
-    throw new Error(`${row.title}, ${row.traffic}: ${sample.refused} of ${sample.requests} were refused`);
+  const tokensFile = files[row.traffic];
+  const openTokensFile = files[row.traffic === 'refused token' ? 'one token' : row.traffic];
+  for (const [{ port }, file] of [[server, tokensFile] as const, [open, openTokensFile] as const])
+    await load(port, { tokensFile: file, seconds: 1 });
+  const [slices, openSlices]: [Sample[], Sample[]] = [[], []];
+  for (let second = 0; second < seconds; second += 1) {
+    const sample = await withCpu({ service: server.pid, ...others }, () =>
+      load(server.port, { tokensFile, seconds: 1 }),
+    );
+    const expected = row.traffic === 'refused token' ? sample.requests : 0;
+    if (sample.refused !== expected) {
+      throw new Error(`${row.title}, ${row.traffic}: ${sample.refused} of ${sample.requests} were refused`);
+    }
+    slices.push(sample);
+    openSlices.push(
+      await withCpu({ service: open.pid }, () => load(open.port, { tokensFile: openTokensFile, seconds: 1 })),
+    );
   }
-  return sample;
+  return { ...joined(slices), open: joined(openSlices) };
 }
 
 async function entryBytes({ redis }: Deployment): Promise<number> {
