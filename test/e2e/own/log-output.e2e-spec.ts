@@ -106,7 +106,7 @@ interface Reading {
   readonly end: Promise<string>;
 }
 
-/** The reading end of a pipe, which nobody reads unless told to. */
+/** The reading end of a pipe; it is read when told to. */
 interface Reader {
   /** What the service is given as its standard output. */
   readonly stdout: 'pipe' | number;
