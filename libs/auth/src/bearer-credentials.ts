@@ -50,14 +50,14 @@ export function readBearerCredentials(request: BearerRequest): BearerCredentials
   const bearer = BEARER.exec(authorization);
   if (!bearer) return NONE;
   const token = bearer[1];
-  if (!token || !B64TOKEN.test(token)) {
+  const isCanonical = token !== undefined && isCanonicalToken(token);
+  if (!isCanonical && (!token || !B64TOKEN.test(token))) {
     return invalidRequest('The Authorization header is not of the form: Bearer <token>');
   }
   if (carriesSecondToken(request)) {
     return invalidRequest('The access token is given in more than one way');
   }
-  if (!isCanonicalToken(token)) return INVALID_TOKEN;
-  return { kind: 'token', token };
+  return isCanonical ? { kind: 'token', token } : INVALID_TOKEN;
 }
 
 /**

@@ -86,16 +86,18 @@ export class BearerGuard implements CanActivate {
     const plain = plainCredentials(request);
     const known = plain && this.resolver.known(plain, nowSeconds);
     if (known) return this.admit(context, request, known, requirement, nowSeconds);
-    const key = plain && tokenKey(tokenIn(plain));
+    const token = plain && tokenIn(plain);
+    const key = token && tokenKey(token);
     const refusedFor = key && this.resolver.refusedLately(key);
     if (refusedFor) return refuse(this.invalidToken(context, request, refusedFor, undefined));
-    return this.findOut(context, request, key, requirement, nowSeconds);
+    return this.findOut(context, request, token, key, requirement, nowSeconds);
   }
 
-  /** For a token that is not known, or not given in the plain spelling (then `key` is undefined). */
+  /** For a token that is not known, or not given in the plain spelling: then `plain`, if there is any, is another text. */
   private findOut(
     context: ExecutionContext,
     request: GuardedRequest,
+    plain: string | undefined,
     key: string | undefined,
     requirement: GuardedRoute,
     nowSeconds: number,
@@ -103,9 +105,11 @@ export class BearerGuard implements CanActivate {
     const credentials = readBearerCredentials(request);
     if (credentials.kind !== 'token') return refuse(this.refusalOf(context, request, credentials));
     const { token } = credentials;
+    if (key !== undefined && plain === token)
+      return this.resolveAndAdmit(context, request, key, token, requirement);
     const known = this.resolver.known(credentialsOf(token), nowSeconds);
     if (known) return this.admit(context, request, known, requirement, nowSeconds);
-    return this.resolveAndAdmit(context, request, key ?? tokenKey(token), token, requirement);
+    return this.resolveAndAdmit(context, request, tokenKey(token), token, requirement);
   }
 
   private refusalOf(

@@ -9,6 +9,8 @@ const MIN_OPAQUE_LENGTH = 16;
 
 /** `b64token` of RFC 6750 section 2.1. */
 const B64TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
+/** The three parts of a signed JWT (RFC 7515 section 3.1), which are found in one pass: most tokens are JWTs, and long. */
+const JWT = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)$/;
 
 /**
  * Whether a token is spelled in the one way its issuer spells it. A JWT has many spellings that verify (the unused bits
@@ -20,12 +22,13 @@ export function isCanonicalToken(token: string): boolean {
 
 /** The same of a token that no request has to carry: of any length. */
 export function isCanonicalSpelling(token: string): boolean {
+  const jwt = JWT.exec(token);
+  if (jwt) return endsCanonically(jwt[1]!) && endsCanonically(jwt[2]!) && endsCanonically(jwt[3]!);
   if (!B64TOKEN.test(token)) return false;
   const parts = token.split('.');
   if (parts.length === 1) return token.length >= MIN_OPAQUE_LENGTH;
-  if (parts.length === 3) return parts.every((part) => part.length > 0 && isCanonicalBase64Url(part));
   // A JWE, which is how Auth0 spells opaque tokens today; the second part is empty under `alg: dir`.
-  return parts.length === 5 && parts.every(isCanonicalBase64Url);
+  return parts.length === 5 && parts.every((part) => BASE64URL.test(part) && endsCanonically(part));
 }
 
 /** Whether a canonical token is a signed JWT; the others are opaque to everybody but their issuer. */
@@ -37,8 +40,7 @@ const BASE64URL = /^[A-Za-z0-9_-]*$/;
 /** Last characters whose unused bits are zero: 4 unused bits after 2 characters, 2 after 3. */
 const TAIL = ['', undefined, 'AQgw', 'AEIMQUYcgkosw048'] as const;
 
-function isCanonicalBase64Url(part: string): boolean {
-  if (!BASE64URL.test(part)) return false;
+function endsCanonically(part: string): boolean {
   const rest = part.length % 4;
   if (rest === 0) return true;
   return TAIL[rest]?.includes(part.at(-1)!) ?? false;

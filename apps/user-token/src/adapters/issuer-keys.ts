@@ -80,7 +80,7 @@ export class IssuerKeys {
    * `JWKSMultipleMatchingKeys` where several may be meant; `UpstreamUnavailable` when that cannot be found out yet.
    */
   readonly find: JWTVerifyGetKey = (header, token) =>
-    this.findWithin(this.forAll, issuedAtSeconds(token), header, token);
+    this.findWithin(this.forAll, () => issuedAtSeconds(token), header, token);
 
   /**
    * The same for a token that was just granted, whatever time its `iat` says: a key that the issuer does not publish is one that it
@@ -88,7 +88,7 @@ export class IssuerKeys {
    */
   readonly findForGranted: JWTVerifyGetKey = async (header, token) => {
     try {
-      return await this.findWithin(this.forGranted, Infinity, header, token);
+      return await this.findWithin(this.forGranted, () => Infinity, header, token);
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey) || !canBeNamed(header.kid)) throw error;
       throw new UpstreamUnavailable(
@@ -117,15 +117,15 @@ export class IssuerKeys {
 
   private async findWithin(
     budget: FetchBudget,
-    issuedAt: number,
+    issuedAt: () => number,
     ...token: Parameters<JWTVerifyGetKey>
   ): Promise<Key> {
     if (!canBeNamed(token[0].kid)) throw new errors.JWKSNoMatchingKey();
     const askedAtMs = performance.now();
     // Which is a whole second, and by a clock that may be behind ours.
-    const publishedBySeconds = issuedAt + 1 + this.options.clockToleranceSeconds;
+    const publishedBySeconds = () => issuedAt() + 1 + this.options.clockToleranceSeconds;
     const find = ({ find: findKey, asOfMs, asOfSeconds }: KnownKeys) =>
-      orUndefined(findKey(...token), asOfMs < askedAtMs && !(asOfSeconds > publishedBySeconds));
+      orUndefined(findKey(...token), () => asOfMs < askedAtMs && !(asOfSeconds > publishedBySeconds()));
     const key = await find(await this.current(budget));
     if (key) return key;
     // A fetch that was under way may have been too early; one after it is not.
@@ -279,12 +279,12 @@ function issuedAtSeconds({ payload }: Parameters<JWTVerifyGetKey>[1]): number {
 /** @returns undefined for a key that is not in the set, where it may have been published since */
 async function orUndefined(
   finding: ReturnType<JWTVerifyGetKey>,
-  mayBeNewer: boolean,
+  mayBeNewer: () => boolean,
 ): Promise<Key | undefined> {
   try {
     return await finding;
   } catch (error) {
-    if (error instanceof errors.JWKSNoMatchingKey && mayBeNewer) return undefined;
+    if (error instanceof errors.JWKSNoMatchingKey && mayBeNewer()) return undefined;
     throw error;
   }
 }
