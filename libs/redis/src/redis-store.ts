@@ -47,10 +47,15 @@ const PROBE_MS = 5_000;
 const REPLICA = 'READONLY this Redis is a replica: nothing can be written';
 
 const DELETE_IF_EQUAL = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) else return 0 end`;
-/** The first key is the condition, an empty value being none; each further argument is a command as a JSON list. */
+/** The key is the condition, an empty value being none. Each command follows with the number of its words before it. */
 const WRITE_IF_EQUAL = `
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
-for i = 2, #ARGV do redis.call(unpack(cjson.decode(ARGV[i]))) end
+local at = 2
+while at <= #ARGV do
+  local last = at + tonumber(ARGV[at])
+  redis.call(unpack(ARGV, at + 1, last))
+  at = last + 1
+end
 return 1`;
 /** Arguments: the window, then the limit of each key. Answers 0, or the milliseconds until the limit that was met is lifted. */
 const COUNT_ALL = `
@@ -240,9 +245,9 @@ export class RedisStore extends SharedStore {
   ): Promise<boolean> {
     const name = this.names.key(key);
     if (name === undefined) return false;
-    const commands = this.commandsOf(writes).map((command) => JSON.stringify(command));
+    const words = this.commandsOf(writes).flatMap((command) => [String(command.length), ...command]);
     const written = await this.write(
-      (client) => client.eval(WRITE_IF_EQUAL, { keys: [name], arguments: [value ?? '', ...commands] }),
+      (client) => client.eval(WRITE_IF_EQUAL, { keys: [name], arguments: [value ?? '', ...words] }),
       options,
     );
     return written === 1;
