@@ -1,7 +1,10 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
+/** One use case seals and opens several values of the same few tokens, and a derivation costs more than a seal. */
+const MAX_DERIVED = 256;
 
 /**
  * AES-256-GCM under a key that only the holder of an access token and of this deployment's secret can derive (HKDF,
@@ -12,16 +15,22 @@ const TAG_BYTES = 16;
  * @param onUnopened told of each value that does not open
  */
 export class SealedBox {
+  private readonly derived: readonly LRUCache<string, Buffer>[];
+
   constructor(
-    private readonly secrets: readonly string[],
+    secrets: readonly string[],
     private readonly onUnopened: () => void = () => undefined,
   ) {
     if (secrets.length === 0) throw new TypeError('SealedBox needs at least one secret');
+    this.derived = secrets.map(
+      (secret) =>
+        new LRUCache({ max: MAX_DERIVED, memoMethod: (keyMaterial) => deriveKey(keyMaterial, secret) }),
+    );
   }
 
   seal(keyMaterial: string, place: string, content: string): string {
     const iv = randomBytes(IV_BYTES);
-    const cipher = createCipheriv('aes-256-gcm', deriveKey(keyMaterial, this.secrets[0]!), iv);
+    const cipher = createCipheriv('aes-256-gcm', this.derived[0]!.memo(keyMaterial), iv);
     cipher.setAAD(Buffer.from(place));
     const sealed = Buffer.concat([iv, cipher.update(content, 'utf8'), cipher.final(), cipher.getAuthTag()]);
     return sealed.toString('base64url');
@@ -29,8 +38,8 @@ export class SealedBox {
 
   /** @returns undefined when the value is not one that was sealed for this token, in this place, under one of the secrets */
   open(keyMaterial: string, place: string, sealed: string): string | undefined {
-    for (const secret of this.secrets) {
-      const content = tryOpen(deriveKey(keyMaterial, secret), place, Buffer.from(sealed, 'base64url'));
+    for (const keys of this.derived) {
+      const content = tryOpen(keys.memo(keyMaterial), place, Buffer.from(sealed, 'base64url'));
       if (content !== undefined) return content;
     }
     this.onUnopened();

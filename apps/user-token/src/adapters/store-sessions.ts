@@ -14,6 +14,7 @@ import {
 } from '@app/user-token-client';
 import { nowInSeconds, type Clock } from '../core/clock.js';
 import { IssuedAccessTokens, type IssuedAccessToken } from '../core/issued-tokens.js';
+import { LRUCache } from 'lru-cache';
 import {
   credentialId,
   credentialOf,
@@ -46,6 +47,8 @@ export interface StoreSessionsOptions {
 /** Far more than a user has for longer than it takes to end the surplus ones: what is dropped from the list is not found again. */
 const MAX_ENTRIES = 16 * MAX_SESSIONS;
 const READ_TIMEOUT_MS = 1_000;
+/** One use case asks several times for the names of the same few credentials. */
+const MAX_NAMED = 256;
 
 /** `reserved`: about to become the credential of this session. */
 type Stored = SessionState | { readonly kind: 'reserved'; readonly sessionId: string };
@@ -55,6 +58,10 @@ type Stored = SessionState | { readonly kind: 'reserved'; readonly sessionId: st
  * and an issued access token's principal sealed by that token. What belongs together is written together.
  */
 export class StoreSessions extends Sessions {
+  private readonly names = new LRUCache<string, string>({ max: MAX_NAMED, memoMethod: credentialId });
+  /** Keys of the locks that are held, to be deleted. */
+  private readonly lockKeys = new WeakMap<SessionLock, string[]>();
+
   constructor(
     private readonly store: SharedStore,
     private readonly box: SealedBox,
@@ -69,18 +76,18 @@ export class StoreSessions extends Sessions {
   }
 
   override start(issued: Issued, session: Session): Promise<boolean> {
-    const [place] = placesOf(credentialId(credentialOf(issued.token)));
+    const [place] = this.placesOf(credentialOf(issued.token));
     return this.store.writeAllIfEqual(place, null, this.writesOf(issued, session));
   }
 
   override update(credential: string, session: Session, lock: SessionLock): Promise<boolean> {
-    return this.store.writeAllIfEqual(lock.key, lock.owner, this.sessionWrites(credential, session));
+    return this.store.writeAllIfEqual(lock.key, lock.owner, this.stateWrites(credential, session));
   }
 
   override async reserve(credential: string, session: Session): Promise<boolean> {
     // A client's is made here, of random bits.
     if (session.clientId !== undefined) return true;
-    const [place] = placesOf(credentialId(credential));
+    const [place] = this.placesOf(credential);
     const reserved = this.seal(credential, place, {
       kind: 'reserved',
       sessionId: session.id,
@@ -90,7 +97,7 @@ export class StoreSessions extends Sessions {
     return (stored?.kind === 'open' ? stored.session.id : stored?.sessionId) === session.id;
   }
 
-  override replace(
+  override async replace(
     credential: string,
     former: Session,
     issued: Issued,
@@ -101,7 +108,11 @@ export class StoreSessions extends Sessions {
     // Auth0's tokens have no jti: two of one second can be the same, and then nothing was replaced.
     if (credentialOf(issued.token) !== credential)
       writes.push(...this.linkWrites(credential, former, issued, session));
-    return this.store.writeAllIfEqual(lock.key, lock.owner, writes);
+    const keys = this.lockKeys.get(lock) ?? [];
+    writes.push(...keys.map((key): Write => ({ op: 'delete', key })));
+    const replaced = await this.store.writeAllIfEqual(lock.key, lock.owner, writes);
+    if (replaced) keys.length = 0;
+    return replaced;
   }
 
   override end(
@@ -154,11 +165,14 @@ export class StoreSessions extends Sessions {
     } finally {
       if (taken.length < keys.length) await release();
     }
-    return taken.length < keys.length ? undefined : { key: keys[0]!, owner, release };
+    if (taken.length < keys.length) return undefined;
+    const lock = { key: keys[0]!, owner, release };
+    this.lockKeys.set(lock, taken);
+    return lock;
   }
 
   private stored(credential: string): Promise<Stored | undefined> {
-    return open(this.store, this.box, credential, placesOf(credentialId(credential)));
+    return open(this.store, this.box, credential, this.placesOf(credential));
   }
 
   private linkWrites(
@@ -189,7 +203,7 @@ export class StoreSessions extends Sessions {
       ...former.accessTokens.map((accessToken) => accessToken.expiresAtSeconds),
       clientId === undefined ? 0 : former.usedAtSeconds + idleSeconds,
     );
-    const places = placesOf(credentialId(credential));
+    const places = this.placesOf(credential);
     const ttlMs = (untilSeconds - nowSeconds) * 1000;
     return setWrites(places, this.seal(credential, places[0], state), ttlMs);
   }
@@ -208,22 +222,26 @@ export class StoreSessions extends Sessions {
   }
 
   private sessionWrites(credential: string, session: Session): Write[] {
-    const places = placesOf(credentialId(credential));
-    const state: SessionState = { kind: 'open', session };
-    const ttlMs = this.ttlMsOf(session);
     const { subject, id } = session;
     return [
-      ...setWrites(places, this.seal(credential, places[0], state), ttlMs),
-      ...setWrites(entryPlaces(subject, id), this.sealEntry(session, credential), ttlMs),
+      ...this.stateWrites(credential, session),
+      ...setWrites(entryPlaces(subject, id), this.sealEntry(session, credential), this.ttlMsOf(session)),
     ];
   }
 
+  private stateWrites(credential: string, session: Session): Write[] {
+    const places = this.placesOf(credential);
+    const state: SessionState = { kind: 'open', session };
+    return setWrites(places, this.seal(credential, places[0], state), this.ttlMsOf(session));
+  }
+
   /** A session can be ended for as long as one of its tokens could be in force, though it may be too late to refresh it. */
-  private ttlMsOf({ accessTokens }: Session): number {
+  private ttlMsOf({ accessTokens, usedAtSeconds }: Session): number {
     const { idleSeconds, clock } = this.options;
-    const nowSeconds = nowInSeconds(clock);
-    const lives = accessTokens.map(({ expiresAtSeconds }) => expiresAtSeconds - nowSeconds);
-    return Math.max(idleSeconds, ...lives) * 1000;
+    // `usedAtSeconds` is a whole second.
+    const idleAtSeconds = usedAtSeconds + 1 + idleSeconds;
+    const ends = accessTokens.map(({ expiresAtSeconds }) => expiresAtSeconds);
+    return (Math.max(idleAtSeconds, ...ends) - nowInSeconds(clock)) * 1000;
   }
 
   private issuedWrite(accessToken: string, principal: Principal, sessionId: string): Write {
@@ -252,13 +270,17 @@ export class StoreSessions extends Sessions {
   /** Without what takes the credential to see. */
   private sealEntry(session: Session, credential: string): string {
     const { refreshToken: _, unjudged: __, surplusRefreshTokens: ___, scope: ____, ...shown } = session;
-    const entry: SessionEntry = { ...shown, credentialId: credentialId(credential) };
+    const entry: SessionEntry = { ...shown, credentialId: this.names.memo(credential) };
     return this.seal(session.subject, entryPlaces(session.subject, session.id)[0], entry);
   }
 
   private openEntry(subject: string, places: Places, sealed: readonly (string | null)[]) {
     const content = opened(this.box, subject, places, sealed);
     return content === undefined ? undefined : (JSON.parse(content) as SessionEntry);
+  }
+
+  private placesOf(credential: string): Places {
+    return placesOf(this.names.memo(credential));
   }
 
   private seal(keyMaterial: string, place: string, content: object): string {

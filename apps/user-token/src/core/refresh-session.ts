@@ -222,6 +222,7 @@ export class RefreshSession {
     lock: SessionLock,
   ): Promise<GrantedSession | undefined> {
     if (isGranted(session)) return session;
+    if (this.unstored.size === 0) return undefined;
     const unstored = this.unstored.get(credentialId(credential));
     if (unstored?.former.refreshToken !== session.refreshToken) return undefined;
     return this.keep(credential, session, unstored!.granted, lock);
@@ -248,7 +249,7 @@ export class RefreshSession {
   ): Promise<GrantedSession> {
     try {
       if (await this.sessions.update(credential, granted, lock)) {
-        this.unstored.delete(credentialId(credential));
+        if (this.unstored.size > 0) this.unstored.delete(credentialId(credential));
         return granted;
       }
     } catch (error) {

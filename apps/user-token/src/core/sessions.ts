@@ -133,7 +133,7 @@ export abstract class Sessions {
   /** @returns false when the credential opens another session or has done so, and then nothing has changed */
   abstract start(issued: Issued, session: Session): Promise<boolean>;
   /**
-   * Changes what is kept of a session under the same credential.
+   * Changes what is kept of a session under the same credential, except what its entry shows.
    *
    * @returns false when the lock was lost meanwhile, and then nothing has changed
    */
@@ -145,7 +145,7 @@ export abstract class Sessions {
    */
   abstract reserve(credential: string, session: Session): Promise<boolean>;
   /**
-   * Moves a session under its new credential and leaves the answer for those who still present the old one.
+   * Moves a session under its new credential, leaves the answer for those who still present the old one, and gives the lock back.
    *
    * @returns false when the lock was lost meanwhile, and then nothing has changed
    */
