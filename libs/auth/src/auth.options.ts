@@ -83,5 +83,6 @@ function nestLines(): RefusalLines {
   return {
     debug: (fields, message) => logger.debug(`${message} ${JSON.stringify(fields)}`),
     info: (fields, message) => logger.log(`${message} ${JSON.stringify(fields)}`),
+    isLevelEnabled: (level) => Logger.isLevelEnabled(level),
   };
 }
