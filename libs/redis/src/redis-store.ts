@@ -544,8 +544,10 @@ export class RedisStore extends SharedStore {
       get: (key) => this.read((client) => storeOf(client).get(own(key))),
       mget: (...keys) => this.read((client) => storeOf(client).mget(...keys.map(own))),
       set: (key, value, ttl) => this.write((client) => storeOf(client).set(own(key), value, ttl)),
-      mset: async (values, ttl) => {
-        for (const [key, value] of Object.entries(values)) await this.cacheStore.set(key, value, ttl);
+      mset: (values, ttl) => {
+        const entries = Object.entries(values).map(([key, value]): [string, unknown] => [own(key), value]);
+        // It takes pairs, as the cache-manager did that it was made for.
+        return this.write((client) => storeOf(client).mset(entries as never, ttl));
       },
       del: (key) => this.write((client) => storeOf(client).del(own(key))),
       mdel: (...keys) => this.write((client) => storeOf(client).mdel(...keys.map(own))),
