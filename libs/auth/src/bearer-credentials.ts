@@ -3,6 +3,7 @@ import { hash } from 'node:crypto';
 import {
   claimedSubject,
   epochKeyOf,
+  isB64Token,
   isCanonicalToken,
   issuedTokenSubjectKey,
   principalKey,
@@ -33,7 +34,6 @@ const SEVERAL = Symbol('several');
 const INVALID_TOKEN: BearerCredentials = Object.freeze({ kind: 'invalid_token' });
 const BEARER = /^Bearer(?: +(.*))?$/i;
 const FORM = /^\s*application\/x-www-form-urlencoded\s*(?:;|$)/i;
-const B64TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
 
 /**
  * Reads the token of a request.
@@ -51,7 +51,7 @@ export function readBearerCredentials(request: BearerRequest): BearerCredentials
   if (!bearer) return NONE;
   const token = bearer[1];
   const isCanonical = token !== undefined && isCanonicalToken(token);
-  if (!isCanonical && (!token || !B64TOKEN.test(token))) {
+  if (!isCanonical && (!token || !isB64Token(token))) {
     return invalidRequest('The Authorization header is not of the form: Bearer <token>');
   }
   if (carriesSecondToken(request)) {

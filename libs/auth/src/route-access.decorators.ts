@@ -1,5 +1,5 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
-import type { Principal } from '@app/user-token-client';
+import { isScopeToken, type Principal } from '@app/user-token-client';
 import { PERMISSIONS, PUBLIC, SCOPES } from './route-access.js';
 
 type AccessDecorator = ClassDecorator & MethodDecorator;
@@ -65,7 +65,7 @@ function say<T>(
 
 /** Ends up in a quoted string of WWW-Authenticate, so nothing but the grammar's characters may pass. */
 function scopeToken(scope: string): string {
-  if (!/^[\x21\x23-\x5B\x5D-\x7E]+$/.test(scope)) {
+  if (!isScopeToken(scope)) {
     throw new TypeError(`"${scope}" is not a scope-token (RFC 6749 section 3.3)`);
   }
   return scope;

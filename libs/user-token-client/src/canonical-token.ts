@@ -7,10 +7,14 @@ export const MAX_TOKEN_LENGTH = 12_288;
 /** Shortest opaque token Auth0 ever issued. */
 const MIN_OPAQUE_LENGTH = 16;
 
-/** `b64token` of RFC 6750 section 2.1. */
 const B64TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
 /** The three parts of a signed JWT (RFC 7515 section 3.1), which are found in one pass: most tokens are JWTs, and long. */
 const JWT = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)$/;
+
+/** Whether a text is a `b64token` (RFC 6750 section 2.1). */
+export function isB64Token(text: string): boolean {
+  return B64TOKEN.test(text);
+}
 
 /**
  * Whether a token is spelled in the one way its issuer spells it. A JWT has many spellings that verify (the unused bits
@@ -24,7 +28,7 @@ export function isCanonicalToken(token: string): boolean {
 export function isCanonicalSpelling(token: string): boolean {
   const jwt = JWT.exec(token);
   if (jwt) return endsCanonically(jwt[1]!) && endsCanonically(jwt[2]!) && endsCanonically(jwt[3]!);
-  if (!B64TOKEN.test(token)) return false;
+  if (!isB64Token(token)) return false;
   const parts = token.split('.');
   if (parts.length === 1) return token.length >= MIN_OPAQUE_LENGTH;
   // A JWE, which is how Auth0 spells opaque tokens today; the second part is empty under `alg: dir`.

@@ -43,6 +43,13 @@ const clientSchema = z.strictObject({
   asked: z.array(z.string().min(1)).max(256).optional(),
 });
 
+/**
+ * Longest user name and password, in bytes of UTF-8. Upstream a byte takes up to three, for it goes into a form: both together
+ * fit into the 16 KiB that authorization servers take, with as much again as the rest of the form needs.
+ */
+export const MAX_USERNAME_BYTES = 320;
+export const MAX_PASSWORD_BYTES = 4096;
+
 export const verifyRequestSchema = z.strictObject({ requestId, accessToken });
 
 /** Verifications in one message. */
@@ -54,8 +61,8 @@ export const verifyRequestsSchema = z.strictObject({
 
 export const loginRequestSchema = z.strictObject({
   requestId,
-  username: z.string().min(1).max(320),
-  password: z.string().min(1).max(4096),
+  username: z.string().min(1).max(MAX_USERNAME_BYTES),
+  password: z.string().min(1).max(MAX_PASSWORD_BYTES),
   /** Auth0 connection to log in with (password-realm grant); the configured realm when absent. */
   realm: z.string().min(1).max(128).optional(),
   /** Address of the end user, sent upstream as `auth0-forwarded-for`. */

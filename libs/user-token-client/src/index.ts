@@ -1,5 +1,11 @@
 export { isLoopback, parseReplicaAddresses, type ReplicaAddress } from './address.js';
-export { isCanonicalSpelling, isCanonicalToken, isJwt, MAX_TOKEN_LENGTH } from './canonical-token.js';
+export {
+  isB64Token,
+  isCanonicalSpelling,
+  isCanonicalToken,
+  isJwt,
+  MAX_TOKEN_LENGTH,
+} from './canonical-token.js';
 export {
   endSessionRequestSchema,
   failureSchema,
@@ -7,8 +13,10 @@ export {
   issuedTokenRequestSchema,
   loginRequestSchema,
   MAX_DENIAL_DESCRIPTION_LENGTH,
+  MAX_PASSWORD_BYTES,
   MAX_REQUEST_ID_LENGTH,
   MAX_USER_AGENT_LENGTH,
+  MAX_USERNAME_BYTES,
   patterns,
   refreshGrantRequestSchema,
   refreshRequestSchema,
@@ -80,6 +88,7 @@ export {
   userinfoKey,
   userinfoLockKey,
 } from './redis-names.js';
+export { isScope, isScopeToken } from './scope.js';
 export { RefusalLog, type RefusalLines } from './refusal-log.js';
 export { type TlsMaterial } from './replica.js';
 export { explainTlsFailure } from './tls-failure.js';

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { StartError } from '@app/ops';
+import { isScope } from '@app/user-token-client';
 import { isMap, isScalar, isSeq, parseDocument, type Document, type YAMLMap, type YAMLSeq } from 'yaml';
 import { z } from 'zod';
 import { GRANT_TYPES, type Client } from '../core/client.js';
@@ -12,15 +13,13 @@ export const bundledClients = fileURLToPath(new URL('../../clients.yaml', import
 
 /** RFC 6749 appendix A.1: `VSCHAR`. */
 const CLIENT_ID = /^[\x20-\x7E]{1,128}$/;
-/** RFC 6749 section 3.3: `scope-token`s, one space between them. */
-const SCOPE = /^[\x21\x23-\x5B\x5D-\x7E]+(?: [\x21\x23-\x5B\x5D-\x7E]+)*$/;
 
 /** One client, as it stands in a file and in Redis. */
 export const clientSchema = z.strictObject({
   client_id: z.string().regex(CLIENT_ID, 'must be 1 to 128 printable ASCII characters'),
   enabled: z.boolean().default(true),
   grant_types: z.array(z.enum(GRANT_TYPES, { message: `must be of: ${GRANT_TYPES.join(', ')}` })).min(1),
-  scope: z.string().regex(SCOPE, 'must be scopes separated by single spaces'),
+  scope: z.string().refine(isScope, 'must be scopes separated by single spaces'),
   secrets: z.array(
     z.strictObject({
       hash: z

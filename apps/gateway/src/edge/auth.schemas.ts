@@ -1,5 +1,6 @@
+import { MAX_PASSWORD_BYTES, MAX_USERNAME_BYTES } from '@app/user-token-client';
 import { z } from 'zod';
-import { fits, MAX_PASSWORD_BYTES, MAX_USERNAME_BYTES } from './credential-limits.js';
+import { fits } from './credential-limits.js';
 
 const typed = (maxBytes: number) =>
   z

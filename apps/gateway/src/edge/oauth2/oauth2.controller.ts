@@ -1,9 +1,17 @@
 import { All, Controller, Header, HttpCode, Inject, Req } from '@nestjs/common';
 import { Public, TokenInspection } from '@app/auth';
-import { issuedTokenKind, MAX_TOKEN_LENGTH, UserTokenClient, type GrantResult } from '@app/user-token-client';
+import {
+  isScope,
+  issuedTokenKind,
+  MAX_PASSWORD_BYTES,
+  MAX_TOKEN_LENGTH,
+  MAX_USERNAME_BYTES,
+  UserTokenClient,
+  type GrantResult,
+} from '@app/user-token-client';
 import type { Client, GrantType } from '../../core/client.js';
 import { clientOf } from '../client-of.js';
-import { fits, MAX_PASSWORD_BYTES, MAX_USERNAME_BYTES } from '../credential-limits.js';
+import { fits } from '../credential-limits.js';
 import { OAuthError } from '../oauth-error.js';
 import { refusalOf, type RefusedGrant } from '../token-response.js';
 import { BASIC_CHALLENGE, ClientAuthentication } from './client-authentication.js';
@@ -22,9 +30,6 @@ interface PairResponse {
   readonly refresh_token_expires_in: number | undefined;
   readonly scope: string;
 }
-
-/** RFC 6749 section 3.3. */
-const SCOPE_TOKEN = /^[\x21\x23-\x5B\x5D-\x7E]+$/;
 
 /** The RFC 6749 façade for registered clients: token, revocation (RFC 7009) and introspection (RFC 7662). */
 @Public()
@@ -194,7 +199,7 @@ function askedScopes(form: Form, client: Client): string[] | undefined {
   const scope = form.get('scope');
   if (scope === undefined) return undefined;
   const scopes = scope.split(' ');
-  if (!scopes.every((token) => SCOPE_TOKEN.test(token))) {
+  if (!isScope(scope)) {
     throw new OAuthError(400, 'invalid_scope', 'scope must be scope tokens with one space between them');
   }
   if (!scopes.every((token) => client.scopes.includes(token))) {
