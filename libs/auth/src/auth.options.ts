@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { SharedStore } from '@app/redis';
 import {
+  bounded,
   RefusalLog,
   type RefusalLines,
   type UserTokenClient,
@@ -33,13 +34,19 @@ export interface AuthCacheOptions {
    * Required with `store`: who may write to Redis must not be able to make a log-in.
    */
   readonly secret: string;
-  /** Longest life of a cached principal, in seconds from the verdict on. Default 300 (5 minutes). Its token's expiry ends it earlier. */
+  /**
+   * Longest life of a cached principal, in seconds from the verdict on. Default 300 (5 minutes), from 1 to 86,400 (a day). Its token's
+   * expiry ends it earlier.
+   */
   readonly ttlSeconds?: number;
-  /** Memory for principals in this process, in bytes. Default 52,428,800 (50 MB). */
+  /** Memory for principals in this process, in bytes. Default 52,428,800 (50 MB), from 0 (none is kept) to 17,179,869,184 (16 GB). */
   readonly maxBytes?: number;
-  /** How long a refusal is remembered in this process, in milliseconds. Default 5,000 (5 s). Outages are never remembered. */
+  /**
+   * How long a refusal is remembered in this process, in milliseconds. Default 5,000 (5 s), from 0 (not at all) to 60,000 (a minute).
+   * Outages are never remembered.
+   */
   readonly refusalTtlMs?: number;
-  /** How many refusals are remembered. Default 10,000. */
+  /** How many refusals are remembered. Default 10,000, from 1 to 10,000,000. */
   readonly maxRefusals?: number;
 }
 
@@ -55,8 +62,8 @@ export interface ResolvedAuthOptions {
 
 /** @throws {TypeError} naming the option that is wrong */
 export function resolveAuthOptions(options: AuthOptions): ResolvedAuthOptions {
-  const audience = typeof options.audience === 'string' ? [options.audience] : [...options.audience];
-  if (audience.length === 0 || audience.some((entry) => entry === '')) {
+  const audience = typeof options.audience === 'string' ? [options.audience] : [...(options.audience ?? [])];
+  if (audience.length === 0 || !audience.every((entry) => typeof entry === 'string' && entry !== '')) {
     throw new TypeError('AuthModule: audience must name at least one API identifier');
   }
   if (options.store && (options.cache?.secret.length ?? 0) < 32) {
@@ -67,14 +74,26 @@ export function resolveAuthOptions(options: AuthOptions): ResolvedAuthOptions {
     userToken: options.userToken,
     store: options.store,
     realm: options.realm ?? 'api',
-    cache: {
-      secret: options.cache?.secret ?? '',
-      ttlSeconds: options.cache?.ttlSeconds ?? 300,
-      maxBytes: options.cache?.maxBytes ?? 50 * 1024 * 1024,
-      refusalTtlMs: options.cache?.refusalTtlMs ?? 5_000,
-      maxRefusals: options.cache?.maxRefusals ?? 10_000,
-    },
+    cache: resolveCacheOptions(options.cache),
     refusalLog: new RefusalLog(options.log ?? nestLines()),
+  };
+}
+
+function resolveCacheOptions({
+  secret = '',
+  ttlSeconds = 300,
+  maxBytes = 50 * 1024 * 1024,
+  refusalTtlMs = 5_000,
+  maxRefusals = 10_000,
+}: Partial<AuthCacheOptions> = {}): Required<AuthCacheOptions> {
+  const option = (name: string, value: number, min: number, max: number, unit: string) =>
+    bounded(`AuthModule: cache.${name}`, value, { min, max, unit });
+  return {
+    secret,
+    ttlSeconds: option('ttlSeconds', ttlSeconds, 1, 86_400, 'seconds'),
+    maxBytes: option('maxBytes', maxBytes, 0, 16 * 1024 ** 3, 'bytes'),
+    refusalTtlMs: option('refusalTtlMs', refusalTtlMs, 0, 60_000, 'milliseconds'),
+    maxRefusals: option('maxRefusals', maxRefusals, 1, 10_000_000, 'refusals'),
   };
 }
 

@@ -60,6 +60,7 @@ export {
   type IssuedTokenKind,
 } from './issued-token.js';
 export { MeasuredClock, type ClockReading, type OwnClocks } from './measured-clock.js';
+export { bounded, type Bounds } from './option-bounds.js';
 export { MAX_SUBJECT_LENGTH, principalSchema, subjectSchema, type Principal } from './principal.js';
 export {
   admissionKey,

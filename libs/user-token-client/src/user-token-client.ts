@@ -31,6 +31,7 @@ import {
 } from './contract.js';
 import { CallFailed } from './call-failed.js';
 import { MeasuredClock } from './measured-clock.js';
+import { bounded, type Bounds } from './option-bounds.js';
 import { Replica, type ReplicaEvents, type TlsSource } from './replica.js';
 import { UserTokenUnavailable } from './user-token-unavailable.js';
 
@@ -41,10 +42,10 @@ export interface UserTokenClientOptions {
   readonly tls?: TlsSource | undefined;
   /**
    * Deadline of a verification, retry included. Default 6,500 (6.5 s): a cold one may wait for the authorization server, which
-   * user-token does for 5 s by default. A process that is silent is given up long before.
+   * user-token does for 5 s by default. A process that is silent is given up long before. From 1 to 600,000 (10 minutes).
    */
   readonly verifyTimeoutMs?: number | undefined;
-  /** Deadline of log-in, refresh and log-out, which wait for Auth0. Default 10,000 (10 s). */
+  /** Deadline of log-in, refresh and log-out, which wait for Auth0. Default 10,000 (10 s). From 1 to 600,000 (10 minutes). */
   readonly sessionTimeoutMs?: number | undefined;
 }
 
@@ -55,6 +56,7 @@ export interface RollCall {
   readonly failures: readonly UserTokenUnavailable[];
 }
 
+const TIMEOUT: Bounds = { min: 1, max: 600_000, unit: 'milliseconds' };
 const ROLL_CALL_TIMEOUT_MS = 2_000;
 /** How long a replica that failed is passed over, while another one is left, until it is asked for a sign of life. */
 const COOL_DOWN_MS = 1_000;
@@ -81,8 +83,11 @@ export class UserTokenClient {
   private readonly sessionTimeoutMs: number;
   private turn = 0;
 
-  /** @throws {TypeError} when `urls` is malformed or asks for TLS without `tls` */
+  /** @throws {TypeError} when `urls` is malformed or asks for TLS without `tls`, or a deadline is out of its bounds */
   constructor(options: UserTokenClientOptions) {
+    const { verifyTimeoutMs = 6_500, sessionTimeoutMs = 10_000 } = options;
+    this.verifyTimeoutMs = bounded('verifyTimeoutMs', verifyTimeoutMs, TIMEOUT);
+    this.sessionTimeoutMs = bounded('sessionTimeoutMs', sessionTimeoutMs, TIMEOUT);
     const addresses = parseReplicaAddresses(options.urls);
     if (addresses.some((address) => address.tls) && !options.tls) {
       throw new TypeError('tls+tcp:// needs the certificate authority, certificate and key of this service');
@@ -99,8 +104,6 @@ export class UserTokenClient {
       const replica = new Replica(address, tls, events, addresses.length === 1);
       return replica;
     });
-    this.verifyTimeoutMs = options.verifyTimeoutMs ?? 6_500;
-    this.sessionTimeoutMs = options.sessionTimeoutMs ?? 10_000;
   }
 
   /** Connects to all replicas, so that what stands in the way is in the log before anybody has to wait for it. */

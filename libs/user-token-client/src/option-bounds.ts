@@ -1,0 +1,16 @@
+/** What an option may be, both bounds included. */
+export interface Bounds {
+  readonly min: number;
+  readonly max: number;
+  readonly unit: string;
+}
+
+/**
+ * @param name of the option, as its user spells it
+ * @returns the value
+ * @throws {TypeError} for what is no number (NaN too), or not within the bounds
+ */
+export function bounded(name: string, value: number, { min, max, unit }: Bounds): number {
+  if (typeof value === 'number' && value >= min && value <= max) return value;
+  throw new TypeError(`${name} must be a number from ${min} to ${max} (${unit}), not ${String(value)}`);
+}
