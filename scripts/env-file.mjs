@@ -9,9 +9,14 @@ const file = named || join(import.meta.dirname, '..', '.env');
 
 /** Node takes what follows for a comment, Compose for a part of the value. */
 const HASH_WITHIN = /^\s*(?:export\s+)?(\w+)[ \t]*=[ \t]*[^\s"'`#][^\n#]*(?<!\s)#/m;
+/** A quoted value may take several lines. */
+const QUOTED = /=[ \t]*(["'`])[^]*?\1/g;
+/** Neither blank, nor a comment, nor a variable: Node leaves it out without a word. */
+const NO_VARIABLE = /^(?![ \t\r]*(?:#|$|(?:export\s+)?[\w.-]+[ \t]*=))/m;
 
 try {
-  for (const [name, value] of Object.entries(parseEnv(read(file)))) process.env[name] ??= value;
+  // Node takes a line of spaces before a variable for a part of its name.
+  for (const [name, value] of Object.entries(parseEnv(read(file)))) process.env[name.trim()] ??= value;
 } catch (error) {
   if (named || error.code !== 'ENOENT') {
     process.stderr.write(`The variables in ${file} cannot be read: ${error.message}\n`);
@@ -31,5 +36,9 @@ function read(path) {
 function unambiguous(text) {
   const [, name] = HASH_WITHIN.exec(text) ?? [];
   if (name !== undefined) throw new Error(`the value of ${name} has a "#": put single quotes around it`);
+  if (/\r(?!\n)/.test(text)) throw new Error('end its lines with LF or CR LF');
+  const withoutValues = text.replace(QUOTED, (value) => value.replace(/[^=\n]/g, ' '));
+  const at = withoutValues.search(NO_VARIABLE);
+  if (at >= 0) throw new Error(`line ${text.slice(0, at).split('\n').length} is not of the form NAME=value`);
   return text;
 }

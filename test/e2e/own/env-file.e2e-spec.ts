@@ -12,7 +12,7 @@ describe('a file of variables', () => {
 
   it('is read before the service, gives way to what is set, and its misspelt ones are named', async () => {
     const ENV_FILE = fileWith(
-      '\ufeffLOG_LEVEL=\'warn\'\r\nDRAIN_DELAY_MS="0" # ms\r\nexport REDIS_URI=redis://127.0.0.1:1\r\nPORT=1\r\n',
+      '\ufeffLOG_LEVEL=\'warn\'\r\nDRAIN_DELAY_MS="0" # ms\r\n \t\r\nREDIS_URI=redis://127.0.0.1:1\r\nPORT=1\r\n',
     );
     const venue = ServiceProcess.spawn('venue', { ENV_FILE, REDIS_URL: 'memory:' });
     await venue.printed(/REDIS_URI.*REDIS_URL/);
@@ -29,6 +29,13 @@ describe('a file of variables', () => {
       'AUTH0_CLIENT_SECRET=canary#canary',
       /the value of AUTH0_CLIENT_SECRET has a "#": put single quotes/,
     ],
+    [
+      'has a line without a =',
+      "PORT=1\n\n# a comment\nPEM='a\nb'\nCLIENT_SECRET canary\n",
+      /line 6 is not of the form NAME=value/,
+    ],
+    ['has lines that end with CR alone', 'PORT=1\rCLIENT_SECRET=canary', /end its lines with LF or CR LF/],
+    ['has a line of YAML', 'LOG_LEVEL: canary', /line 1 is not of the form NAME=value/],
     ['has quotes within quotes', `HOST='"127.0.0.1"'`, /HOST has quotes around its value/],
   ])('that %s is named', async (_title, content, message) => {
     const failing = ServiceProcess.spawn('venue', { ENV_FILE: fileWith(content) });
