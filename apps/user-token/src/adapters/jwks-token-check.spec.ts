@@ -266,6 +266,17 @@ describe('JwksTokenCheck', () => {
     expect(await check.check(token)).toEqual({ active: false, reason: 'expired' });
   });
 
+  it.each<[string, MintOverrides, string]>([
+    ['of another issuer', { claims: { iss: 'https://issuer.other/' } }, 'wrong_issuer'],
+    ['for another API', { claims: { aud: 'https://other.test/' } }, 'wrong_audience'],
+    ['that has expired', { claims: { exp: NOW_SECONDS - 1 } }, 'expired'],
+    ['of the future', { claims: { iat: NOW_SECONDS + 60 } }, 'not_yet_valid'],
+  ])('looks for no key of a token %s', async (_title, overrides, reason) => {
+    const unavailable = () => Promise.reject(new Error('a key was looked for'));
+    const withoutKeys = new JwksTokenCheck(OPTIONS, unavailable, new PrincipalClaims([], {} as Log));
+    expect(await withoutKeys.check(await mintToken(key, overrides))).toMatchObject({ active: false, reason });
+  });
+
   it('refuses a token whose payload was changed', async () => {
     const [header, , signature] = (await mintToken(key)).split('.');
     const payload = Buffer.from('{"sub":"auth0|root"}').toString('base64url');

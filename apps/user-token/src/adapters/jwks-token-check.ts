@@ -78,11 +78,19 @@ export class JwksTokenCheck extends TokenCheck {
   }
 
   /** Of a token that nobody's signature would make good. */
-  private refusalByOwnWord({ iss, iat, exp }: JWTPayload, accessToken: string): CheckedToken | undefined {
+  private refusalByOwnWord(
+    { iss, aud, iat, exp }: JWTPayload,
+    accessToken: string,
+  ): CheckedToken | undefined {
     if (iss !== undefined && iss !== this.options.issuer) return this.ofAnotherIssuer(accessToken);
     const [issuedAtSeconds, expiresAtSeconds] = [timeOf(iat), timeOf(exp)];
     if (expiresAtSeconds !== undefined && expiresAtSeconds <= this.nowSeconds()) return refused('expired');
-    return issuedAtSeconds === undefined ? undefined : this.refusalOfTime('iat', issuedAtSeconds);
+    const refusal = issuedAtSeconds === undefined ? undefined : this.refusalOfTime('iat', issuedAtSeconds);
+    if (refusal) return refusal;
+    const audience = audienceOf(aud);
+    return audience && !audience.some((api) => this.options.audience.includes(api))
+      ? this.forAnotherAudience(accessToken)
+      : undefined;
   }
 
   private principalOf(payload: JWTPayload): CheckedToken {
@@ -134,14 +142,9 @@ export class JwksTokenCheck extends TokenCheck {
     { claim, reason, payload }: errors.JWTClaimValidationFailed,
     accessToken: string,
   ): CheckedToken {
-    const { audience } = tokenFacts(accessToken);
     const nbf = timeOf(payload.nbf);
     if (claim === 'iss') return this.ofAnotherIssuer(accessToken);
-    if (claim === 'aud' && reason === 'check_failed')
-      return refused(
-        'wrong_audience',
-        `its aud is "${audience}", AUTH0_AUDIENCE is "${this.options.audience.join(', ')}"`,
-      );
+    if (claim === 'aud' && reason === 'check_failed') return this.forAnotherAudience(accessToken);
     if (claim === 'nbf' && nbf !== undefined)
       return this.refusalOfTime('nbf', nbf) ?? refused('not_yet_valid');
     return refused('invalid', `its ${claim} is missing or of a wrong type`);
@@ -150,6 +153,14 @@ export class JwksTokenCheck extends TokenCheck {
   private ofAnotherIssuer(accessToken: string): CheckedToken {
     const { issuer } = tokenFacts(accessToken);
     return refused('wrong_issuer', `its iss is "${issuer}", AUTH0_ISSUER_URL is "${this.options.issuer}"`);
+  }
+
+  private forAnotherAudience(accessToken: string): CheckedToken {
+    const { audience } = tokenFacts(accessToken);
+    return refused(
+      'wrong_audience',
+      `its aud is "${audience}", AUTH0_AUDIENCE is "${this.options.audience.join(', ')}"`,
+    );
   }
 
   private refusalOfTime(claim: 'iat' | 'nbf', atSeconds: number): CheckedToken | undefined {
