@@ -50,7 +50,7 @@ export function refusalOf(
       return new OAuthError(
         invalidGrantStatus,
         'invalid_grant',
-        'This token was refreshed before, which is what a thief would do; its session has been ended, log in again',
+        'This token was refreshed before, so it may have been stolen: its session has been ended, log in again',
         headers,
       );
     case 'too_many_attempts':
@@ -64,7 +64,11 @@ export function refusalOf(
     case 'access_denied':
       return new OAuthError(403, error, refusal.description ?? 'This user is not allowed to log in here');
     case 'invalid_scope':
-      return new OAuthError(400, error, 'Nothing of the scope that is asked for can be granted');
+      return new OAuthError(
+        400,
+        error,
+        'The scope cannot be granted: ask for no more than the log-in was granted, and repeat a refresh with the same scope',
+      );
     case 'invalid_request':
       return new OAuthError(400, error, 'The authorization server does not take this user name or password');
     case 'requires_verification':
