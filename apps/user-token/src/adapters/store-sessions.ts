@@ -81,7 +81,9 @@ export class StoreSessions extends Sessions {
   }
 
   override update(credential: string, session: Session, lock: SessionLock): Promise<boolean> {
-    return this.store.writeAllIfEqual(lock.key, lock.owner, this.stateWrites(credential, session));
+    // It is not used by that, and ends with its entry. The time of its last use is a whole second.
+    const ttlMs = this.ttlMsOf(session, session.usedAtSeconds + 1);
+    return this.store.writeAllIfEqual(lock.key, lock.owner, this.stateWrites(credential, session, ttlMs));
   }
 
   override async reserve(credential: string, session: Session): Promise<boolean> {
@@ -224,24 +226,22 @@ export class StoreSessions extends Sessions {
   private sessionWrites(credential: string, session: Session): Write[] {
     const { subject, id } = session;
     return [
-      ...this.stateWrites(credential, session),
+      ...this.stateWrites(credential, session, this.ttlMsOf(session)),
       ...setWrites(entryPlaces(subject, id), this.sealEntry(session, credential), this.ttlMsOf(session)),
     ];
   }
 
-  private stateWrites(credential: string, session: Session): Write[] {
+  private stateWrites(credential: string, session: Session, ttlMs: number): Write[] {
     const places = this.placesOf(credential);
     const state: SessionState = { kind: 'open', session };
-    return setWrites(places, this.seal(credential, places[0], state), this.ttlMsOf(session));
+    return setWrites(places, this.seal(credential, places[0], state), ttlMs);
   }
 
   /** A session can be ended for as long as one of its tokens could be in force, though it may be too late to refresh it. */
-  private ttlMsOf({ accessTokens, usedAtSeconds }: Session): number {
+  private ttlMsOf({ accessTokens }: Session, usedAtSeconds = nowInSeconds(this.options.clock)): number {
     const { idleSeconds, clock } = this.options;
-    // `usedAtSeconds` is a whole second.
-    const idleAtSeconds = usedAtSeconds + 1 + idleSeconds;
     const ends = accessTokens.map(({ expiresAtSeconds }) => expiresAtSeconds);
-    return (Math.max(idleAtSeconds, ...ends) - nowInSeconds(clock)) * 1000;
+    return (Math.max(usedAtSeconds + idleSeconds, ...ends) - nowInSeconds(clock)) * 1000;
   }
 
   private issuedWrite(accessToken: string, principal: Principal, sessionId: string): Write {
