@@ -36,8 +36,9 @@ import { StoreClientRecords } from './adapters/store-client-records.js';
 import { isClientSecret } from './core/client.js';
 import { awaitInForce } from './gateways-in-force.js';
 import { readGatewayConfig, startGateway } from './index.js';
+import { runClientCommand } from './run-client-command.js';
 
-// Each command is a process that takes a second of CPU to start.
+// Nine processes at once take a second of CPU each to start.
 jest.setTimeout(300_000);
 
 const run = promisify(execFile);
@@ -59,7 +60,25 @@ describe('npm run client', () => {
 
   afterEach(() => rm(folder, { recursive: true }));
 
-  async function client(...args: string[]): Promise<{ ok: boolean; stdout: string; stderr: string }> {
+  interface Outcome {
+    readonly ok: boolean;
+    readonly stdout: string;
+    readonly stderr: string;
+  }
+
+  async function client(...args: string[]): Promise<Outcome> {
+    const written = { stdout: '', stderr: '' };
+    const to = (name: keyof typeof written) => ({ write: (text: string) => (written[name] += text) });
+    const code = await runClientCommand(args, {
+      env: environment,
+      stdout: to('stdout'),
+      stderr: to('stderr'),
+    });
+    return { ok: code === 0, ...written };
+  }
+
+  /** The same, as a user runs it. */
+  async function clientProcess(...args: string[]): Promise<Outcome> {
     const options = { env: environment };
     return run(process.execPath, ['apps/gateway/dist/client-command.js', ...args], options).then(
       ({ stdout, stderr }) => ({ ok: true, stdout, stderr }),
@@ -79,7 +98,7 @@ describe('npm run client', () => {
   }
 
   it('adds a client and shows its secret, which nothing shows again', async () => {
-    const { stdout } = await client(
+    const { stdout } = await clientProcess(
       'add',
       'shop',
       '--grants',
@@ -89,7 +108,7 @@ describe('npm run client', () => {
     );
     const secret = secretIn(stdout);
     expect(await accepts('shop', secret)).toBe(true);
-    const listed = (await client('list')).stdout;
+    const listed = (await clientProcess('list')).stdout;
     expect(listed).toContain('shop  enabled  password,refresh_token  "read:venues"');
     const file = await readFile(environment['GATEWAY_CLIENTS']!, 'utf8');
     for (const text of [listed, file]) expect(text).not.toContain(secret);
@@ -122,7 +141,7 @@ describe('npm run client', () => {
   it('does the same in Redis', async () => {
     const redis = await RedisServer.start();
     environment = { ...environment, GATEWAY_CLIENTS: 'redis:', REDIS_URL: redis.url, ENVIRONMENT: 'local' };
-    const { stdout } = await client('add', 'shop', '--grants', 'password', '--scope', 'a');
+    const { stdout } = await clientProcess('add', 'shop', '--grants', 'password', '--scope', 'a');
     await client('disable', 'shop');
     const listed = await client('list');
     await redis.stop();
@@ -161,7 +180,7 @@ describe('npm run client', () => {
 
     it('are all done, and each knows the outcome', async () => {
       await records.change('old', () => clientRecord('old'));
-      const addTwice = () => client('add', 'twice', '--grants', 'password', '--scope', 'a');
+      const addTwice = () => clientProcess('add', 'twice', '--grants', 'password', '--scope', 'a');
       const addFour = (name: string) => {
         const all = [0, 1, 2, 3].map((i) => clientRecord(`new-${name}-${i}`));
         const script = `${elsewhere}
@@ -170,7 +189,12 @@ describe('npm run client', () => {
         return run(process.execPath, ['--input-type=module', '-e', script]);
       };
       const [outcomes] = await Promise.all([
-        Promise.all([addTwice(), addTwice(), client('rotate', 'old'), client('disable', 'old')]),
+        Promise.all([
+          addTwice(),
+          addTwice(),
+          clientProcess('rotate', 'old'),
+          clientProcess('disable', 'old'),
+        ]),
         ...['a', 'b', 'c', 'd', 'e'].map(addFour),
       ]);
       const failed = outcomes.filter(({ ok }) => !ok);
@@ -341,7 +365,8 @@ describe('npm run client', () => {
 
     it('ends when the gateway does as it was told', async () => {
       expect(await statusOf('s')).toBe(200);
-      const { stdout, stderr } = await client('disable', 'first', '--wait', opsUrl(), '--wait', opsUrl());
+      const waiting = ['--wait', opsUrl(), '--wait', opsUrl()];
+      const { stdout, stderr } = await clientProcess('disable', 'first', ...waiting);
       expect(await statusOf('s')).toBe(401);
       expect(stdout).toBe(
         'first is disabled. Every gateway that reads this file uses it within a second.\nIt is in force.\n',
@@ -382,7 +407,7 @@ describe('npm run client', () => {
       ENVIRONMENT: 'prod',
       GATEWAY_CLIENTS: environment['GATEWAY_CLIENTS']!,
     };
-    expect(await client('list')).toMatchObject({ ok: true, stderr: '' });
+    expect(await clientProcess('list')).toMatchObject({ ok: true, stderr: '' });
     environment['GATEWAY_CLIENTS'] = 'redis:';
     expect((await client()).stderr).toMatch(/^Usage:/);
     expect((await client('remove', 'first')).stderr).toMatch(/^Usage:/);
@@ -397,6 +422,17 @@ describe('npm run client', () => {
     });
   });
 
+  it('ends with 1 when it is refused, for an unknown option as well, and says why in a line', async () => {
+    const refused = run(process.execPath, ['apps/gateway/dist/client-command.js', 'list', '--verbose'], {
+      env: environment,
+    });
+    await expect(refused).rejects.toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/^[^\n]*--verbose[^\n]*\n$/),
+    });
+  });
+
   it.each([
     ['a URL to wait for that is none', ['disable', 'first', '--wait', '127.0.0.1:9000'], '--wait'],
     ['nothing', [], 'Usage'],
@@ -407,7 +443,6 @@ describe('npm run client', () => {
     ['an unknown grant', ['add', 'x', '--grants', 'implicit', '--scope', 'a'], 'grant_types'],
     ['no scope', ['add', 'x', '--grants', 'password'], 'scope'],
     ['hours that are no number', ['rotate', 'first', '--keep-hours', 'x'], '--keep-hours'],
-    ['an unknown option', ['list', '--verbose'], '--verbose'],
   ])('refuses %s, and changes nothing', async (_title, args, named) => {
     const before = await readFile(environment['GATEWAY_CLIENTS']!, 'utf8');
     const refused = await client(...args);
