@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 
 const { $schema, ...swcrc } = JSON.parse(readFileSync(new URL('./.swcrc', import.meta.url), 'utf8'));
 
@@ -14,6 +15,15 @@ const base = {
   modulePathIgnorePatterns: ['<rootDir>/(apps|libs)/[^/]+/dist/'],
 };
 
+/** What a bound on waiting is about: a machine that is busy with other specs tells nothing of it. */
+const timed = [
+  'libs/redis/src/redis-faults.spec.ts',
+  'libs/user-token-client/src/user-token-client.spec.ts',
+  'test/support/machine-pauses.spec.ts',
+  'test/e2e/own/{redis,user-token}-faults.e2e-spec.ts',
+];
+const untimed = timed.map((path) => `!**/${path}`);
+
 export default {
   globalSetup: '<rootDir>/test/support/ensure-redis-server.ts',
   coverageProvider: 'v8',
@@ -22,6 +32,8 @@ export default {
   testTimeout: 90_000,
   // What each file loads stays in its process, and a process with gigabytes of it pauses for longer than the faults that are tested.
   workerIdleMemoryLimit: '400MB',
+  // Most specs wait more than they compute.
+  maxWorkers: Math.max(3, availableParallelism()),
   projects: [
     {
       ...base,
@@ -29,8 +41,15 @@ export default {
       testMatch: [
         '<rootDir>/{apps,libs}/*/src/**/*.spec.ts',
         '<rootDir>/test/{docs,model,support}/**/*.spec.ts',
+        ...untimed,
       ],
     },
-    { ...base, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.e2e-spec.ts'] },
+    { ...base, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.e2e-spec.ts', ...untimed] },
+    {
+      ...base,
+      displayName: 'timed',
+      testMatch: timed.map((path) => `<rootDir>/${path}`),
+      runner: '<rootDir>/test/support/one-at-a-time.mjs',
+    },
   ],
 };
