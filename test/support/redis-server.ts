@@ -1,12 +1,28 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
+
+/** Lua: all keys and values, as JSON. */
+const DUMP = `
+  local read = {
+    string = function(key) return { redis.call('GET', key) } end,
+    list = function(key) return redis.call('LRANGE', key, 0, -1) end,
+    set = function(key) return redis.call('SMEMBERS', key) end,
+    zset = function(key) return redis.call('ZRANGE', key, 0, -1, 'WITHSCORES') end,
+    hash = function(key) return redis.call('HGETALL', key) end,
+  }
+  local entries = {}
+  for i, key in ipairs(redis.call('KEYS', '*')) do
+    entries[i] = { key, table.concat(read[redis.call('TYPE', key).ok](key), ' ') }
+  end
+  return #entries == 0 and '[]' or cjson.encode(entries)
+`;
 
 /** A private redis-server that can be killed, frozen and brought back on the same port. */
 export class RedisServer {
@@ -63,15 +79,16 @@ export class RedisServer {
   }
 
   async cli(...args: string[]): Promise<string> {
-    const { stdout } = await run('redis-cli', ['-p', String(this.port), '--raw', ...args]);
+    const { stdout } = await run('redis-cli', ['-p', String(this.port), '--raw', ...args], {
+      maxBuffer: Infinity,
+    });
     return stdout.trimEnd();
   }
 
   /** Every key with its value as text, whatever its type. */
   async dump(): Promise<Record<string, string>> {
-    const keys = (await this.cli('KEYS', '*')).split('\n').filter(Boolean);
-    const entries = keys.map(async (key) => [key, await this.cli('GET', key).catch(() => '')] as const);
-    return Object.fromEntries(await Promise.all(entries));
+    const entries: [key: string, value: string][] = JSON.parse(await this.cli('EVAL', DUMP, '0'));
+    return Object.fromEntries(entries);
   }
 
   private async launch(args: readonly string[] = []): Promise<void> {
@@ -103,12 +120,17 @@ export class RedisServer {
     throw new Error('redis-server did not answer within 5 s');
   }
 
-  private async answers(): Promise<boolean> {
-    // With a password set, NOAUTH is an answer as well.
-    return this.cli('PING').then(
-      (reply) => reply === 'PONG' || reply.includes('NOAUTH'),
-      () => false,
-    );
+  private answers(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const socket = connect(this.port, '127.0.0.1', () => socket.write('PING\r\n'));
+      // With a password set, NOAUTH is an answer as well.
+      socket.once('data', (reply) => {
+        resolve(/^(\+PONG|-NOAUTH)/.test(reply.toString()));
+        socket.destroy();
+      });
+      socket.once('error', () => resolve(false));
+      socket.once('close', () => resolve(false));
+    });
   }
 }
 
