@@ -20,17 +20,22 @@ describe('a Redis that comes back older than it was', () => {
   const startUserToken = () =>
     ServiceProcess.start('user-token', { ...shared(), PORT: String(userTokenPort) });
 
+  beforeAll(async () => {
+    identity = await ServiceProcess.start('identity');
+  });
+
+  afterAll(() => identity.stop('SIGKILL'));
+
   beforeEach(async () => {
     redis = await RedisServer.start();
     userTokenPort = await freePort();
-    identity = await ServiceProcess.start('identity');
     userToken = await startUserToken();
-    gateway = await ServiceProcess.start('gateway', shared());
-    venues = [await ServiceProcess.start('venue', shared()), await ServiceProcess.start('venue', shared())];
+    const start = (name: string) => ServiceProcess.start(name, shared());
+    [gateway, venues] = await Promise.all([start('gateway'), Promise.all([start('venue'), start('venue')])]);
   });
 
   afterEach(async () => {
-    await Promise.all([...venues, gateway, userToken, identity].map((service) => service?.stop('SIGKILL')));
+    await Promise.all([...venues, gateway, userToken].map((service) => service?.stop('SIGKILL')));
     await redis.stop();
   });
 
