@@ -20,7 +20,7 @@ const timed = [
   'libs/redis/src/redis-faults.spec.ts',
   'libs/user-token-client/src/user-token-client.spec.ts',
   'test/support/machine-pauses.spec.ts',
-  'test/e2e/own/{redis,user-token}-faults.e2e-spec.ts',
+  'test/e2e/own/{redis-faults,revocation,user-token-faults}.e2e-spec.ts',
 ];
 const untimed = timed.map((path) => `!**/${path}`);
 
