@@ -78,7 +78,7 @@ async function start(
 ): Promise<INestApplication> {
   const auth = AuthModule.forRoot({
     audience: 'https://api.test/',
-    userToken: { urls: userToken.url, verifyTimeoutMs: 1_000 },
+    userToken: { urls: userToken.url, verifyTimeoutMs: 10_000 },
     store,
     cache: { secret: 'a-secret-that-seals-the-token-cache-entries' },
   });
