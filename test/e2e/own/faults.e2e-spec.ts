@@ -67,6 +67,9 @@ describe('services in processes of their own', () => {
       body: JSON.stringify(ada),
     });
 
+  /** Venue and gateway have connections of their own to user-token: one that answers again tells nothing of the other. */
+  const gatewayIsBack = () => until(async () => (await tryLogin()).status === 200);
+
   /** user-token has written all that it knows to the Redis of the moment. */
   async function isKept(): Promise<boolean> {
     const generation = await redis.cli('GET', (await redis.cli('KEYS', '*:generation:v1')).trim());
@@ -148,6 +151,7 @@ describe('services in processes of their own', () => {
     userToken = await startUserToken();
     await until(async () => (await call(token)).status !== 503);
     expect((await call(token)).status).toBe(401);
+    await gatewayIsBack();
   });
 
   it('remembers what was logged out when Redis and user-token were both killed', async () => {
@@ -158,6 +162,7 @@ describe('services in processes of their own', () => {
     userToken = await startUserToken();
     await until(async () => (await call(token)).status !== 503);
     expect((await call(token)).status).toBe(401);
+    await gatewayIsBack();
   });
 
   it('keeps known tokens working and answers 503 for others while user-token is dead, and recovers', async () => {
@@ -171,6 +176,7 @@ describe('services in processes of their own', () => {
     expect(reply.headers.get('www-authenticate')).toBeNull();
     userToken = await startUserToken();
     await until(async () => (await call(unknown)).status === 200);
+    await gatewayIsBack();
   });
 
   it('answers 503 and not 401 while user-token is frozen, and recovers', async () => {
@@ -183,6 +189,7 @@ describe('services in processes of their own', () => {
     expect(reply.headers.get('retry-after')).toBe('1');
     userToken.signal('SIGCONT');
     await until(async () => (await call(unknown)).status === 200);
+    await gatewayIsBack();
   });
 
   it('answers 503 and not 401 while the authorization server is frozen', async () => {
@@ -210,6 +217,7 @@ describe('services in processes of their own', () => {
     await until(async () => (await call(token)).status === 503);
     await redis.restart();
     await until(async () => (await call(token)).status === 200);
+    await gatewayIsBack();
   });
 
   it('answers the log-in under way when gateway and user-token get SIGTERM', async () => {
