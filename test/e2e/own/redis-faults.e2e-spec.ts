@@ -226,7 +226,8 @@ describe('Redis at fault', () => {
         }
       });
       await delay(200);
-      expect(await logOut(token!)).toBe(204);
+      // Where somebody has just waited for Redis in vain, the first one may be told to come again.
+      await until(async () => (await logOut(token!)) === 204, MENDED_MS);
       const answeredAtMs = performance.now();
       const late = () => observed.filter(({ sentAtMs }) => sentAtMs > answeredAtMs + 500);
       await until(() => late().length > 20, 10_000);
