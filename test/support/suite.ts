@@ -1,4 +1,5 @@
 import { startSuite, type RunningSuite } from '@app/local';
+import { PATIENT } from './patient.js';
 import { RedisServer } from './redis-server.js';
 
 const SECRETS = {
@@ -65,7 +66,7 @@ export class Suite {
         ...anyPort,
         ...environment,
       },
-      { logDestination: { write: (line) => void logs.push(line) } },
+      { logDestination: { write: (line) => void logs.push(line) }, storeBudgets: PATIENT },
     );
     const suite = new Suite(running.gatewayUrl, running.venueUrl, running.issuer, { running, redis });
     Object.assign(suite, { logs });

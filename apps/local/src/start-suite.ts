@@ -18,6 +18,8 @@ export interface RunningSuite extends RunningService {
 export interface SuiteOptions {
   /** Where log lines go, as JSON; standard output by default. */
   readonly logDestination?: { write(line: string): void } | undefined;
+  /** How long each service waits for Redis; what suits one that serves by default. */
+  readonly storeBudgets?: Pick<OpenStoreOptions, 'readTimeoutMs' | 'writeTimeoutMs'> | undefined;
 }
 
 const allSettings = { ...identitySettings, ...userTokenSettings, ...gatewaySettings, ...venueSettings };
@@ -31,7 +33,7 @@ const allSettings = { ...identitySettings, ...userTokenSettings, ...gatewaySetti
  */
 export async function startSuite(
   environment: Environment,
-  { logDestination }: SuiteOptions = {},
+  { logDestination, storeBudgets }: SuiteOptions = {},
 ): Promise<RunningSuite> {
   const stops: (() => Promise<void>)[] = [];
   const stop = async () => {
@@ -59,6 +61,7 @@ export async function startSuite(
     warnOfUnread(allSettings, environment, logger);
     const stores = new Stores(userTokenConfig.redisUrl, {
       ...userTokenConfig.storeOptions,
+      ...storeBudgets,
       log: logger,
     });
     stops.push(() => stores.close());
