@@ -137,10 +137,7 @@ class Fleet {
 
   private newGuard(): SharedTokenCache {
     const store = new MovableStore(this.redis);
-    const cache = {
-      mset: (entries: readonly { key: string; value: string }[]) =>
-        Promise.all(entries.map(({ key, value }) => store.set(key, JSON.stringify({ value })))),
-    };
+    const cache = { set: (key: string, value: string) => store.set(key, JSON.stringify({ value })) };
     const clock = { nowSeconds: () => this.redis.nowMs / 1000 };
     const options = { secret: 'model-secret-0123456789-0123456789-01', ttlSeconds: LIFETIME_SECONDS };
     return new SharedTokenCache(store, cache as unknown as Cache, options, clock);

@@ -8,7 +8,7 @@ import {
 } from '@nestjs/common';
 import { CACHE_MANAGER, CacheModule, type Cache } from '@nestjs/cache-manager';
 import { DiscoveryModule } from '@nestjs/core';
-import { KeyvAdapter, type CacheManagerStore } from 'cache-manager';
+import { KeyvAdapter } from 'cache-manager';
 import { Keyv } from 'keyv';
 import type { SharedStore } from '@app/redis';
 import { UserTokenClient } from '@app/user-token-client';
@@ -145,29 +145,9 @@ export class AuthModule implements OnApplicationShutdown {
 @Module({})
 class AuthOptionsModule {}
 
-/** Writes together what keyv's own adapter for such stores would write one by one. */
-class CacheAdapter extends KeyvAdapter {
-  constructor(private readonly store: CacheManagerStore) {
-    super(store);
-  }
-
-  async setMany(
-    entries: readonly { readonly key: string; readonly value: unknown; readonly ttl?: number }[],
-  ): Promise<boolean[]> {
-    const byTtl = new Map<number | undefined, Record<string, unknown>>();
-    for (const { key, value, ttl } of entries) {
-      const values = byTtl.get(ttl) ?? {};
-      values[key] = value;
-      byTtl.set(ttl, values);
-    }
-    await Promise.all([...byTtl].map(([ttl, values]) => this.store.mset(values, ttl)));
-    return entries.map(() => true);
-  }
-}
-
 function keyvOver(store: SharedStore): Keyv {
   const keyv = new Keyv({
-    store: new CacheAdapter(store.cacheStore),
+    store: new KeyvAdapter(store.cacheStore),
     useKeyPrefix: false,
     throwOnErrors: true,
   });

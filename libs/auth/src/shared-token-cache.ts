@@ -23,22 +23,7 @@ export interface SharedLookup {
   readonly generation?: string | undefined;
 }
 
-interface CacheEntry {
-  readonly key: string;
-  readonly value: string;
-  /** In milliseconds. */
-  readonly ttl: number;
-}
-
-/** Entries that are about to be written. */
-interface WriteBatch {
-  readonly entries: CacheEntry[];
-  readonly written: Promise<unknown>;
-}
-
 const NOTHING: SharedLookup = {};
-/** Entries of one time to live can be written by one command. */
-const TTL_STEP_MS = 100;
 
 /**
  * Second tier: principals in Redis, for all processes of all services.
@@ -52,7 +37,6 @@ export class SharedTokenCache {
   private readonly seal: EntrySeal;
   private readonly generations = new SeenGenerations();
   private readonly watch: StoreWatch;
-  private batch: WriteBatch | undefined;
 
   constructor(
     private readonly store: SharedStore,
@@ -103,24 +87,7 @@ export class SharedTokenCache {
     const ttlMs = Math.floor(1000 * (untilSeconds - this.clock.nowSeconds()));
     if (ttlMs < 1) return;
     const text = JSON.stringify([entry.epoch, entry.verdictAtSeconds, entry.principal]);
-    // Those of one turn of the event loop go out together: one deadline, and one trip through Nest's cache.
-    this.batch ??= this.newBatch();
-    this.batch.entries.push({
-      key,
-      value: this.seal.seal(key, generation, text),
-      ttl: Math.max(1, ttlMs - (ttlMs % TTL_STEP_MS)),
-    });
-    await this.batch.written;
-  }
-
-  private newBatch(): WriteBatch {
-    const entries: CacheEntry[] = [];
-    const endOfTurn = new Promise<void>((resolve) => setImmediate(resolve));
-    const written = endOfTurn.then(() => {
-      this.batch = undefined;
-      return this.cache.mset(entries);
-    });
-    return { entries, written };
+    await this.cache.set(key, this.seal.seal(key, generation, text), ttlMs);
   }
 
   /** For a token that does not tell whose it is. Another trip, in which the store may be another one. */

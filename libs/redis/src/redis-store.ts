@@ -544,14 +544,9 @@ export class RedisStore extends SharedStore {
       get: (key) => this.read((client) => storeOf(client).get(own(key))),
       mget: (...keys) => this.read((client) => storeOf(client).mget(...keys.map(own))),
       set: (key, value, ttl) => this.write((client) => storeOf(client).set(own(key), value, ttl)),
-      // Not by its own mset, which takes a transaction: that is one more right that each service would need.
-      mset: (values, ttl) =>
-        this.write(async (client) => {
-          const store = storeOf(client);
-          await Promise.all(
-            Object.entries(values).map(([key, value]) => store.set(own(key), value, ttl) as Promise<unknown>),
-          );
-        }),
+      mset: async (values, ttl) => {
+        for (const [key, value] of Object.entries(values)) await this.cacheStore.set(key, value, ttl);
+      },
       del: (key) => this.write((client) => storeOf(client).del(own(key))),
       mdel: (...keys) => this.write((client) => storeOf(client).mdel(...keys.map(own))),
       ttl: (key) => this.read((client) => storeOf(client).ttl(own(key))),
