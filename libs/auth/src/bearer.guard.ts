@@ -8,6 +8,7 @@ import {
 import { HttpAdapterHost } from '@nestjs/core';
 import { AuthGuard } from '@nestjs/passport';
 import {
+  isCanonicalToken,
   MAX_REQUEST_ID_LENGTH,
   UserTokenUnavailable,
   type Principal,
@@ -93,7 +94,7 @@ export class BearerGuard implements CanActivate {
     return this.findOut(context, request, token, key, requirement, nowSeconds);
   }
 
-  /** For a token that is not known, or not given in the plain spelling: then `plain`, if there is any, is another text. */
+  /** For a token that is not known, or not given in the plain spelling: then `plain`, if there is any, is no token. */
   private findOut(
     context: ExecutionContext,
     request: GuardedRequest,
@@ -102,11 +103,11 @@ export class BearerGuard implements CanActivate {
     requirement: GuardedRoute,
     nowSeconds: number,
   ): boolean | Promise<boolean> {
+    if (key !== undefined && plain !== undefined && isCanonicalToken(plain))
+      return this.resolveAndAdmit(context, request, key, plain, requirement);
     const credentials = readBearerCredentials(request);
     if (credentials.kind !== 'token') return refuse(this.refusalOf(context, request, credentials));
     const { token } = credentials;
-    if (key !== undefined && plain === token)
-      return this.resolveAndAdmit(context, request, key, token, requirement);
     const known = this.resolver.known(credentialsOf(token), nowSeconds);
     if (known) return this.admit(context, request, known, requirement, nowSeconds);
     return this.resolveAndAdmit(context, request, tokenKey(token), token, requirement);

@@ -10,24 +10,29 @@ const MAX_LISTS = 1_000;
  */
 export class FrozenPrincipals {
   private readonly lists = new Map<string, readonly string[]>();
+  /** What the last principal had, which the next one often has, too. */
+  private last: Principal | undefined;
 
   of(principal: Principal): Principal {
     const { subject, clientId, issuer, issuedAtSeconds, expiresAtSeconds } = principal;
+    const { last } = this;
     // Written out: objects that are made in one place have one shape, and are read faster for it.
-    return Object.freeze({
+    this.last = Object.freeze({
       subject,
       clientId,
-      scopes: this.list(principal.scopes),
-      permissions: this.list(principal.permissions),
+      scopes: this.list(principal.scopes, last?.scopes),
+      permissions: this.list(principal.permissions, last?.permissions),
       issuer,
-      audience: this.list(principal.audience),
+      audience: this.list(principal.audience, last?.audience),
       issuedAtSeconds,
       expiresAtSeconds,
       claims: deepFrozen(principal.claims),
     }) as Principal;
+    return this.last;
   }
 
-  private list(list: readonly string[]): readonly string[] {
+  private list(list: readonly string[], last: readonly string[] | undefined): readonly string[] {
+    if (last && areEqual(last, list)) return last;
     const name = list.join(' ');
     const known = this.lists.get(name);
     if (known && areEqual(known, list)) return known;
