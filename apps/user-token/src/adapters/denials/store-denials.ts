@@ -133,12 +133,18 @@ export class StoreDenials extends Denials {
       const stored = await this.readBack(place);
       const before = laterOf(this.copy.ofSubject(key), subjectDenialIn(stored));
       const denial = this.laterThan(key, before);
-      if (await this.store.writeAllIfEqual(place, stored, writesOf([denial], this.store.nowMs()))) {
-        return this.copy.learn(denial);
+      const isWritten = await this.store.writeAllIfEqual(
+        place,
+        stored,
+        writesOf([denial], this.store.nowMs()),
+      );
+      const since = isWritten ? denial : subjectDenialIn(await this.readBack(place));
+      // Not ours where somebody else has just done it.
+      if (since && (!before || since.revokedAtMs > before.revokedAtMs)) {
+        this.copy.learn(since);
+        // Written late, it leaves out what was issued while it was on its way.
+        if (since.issuedUntilSeconds >= this.untilNowSeconds) return;
       }
-      const since = subjectDenialIn(await this.readBack(place));
-      // Somebody else has just done it.
-      if (since && (!before || since.revokedAtMs > before.revokedAtMs)) return this.copy.learn(since);
     }
     throw new StoreUnavailable(
       'the access of this user could not be revoked: what denies it changes all the time',
