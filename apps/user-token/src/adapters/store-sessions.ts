@@ -155,20 +155,29 @@ export class StoreSessions extends Sessions {
     const owner = randomUUID();
     const keys = lockPlaces(id);
     const taken: string[] = [];
+    const { clock, lockMs } = this.options;
+    const endsAtMs = clock.nowMs() + lockMs;
     const release = async () => {
       // A release that is lost costs the next refresh of this session the rest of the lock's life.
       for (const key of taken) await this.store.deleteIfEqual(key, owner).then(noop, noop);
     };
     try {
       for (const key of keys) {
-        if (!(await this.store.setIfAbsent(key, owner, { ttlMs: this.options.lockMs }))) break;
+        if (!(await this.store.setIfAbsent(key, owner, { ttlMs: lockMs }))) break;
         taken.push(key);
       }
     } finally {
       if (taken.length < keys.length) await release();
     }
     if (taken.length < keys.length) return undefined;
-    const lock = { key: keys[0]!, owner, release };
+    const lock = {
+      key: keys[0]!,
+      owner,
+      get isInForce() {
+        return clock.nowMs() < endsAtMs;
+      },
+      release,
+    };
     this.lockKeys.set(lock, taken);
     return lock;
   }

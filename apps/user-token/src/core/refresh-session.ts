@@ -233,6 +233,8 @@ export class RefreshSession {
     session: Session,
     lock: SessionLock,
   ): Promise<GrantedSession | UpstreamRefusal> {
+    // Another may have asked by now. Who asks by a refresh token that is spent ends the session for both.
+    if (!lock.isInForce) throw overtaken();
     const grant = await this.authorizationServer.grantRefresh(session.refreshToken!);
     if (!grant.granted) return { granted: false, error: grant.error };
     const { accessToken, expiresInSeconds, scope, refreshToken = session.refreshToken } = grant;

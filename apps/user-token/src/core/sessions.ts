@@ -92,6 +92,8 @@ export interface Issued {
 export interface SessionLock {
   readonly key: string;
   readonly owner: string;
+  /** False once it was held for so long that somebody else may have it. */
+  readonly isInForce: boolean;
   release(): Promise<void>;
 }
 
