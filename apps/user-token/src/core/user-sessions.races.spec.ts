@@ -1,0 +1,19 @@
+import { interleave, pairsOf } from '../../../../test/support/interleavings.js';
+import { SteppedCore } from '../../../../test/support/stepped-core.js';
+
+describe('UserSessions', () => {
+  let core: SteppedCore;
+
+  beforeAll(async () => {
+    core = await SteppedCore.open();
+  });
+
+  afterAll(() => core.close());
+
+  it.each(pairsOf('an end by the list of sessions'))(
+    'of $holder $fate at each of its calls, and $other comes to $at (leeway: $leeway): all that must hold holds',
+    async (pair) => {
+      expect(await interleave(core, pair)).toEqual([]);
+    },
+  );
+});
