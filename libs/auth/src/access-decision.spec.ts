@@ -6,7 +6,7 @@ const NOW = 1_790_000_000;
 const names = fc.subarray(['a', 'b', 'c', 'read:x', 'write:x']);
 
 describe('decideAccess', () => {
-  it('allows exactly those who are in time, meant, and carry all that is asked', () => {
+  it('allows exactly the principals that are in time, have the audience, and carry all that is asked', () => {
     fc.assert(
       fc.property(
         names,
@@ -42,7 +42,7 @@ describe('decideAccess', () => {
     expect(decideAccess(principal({ expiresAtSeconds: NOW }), asked, now).allowed).toBe(allowed);
   });
 
-  it('never takes a permission for a scope, nor a scope for a permission', () => {
+  it('never counts a permission as a scope, nor a scope as a permission', () => {
     const who = principal({ scopes: ['x'], permissions: ['y'] });
     const asked = { audience: who.audience, scopes: ['y'], permissions: ['x'] };
     expect(decideAccess(who, asked, NOW - 1e6)).toMatchObject({

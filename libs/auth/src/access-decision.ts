@@ -10,7 +10,7 @@ export interface AccessRequirement {
   readonly permissions: readonly string[];
 }
 
-/** `invalid_token`: not acceptable here at all. `insufficient_scope`: known, but not allowed to do this; `needed` names what it takes. */
+/** `invalid_token`: not acceptable here at all. `insufficient_scope`: known, but not allowed to do this; `needed` names what would be enough. */
 export type AccessDecision =
   | { readonly allowed: true }
   | { readonly allowed: false; readonly error: 'invalid_token' }
@@ -21,7 +21,7 @@ const INVALID_TOKEN: AccessDecision = { allowed: false, error: 'invalid_token' }
 
 /**
  * The one place where a principal is let in. Pure, and called on every request, whether the principal came from a cache
- * or from user-token: what is cached is a fact, never a decision (CVE-2021-32701).
+ * or from user-token: the cache holds facts, never decisions (CVE-2021-32701).
  */
 export function decideAccess(
   principal: Principal,

@@ -41,7 +41,7 @@ export interface AuthAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
 }
 
 /**
- * All that a service needs to trust a bearer token. Import it once, in the root module (each further call would make a
+ * Everything a service needs to trust a bearer token. Import it once, in the root module (each further call would make a
  * second cache), and register the guard where it can be seen: `{ provide: APP_GUARD, useExisting: BearerGuard }` closes
  * every route of an HTTP application, `@UseGuards(BearerGuard)` one controller.
  */
@@ -124,7 +124,7 @@ export class AuthModule implements OnApplicationShutdown {
             ),
         },
       ],
-      // Nest makes the guard anew in each module that names it in @UseGuards(), from these.
+      // Nest builds one guard from these in each module that names it in @UseGuards().
       exports: [
         BearerGuard,
         UserTokenClient,

@@ -67,7 +67,7 @@ describe('the log of refusals, where no other is given', () => {
 
   afterEach(() => Logger.overrideLogger(true));
 
-  it('makes no line that the logger of Nest would not show', () => {
+  it('makes only lines that the logger of Nest would show', () => {
     const token = {
       get issuer(): string {
         throw new Error('a line was made');

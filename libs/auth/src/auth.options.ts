@@ -17,21 +17,21 @@ export interface AuthOptions {
   /** How to reach user-token, or a client that exists already (the caller closes that one). */
   readonly userToken: UserTokenClientOptions | UserTokenClient;
   /**
-   * Shared store that the suite's services use together; the caller closes it. Without it nothing is cached and every
-   * request asks user-token: slower, and right, for only through the store can a service hear of revocations.
+   * Shared store of the suite's services; the caller closes it. Without it nothing is cached and every request asks
+   * user-token. That is slower but correct, because only the store tells a service about revocations.
    */
   readonly store?: SharedStore | undefined;
   /** Protection space named in challenges (RFC 9110 section 11.5). Default `api`. */
   readonly realm?: string;
   readonly cache?: AuthCacheOptions;
-  /** Where it is told why tokens were refused, e.g. a pino logger. Default: Nest's logger, where `info` is called `log`. */
+  /** Gets the reasons why tokens were refused, e.g. a pino logger. Default: Nest's logger, where `info` is called `log`. */
   readonly log?: RefusalLines;
 }
 
 export interface AuthCacheOptions {
   /**
    * Key under which entries in Redis are sealed; the same in all services of an environment, at least 32 characters.
-   * Required with `store`: who may write to Redis must not be able to make a log-in.
+   * Required with `store`: write access to Redis must not be enough to forge a log-in.
    */
   readonly secret: string;
   /**

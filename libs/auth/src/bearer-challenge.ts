@@ -11,7 +11,7 @@ export interface BearerChallenge {
   readonly scope?: readonly string[];
 }
 
-/** The only place where a challenge is put together. Values are reduced to what a quoted-string of RFC 6750 may hold. */
+/** The only place that builds a challenge. Values are reduced to what a quoted-string of RFC 6750 may hold. */
 export function bearerChallenge({ realm, error, description, scope }: BearerChallenge): string {
   const parameters = [
     `realm="${quotable(realm)}"`,

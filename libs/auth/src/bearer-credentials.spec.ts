@@ -9,7 +9,7 @@ const read = (...authorization: string[]) =>
   });
 
 describe('readBearerCredentials', () => {
-  it('never yields anything but one token of the grammar, whatever the header holds', () => {
+  it('yields only a token of the grammar, whatever the header holds', () => {
     fc.assert(
       fc.property(
         fc.oneof(
@@ -63,7 +63,7 @@ describe('readBearerCredentials', () => {
     expect(readBearerCredentials(request).kind).toBe('token');
   });
 
-  it('counts a form that cannot be read as one without a token', () => {
+  it('treats an unreadable form as a form without a token', () => {
     const request = {
       rawHeaders: ['Authorization', 'Bearer token-0123456789abcdef'],
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
@@ -76,7 +76,7 @@ describe('readBearerCredentials', () => {
 });
 
 describe('tokenKey', () => {
-  it('is of one form and differs for different tokens', () => {
+  it('has one form and differs for different tokens', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 200 }), fc.string({ maxLength: 200 }), (one, other) => {
         expect(tokenKey(one)).toMatch(/^tok:v2:[A-Za-z0-9_-]{43}$/);
@@ -88,7 +88,7 @@ describe('tokenKey', () => {
 });
 
 describe('claimOf', () => {
-  it('never throws, and names an epoch where it is anything', () => {
+  it('never throws, and names an epoch whenever it returns something', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json().map(asJwt)), (token) => {
         const claim = claimOf(token);

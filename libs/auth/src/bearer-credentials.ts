@@ -28,7 +28,7 @@ export interface BearerRequest {
   readonly body?: unknown;
 }
 
-// Frozen, for all callers get the same.
+// Frozen, because all callers get the same object.
 const NONE: BearerCredentials = Object.freeze({ kind: 'none' });
 const SEVERAL = Symbol('several');
 const INVALID_TOKEN: BearerCredentials = Object.freeze({ kind: 'invalid_token' });
@@ -61,8 +61,8 @@ export function readBearerCredentials(request: BearerRequest): BearerCredentials
 }
 
 /**
- * The credentials of a request that carries one token in the plainest form, `Bearer <token>`, unchecked: good for looking them
- * up among credentials that were canonical when they became known, and for nothing else.
+ * The credentials of a request with one token in the plainest form, `Bearer <token>`, unchecked: only for looking them
+ * up among credentials that were canonical when they became known.
  */
 export function plainCredentials(request: BearerRequest): string | undefined {
   const authorization = readAuthorization(request);
@@ -85,9 +85,9 @@ export function tokenKey(token: string): string {
   return principalKey(hash('sha256', token, 'base64url'));
 }
 
-/** Whom a token claims to speak for, unverified: good for reading his epoch along with a cache entry, and for nothing else. */
+/** The user that a token claims, unverified: only for reading the user's epoch together with a cache entry. */
 export interface Claim {
-  /** Undefined where the token names nobody in clear. */
+  /** Undefined where the token names no user in clear text. */
   readonly subject: string | undefined;
   readonly epochKey: string;
 }
@@ -117,9 +117,9 @@ function rawHeadersOf(request: BearerRequest): readonly string[] {
 }
 
 /**
- * For requests that a serverless adapter has made, which have no raw headers. It may have kept several Authorization headers apart,
- * under names of other case or in a list; those that it has joined with commas are no bearer token (RFC 6750 section 2.1). One that it
- * has dropped cannot be known of.
+ * For requests made by a serverless adapter, which have no raw headers. The adapter may keep several Authorization headers apart,
+ * under names of other case or in a list; headers joined with commas are no bearer token (RFC 6750 section 2.1). A header
+ * that it dropped cannot be detected.
  */
 function authorizationIn(headers: BearerRequest['headers']): string | undefined | typeof SEVERAL {
   const values = Object.keys(headers).flatMap((name) => (isAuthorization(name) ? (headers[name] ?? []) : []));
@@ -137,7 +137,7 @@ function carriesSecondToken(request: BearerRequest): boolean {
   return typeof contentType === 'string' && FORM.test(contentType) && hasAccessToken(formOf(request));
 }
 
-/** Node makes `headers` when they are first asked for, which most requests can do without. */
+/** Node builds `headers` on first access, and most requests do not need them. */
 function mayHaveContentType(rawHeaders: readonly string[]): boolean {
   if (rawHeaders.length === 0) return true;
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -147,7 +147,7 @@ function mayHaveContentType(rawHeaders: readonly string[]): boolean {
   return false;
 }
 
-/** What cannot be read holds no token that anybody could take. */
+/** An unreadable value holds no token that a parser could accept. */
 function formOf(request: BearerRequest): unknown {
   try {
     return request.body;

@@ -1,7 +1,7 @@
 import { HttpException, HttpStatus } from '@nestjs/common';
 import { bearerChallenge, type BearerError } from './bearer-challenge.js';
 
-/** Text for every unacceptable token, from RFC 6750 section 3.1: which of the reasons it was is nobody's business but the log's. */
+/** Text for every unacceptable token, from RFC 6750 section 3.1. Only the log says which of the reasons it was. */
 export const INVALID_TOKEN_DESCRIPTION =
   'The access token provided is expired, revoked, malformed, or invalid for other reasons';
 
@@ -24,15 +24,15 @@ export class BearerRefusal extends HttpException {
     );
   }
 
-  /** What Nest makes of the name, which takes it as long as all the rest. */
+  /** The name that Nest would compute, which takes as long as all the rest. */
   override initMessage(): void {
     this.message = 'Bearer Refusal';
   }
 }
 
 /**
- * The refusals of one protection space. Each request gets its own, for filters change them and error reporters mark them. Without
- * a stack trace, which would cost more than all else that leads to a refusal, and which nobody reads.
+ * The refusals of one protection space. Each request gets its own, because filters change them and error reporters mark them.
+ * They have no stack trace: it would cost more than the rest of a refusal, and has no reader.
  */
 export class BearerRefusals {
   private readonly missing: string;
@@ -75,7 +75,7 @@ function newRefusal(error: BearerError | undefined, description: string, challen
   }
 }
 
-/** 503: whether the token is good could not be found out. Not a refusal, so no challenge; `Retry-After` is set. */
+/** 503: no verdict about the token could be reached. Not a refusal, so no challenge; `Retry-After` is set. */
 export class VerdictUnavailable extends HttpException {
   constructor(
     readonly retryAfterSeconds: number,

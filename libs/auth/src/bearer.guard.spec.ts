@@ -118,17 +118,17 @@ describe.each(['fastify', 'express'])('BearerGuard on %s', (platform) => {
   const get = (path: string, ...authorization: string[]): Promise<RawResponse> =>
     rawRequest(`${url}${path}`, { headers: authorization.flatMap((value) => ['Authorization', value]) });
 
-  it('lets an active token in and says who it is', async () => {
+  it('lets an active token in and names its user', async () => {
     const response = await get('/me', `Bearer ${newToken()}`);
     expect(response).toMatchObject({ status: 200, body: '{"subject":"auth0|ada"}' });
   });
 
-  it('does not mind how an application numbers its requests', async () => {
+  it('accepts any numbering of requests by the application', async () => {
     const headers = ['Authorization', `Bearer ${newToken()}`, 'X-Request-Id', 'r'.repeat(100)];
     expect(await rawRequest(`${url}/me`, { headers })).toMatchObject({ status: 200 });
   });
 
-  it('asks about a token once and then knows it', async () => {
+  it('asks about a token once and then remembers it', async () => {
     const token = newToken();
     await get('/me', `Bearer ${token}`);
     const again = await get('/me', `Bearer ${token}`);
@@ -162,7 +162,7 @@ describe.each(['fastify', 'express'])('BearerGuard on %s', (platform) => {
     );
   });
 
-  it('asks once for requests that come together', async () => {
+  it('asks once for requests that arrive together', async () => {
     userToken.behave(() => new Promise((resolve) => setTimeout(() => resolve(active()), 30)));
     const token = newToken();
     const responses = await Promise.all(Array.from({ length: 20 }, () => get('/me', `Bearer ${token}`)));
@@ -255,7 +255,7 @@ describe.each(['fastify', 'express'])('BearerGuard on %s', (platform) => {
     });
   });
 
-  it('refuses a token that user-token refuses, and remembers that for a moment', async () => {
+  it('refuses a token that user-token refuses, and remembers the refusal for a moment', async () => {
     userToken.behave(() => ({ active: false, reason: 'expired' }));
     const token = newToken();
     for (let i = 0; i < 3; i += 1) {
@@ -273,7 +273,7 @@ describe.each(['fastify', 'express'])('BearerGuard on %s', (platform) => {
     expect((await get('/me', `Bearer ${token}`)).status).toBe(401);
   });
 
-  it('refuses a token from the second on in which it expires, though the cache knows it', async () => {
+  it('refuses a token from the second of its expiry on, although the cache knows it', async () => {
     const expiresAtSeconds = Math.floor(Date.now() / 1000) + 1;
     userToken.behave(() => active({ expiresAtSeconds }));
     const token = newToken();
@@ -300,7 +300,7 @@ describe.each(['fastify', 'express'])('BearerGuard on %s', (platform) => {
     },
   );
 
-  it('judges each route anew, though another one has filled the cache (CVE-2021-32701)', async () => {
+  it('judges each route by itself, even when another route has filled the cache (CVE-2021-32701)', async () => {
     userToken.behave(() => active({ scopes: ['read:venues'], permissions: [] }));
     const token = newToken();
     for (let i = 0; i < 20; i += 1) {
@@ -363,7 +363,7 @@ describe.each(['fastify', 'express'])('BearerGuard on %s', (platform) => {
     }
   });
 
-  it('takes a value that was moved or forged in the store for a miss', async () => {
+  it('treats a value that was moved or forged in the store as a miss', async () => {
     const [mine, his] = [newToken(), newToken()];
     userToken.behave((token) => active({ subject: token === mine ? 'auth0|mine' : 'auth0|his' }));
     const other = await start(platform, userToken, store);
@@ -401,7 +401,7 @@ describe.each(['fastify', 'express'])('BearerGuard on %s', (platform) => {
     await other.app.close();
   });
 
-  it('asks every time where its store is one that no user-token keeps, as with another ENVIRONMENT than that has', async () => {
+  it('asks every time when no user-token maintains its store, e.g. because ENVIRONMENT differs', async () => {
     const another = openStore('memory:');
     const astray = await start(platform, userToken, another);
     const token = newToken();
@@ -416,7 +416,7 @@ describe.each(['fastify', 'express'])('BearerGuard on %s', (platform) => {
     await another.close();
   });
 
-  it('asks every time where another user-token keeps its store than the one that is asked', async () => {
+  it('asks every time when another user-token than the one it asks maintains its store', async () => {
     const another = openStore('memory:');
     await giveGeneration(another);
     const astray = await start(platform, userToken, another);
@@ -433,7 +433,7 @@ describe.each(['fastify', 'express'])('BearerGuard on %s', (platform) => {
     await another.close();
   });
 
-  it('asks every time where there is no store through which it could hear of revocations', async () => {
+  it('asks every time without a store, which alone announces revocations', async () => {
     const alone = await start(platform, userToken, undefined);
     const token = newToken();
     for (let i = 0; i < 2; i += 1) {

@@ -38,14 +38,14 @@ interface GuardedRequest extends AdmittedRequest {
 }
 
 /**
- * Nest's passport guard, which is shown a verdict and decides nothing. It is not a provider, so that options which an application
- * has registered for its own strategies do not get into it.
+ * Nest's passport guard, which receives a verdict and decides nothing. It is not a provider, so that it does not get the options
+ * that an application has registered for its own strategies.
  */
 class PassportGuard extends AuthGuard(STRATEGY_NAME) {
   /** Called by passport's middle part with what {@link BearerStrategy} made of the verdict. */
   override handleRequest<User>(error: unknown, user: User | false): User {
     if (error instanceof Error) throw error;
-    // Nest's guard wants a user; that there is none is said by leaving it out.
+    // Nest's guard expects a user; leaving it out means that there is none.
     return (error || !user ? undefined : user) as User;
   }
 }
@@ -94,7 +94,7 @@ export class BearerGuard implements CanActivate {
     return this.findOut(context, request, token, key, requirement, nowSeconds);
   }
 
-  /** For a token that is not known, or not given in the plain spelling: then `plain`, if there is any, is no token. */
+  /** For an unknown token, or one that is not in the plain spelling: then `plain`, if there is any, is no token. */
   private findOut(
     context: ExecutionContext,
     request: GuardedRequest,
@@ -196,7 +196,7 @@ export class BearerGuard implements CanActivate {
     throw this.refusal(context, this.refusals.insufficientScope(decision.needed));
   }
 
-  /** Which of the reasons it was is for the log alone. */
+  /** The reason goes to the log only. */
   private invalidToken(
     context: ExecutionContext,
     request: GuardedRequest,
@@ -226,12 +226,12 @@ export class BearerGuard implements CanActivate {
   }
 }
 
-/** Thrown from the guard, where V8 has inlined much and has to work out the place, a refusal takes longer than all the rest. */
+/** A throw inside the guard, where V8 has inlined much and has to work out the place, takes longer than all the rest. */
 function refuse(refusal: BearerRefusal): Promise<never> {
   return Promise.reject(refusal);
 }
 
-/** An application may number its requests as it likes; what user-token would not take is left out. */
+/** An application may number its requests freely; ids that user-token would not accept are left out. */
 function requestIdOf({ id }: GuardedRequest): string | undefined {
   return typeof id === 'string' && id.length <= MAX_REQUEST_ID_LENGTH ? id : undefined;
 }

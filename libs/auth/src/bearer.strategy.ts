@@ -7,11 +7,11 @@ import type { Principal, Verdict } from '@app/user-token-client';
 export const STRATEGY_NAME = 'app-bearer';
 
 /**
- * What passport gets to see in place of the request: the one token that the guard has read, and its verdict.
+ * The object that passport sees in place of the request: the token that the guard has read, and its verdict.
  *
- * passport-http-bearer would also take tokens from query and body; and passport hangs functions and closures on what it is
- * given. When those are requests that wait for a verdict, V8 learns to allocate them in its old generation and goes on doing
- * so for requests that wait for nothing: a third of the throughput of in-process hits (docs/adr/0005).
+ * passport-http-bearer would also take tokens from query and body. And passport attaches functions and closures to the object it
+ * gets. On requests that wait for a verdict, V8 learns to allocate these in its old generation, and continues to do so
+ * for requests that do not wait: this costs a third of the throughput of in-process hits (docs/adr/0005).
  */
 class VerifiedRequest {
   readonly headers: { readonly authorization: string };
@@ -39,7 +39,7 @@ export class VerifiedContext {
 }
 
 /**
- * Passport's part: turns a verdict that was reached before into success or failure, without waiting for anything (an
+ * Passport's part: turns an existing verdict into success or failure, without waiting (an
  * asynchronous `validate` costs half of the throughput). It keeps no state, because passport shares one instance among all
  * applications of a process.
  */

@@ -5,11 +5,11 @@ export interface CachedPrincipal {
   readonly principal: Principal;
   /** Revocation epoch of the subject under which the verdict was reached. */
   readonly epoch: string;
-  /** When user-token was asked for it: the time to live counts from here, whichever tiers it has gone through. */
+  /** Time of the question to user-token: the time to live counts from here, whichever tiers it has gone through. */
   readonly verdictAtSeconds: number;
 }
 
-/** Until when it counts: the end of its time to live, or of the token. */
+/** End of its validity: the end of its time to live, or of the token. */
 export function trustedUntilSeconds(
   { principal, verdictAtSeconds }: CachedPrincipal,
   ttlSeconds: number,

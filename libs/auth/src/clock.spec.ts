@@ -20,9 +20,9 @@ describe('a guard on a machine whose clock is wrong', () => {
   afterEach(() => app.close());
 
   it.each([
-    ['lets a token in until the time that it is told', 59, 200],
-    ['lets no token in from its end on, whatever this machine says', 60, 401],
-    ['lets a token in that has ended by this machine alone', -3_600, 200],
+    ['lets a token in until its end by the time of user-token', 59, 200],
+    ['lets no token in from its end on, whatever the clock of this machine says', 60, 401],
+    ['lets a token in that has ended only by the clock of this machine', -3_600, 200],
   ])('%s', async (_title, aheadSeconds, status) => {
     const module = await Test.createTestingModule({
       imports: [AuthTestingModule.forRoot()],

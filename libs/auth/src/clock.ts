@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { UserTokenClient } from '@app/user-token-client';
 
-/** What time it is, for all that expires in a guard. */
+/** The current time, for everything that expires in a guard. */
 export abstract class Clock {
-  /** Unix time in seconds, with its fraction. Asked for each request. */
+  /** Unix time in seconds, with its fraction. Read for each request. */
   abstract nowSeconds(): number;
 }
 
@@ -14,7 +14,7 @@ export class OwnClock extends Clock {
   }
 }
 
-/** The time of user-token, as far as its replies tell: tokens end by one clock in all services, whatever their machines say. */
+/** The time of user-token, measured by its replies: tokens end by one clock in all services, whatever the clocks of their machines say. */
 @Injectable()
 export class UserTokenClock extends Clock {
   private readonly measured: { nowMs(): number };

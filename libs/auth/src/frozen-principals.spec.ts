@@ -13,7 +13,7 @@ const ada: Principal = {
   claims: { roles: ['admin'], address: { town: 'London' } },
 };
 
-/** What a careless handler takes it for. */
+/** The type that a careless handler assumes. */
 interface Changeable {
   subject: string;
   scopes: string[];
@@ -21,8 +21,8 @@ interface Changeable {
   claims: { roles: string[]; address: { town: string } };
 }
 
-describe('a principal that requests share', () => {
-  it('says what it said', () => {
+describe('a principal that several requests share', () => {
+  it('keeps its values', () => {
     expect(new FrozenPrincipals().of(ada)).toEqual(ada);
   });
 
@@ -39,7 +39,7 @@ describe('a principal that requests share', () => {
     expect(principal).toEqual(ada);
   });
 
-  it('shares equal lists, and not those that only look alike', () => {
+  it('shares equal lists, and not lists that only look alike', () => {
     const principals = new FrozenPrincipals();
     const [one, two] = [principals.of(structuredClone(ada)), principals.of(structuredClone(ada))];
     expect(one.permissions).toBe(two.permissions);

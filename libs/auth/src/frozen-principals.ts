@@ -1,10 +1,10 @@
 import type { Principal } from '@app/user-token-client';
 
-/** Different lists that are shared at the most; a deployment has some dozen. */
+/** Maximum number of different shared lists; a deployment has a few dozen. */
 const MAX_LISTS = 1_000;
 
 /**
- * Principals as requests get them: frozen to the bottom, because all requests of a token get the same one. Equal lists of
+ * Principals as requests get them: deeply frozen, because all requests of a token get the same one. Equal lists of
  * scopes, permissions and audiences are one list, so that a thousand principals take the memory, and the processor's cache, of
  * a few.
  */
@@ -16,7 +16,7 @@ export class FrozenPrincipals {
   of(principal: Principal): Principal {
     const { subject, clientId, issuer, issuedAtSeconds, expiresAtSeconds } = principal;
     const { last } = this;
-    // Written out: objects that are made in one place have one shape, and are read faster for it.
+    // Written out: objects made in one place have one shape, which makes reads faster.
     this.last = Object.freeze({
       subject,
       clientId,
@@ -43,7 +43,7 @@ export class FrozenPrincipals {
   }
 }
 
-/** What an entry holds may have spaces in it. */
+/** The values may contain spaces. */
 function areEqual(one: readonly string[], other: readonly string[]): boolean {
   if (one.length !== other.length) return false;
   for (let i = 0; i < one.length; i += 1) if (one[i] !== other[i]) return false;

@@ -208,14 +208,14 @@ describe.each(['fastify', 'express'])('in an application on %s', (platform) => {
     const other = asUser({ subject: 'auth0|grace' }).authorization;
 
     it.each<[string, object, number]>([
-      ['takes the one header that there is', { authorization: user }, 200],
+      ['takes the only header', { authorization: user }, 200],
       ['takes it in a list of one', { authorization: [user] }, 200],
       ['takes it under a name of another case', { Authorization: user }, 200],
       ['refuses a list of two', { authorization: [user, other] }, 400],
       ['refuses a list of the same twice', { authorization: [user, user] }, 400],
       ['refuses two names of different case', { authorization: user, Authorization: other }, 400],
-      ['refuses two that were joined', { authorization: `${user}, ${other}` }, 400],
-      ['refuses two that were joined, of which one is Basic', { authorization: `Basic eDp5, ${user}` }, 401],
+      ['refuses two joined headers', { authorization: `${user}, ${other}` }, 400],
+      ['refuses two joined headers, one of them Basic', { authorization: `Basic eDp5, ${user}` }, 401],
       ['refuses an empty list', { authorization: [] }, 401],
       ['refuses a request without any', {}, 401],
       ['refuses another scheme', { authorization: 'Basic eDp5' }, 401],
@@ -257,7 +257,7 @@ describe.each(['fastify', 'express'])('in an application on %s', (platform) => {
     }
   });
 
-  it('guards once more where a controller or a handler names the guard as well', async () => {
+  it('guards once more when a controller or a handler also names the guard', async () => {
     @Controller()
     @UseGuards(BearerGuard)
     class ThriceController {
@@ -319,7 +319,7 @@ describe.each(['fastify', 'express'])('in an application on %s', (platform) => {
     expect(new Set(seen)).toEqual(new Set(['pipe', 'interceptor']));
   });
 
-  it('can be asked by a guard of the application, which lets others in by a key', async () => {
+  it('works behind a guard of the application that also accepts a key', async () => {
     @Injectable()
     class KeyOrBearerGuard implements CanActivate {
       constructor(private readonly bearer: BearerGuard) {}
@@ -375,7 +375,7 @@ describe.each(['fastify', 'express'])('in an application on %s', (platform) => {
     client.close();
   });
 
-  it('judges by the AuthModule that a module itself imports, where there are two', async () => {
+  it('judges by the AuthModule that a module itself imports, when there are two', async () => {
     const part = (name: string): Type => {
       @Controller(name)
       @UseGuards(BearerGuard)
@@ -411,7 +411,7 @@ describe.each(['fastify', 'express'])('in an application on %s', (platform) => {
 });
 
 describe('refusals', () => {
-  it('are exceptions like any other, but for the stack trace', async () => {
+  it('are exceptions like any other, without a stack trace', async () => {
     const { BearerRefusals } = await import('./bearer-refusal.js');
     const before = Error.stackTraceLimit;
     const refusal: HttpException = new BearerRefusals('api').tokenInvalid();

@@ -7,14 +7,14 @@ import { RefusedTokens, type RefusedTokensOptions } from './refused-tokens.js';
 import type { SharedLookup, SharedTokenCache } from './shared-token-cache.js';
 import type { TokenVerifier } from './token-verifier.js';
 
-/** The two tiers; absent where verdicts must not be kept because revocations could not be heard of. */
+/** The two tiers; absent where verdicts must not be kept because revocations would be missed. */
 export interface TokenCaches {
   readonly process: ProcessTokenCache;
   readonly shared: SharedTokenCache;
 }
 
 /**
- * Finds out whom a token speaks for: process, then Redis, then user-token. Requests that wait for the same token wait
+ * Finds the principal of a token: in the process, then in Redis, then at user-token. Requests that wait for the same token wait
  * for one answer.
  */
 export class PrincipalResolver {
@@ -32,7 +32,7 @@ export class PrincipalResolver {
   }
 
   /**
-   * What this process knows already, without waiting.
+   * The principal that this process already knows, without waiting.
    *
    * @param credentials the value of an Authorization header
    */
@@ -47,18 +47,18 @@ export class PrincipalResolver {
 
   /**
    * @param key the {@link tokenKey} of the token
-   * @returns the same object to all who have waited for it together
+   * @returns the same object to all requests that have waited for it together
    * @throws {UserTokenUnavailable} when no verdict was reached
    */
   async resolve(key: string, token: string, requestId: string | undefined): Promise<Verdict> {
-    // Who cannot hear of revocations must not wait for an answer to a question asked before his own.
+    // Without the revocation feed, a request must not share the answer to an earlier question.
     if (!this.hearsOfRevocations) return this.lookUp(key, token, requestId);
     const underWay = this.underWay.get(key);
     const verdict = await (underWay ?? this.start(key, token, requestId));
     return this.isOvertaken(verdict, underWay !== undefined) ? this.lookUp(key, token, requestId) : verdict;
   }
 
-  /** Whether a log-out would be announced here at once. */
+  /** Whether this process would hear of a log-out at once. */
   get hearsOfRevocations(): boolean {
     return this.caches !== undefined && this.caches.process.live && this.caches.shared.isKept;
   }
@@ -71,7 +71,7 @@ export class PrincipalResolver {
 
   private isOvertaken(verdict: Verdict, askedBefore: boolean): boolean {
     if (!verdict.active) return false;
-    // Nothing tells whether a log-out came in between.
+    // A log-out may have come in between, unseen.
     if (verdict.epoch === null) return askedBefore;
     return this.caches?.process.isOvertaken(verdict.principal, verdict.epoch) ?? false;
   }
@@ -86,7 +86,7 @@ export class PrincipalResolver {
       this.caches?.process.add(token, known, checkpoint, this.clock.nowSeconds());
       return { active: true, principal, epoch };
     }
-    // Before it is asked for, which a verdict cannot be older than.
+    // Taken before the question: a verdict cannot be older than this.
     const verdictAtSeconds = this.clock.nowSeconds();
     const verdict = await this.verifier.verify(token, { requestId });
     if (!verdict.active) {
@@ -96,17 +96,17 @@ export class PrincipalResolver {
     const { epoch } = verdict;
     const principal = this.principals.of(verdict.principal);
     this.caches?.shared.hears(verdict.generation);
-    // Else it is not certain that a revocation would be heard of.
+    // Otherwise a revocation could be missed.
     if (epoch !== null && this.caches?.shared.isKept) {
       const entry = { principal, epoch, verdictAtSeconds };
       this.caches.process.add(token, entry, checkpoint, this.clock.nowSeconds());
-      // Nobody waits for the write, and its loss costs one more trip; the store reports outages itself.
+      // The write is not awaited: its loss costs one more trip, and the store reports outages itself.
       if (generation !== undefined) this.caches.shared.write(key, entry, generation).catch(() => undefined);
     }
     return { active: true, principal, epoch };
   }
 
-  /** An outage of Redis costs a trip to user-token and nothing else. */
+  /** An outage of Redis only costs a trip to user-token. */
   private async readShared(key: string, token: string): Promise<SharedLookup> {
     if (!this.caches) return {};
     try {

@@ -39,7 +39,7 @@ describe('the process tier', () => {
     expect(get('a-token')).toBe(ada);
   });
 
-  it('does not take a token for another one that ends alike', () => {
+  it('tells a token from another one with the same end', () => {
     const { add, get } = cacheOf();
     add(`first.${TAIL}`);
     expect(get(`secnd.${TAIL}`)).toBeUndefined();
@@ -47,7 +47,7 @@ describe('the process tier', () => {
     expect(get(`first.${TAIL}`)).toBeDefined();
   });
 
-  it('does not take a token for one that begins alike, or is shorter than a tail', () => {
+  it('tells a token from one with the same beginning, or one shorter than a tail', () => {
     const { add, get } = cacheOf();
     add('short');
     expect(get('shor')).toBeUndefined();
@@ -55,7 +55,7 @@ describe('the process tier', () => {
     expect(get('')).toBeUndefined();
   });
 
-  it('keeps the younger of two tokens that end alike', () => {
+  it('keeps the younger of two tokens with the same end', () => {
     const { add, get } = cacheOf();
     const [ada, bob] = [principal(), principal({ subject: 'auth0|bob' })];
     add(`first.${TAIL}`, ada);
@@ -79,17 +79,14 @@ describe('the process tier', () => {
     ['was reached a while ago', -20, 40],
     ['was reached by a clock that is ahead', 20, 60],
     ['is as old as its time to live', -60, 0],
-  ])(
-    'trusts a token no longer than its time to live when its verdict %s',
-    (_, ageSeconds, trustedSeconds) => {
-      const { add, get } = cacheOf();
-      add('a-token', principal(), 'e1', NOW_SECONDS + ageSeconds);
-      if (trustedSeconds > 0) expect(get('a-token', NOW_SECONDS + trustedSeconds - 1)).toBeDefined();
-      expect(get('a-token', NOW_SECONDS + trustedSeconds)).toBeUndefined();
-    },
-  );
+  ])('trusts a token at most for its time to live when its verdict %s', (_, ageSeconds, trustedSeconds) => {
+    const { add, get } = cacheOf();
+    add('a-token', principal(), 'e1', NOW_SECONDS + ageSeconds);
+    if (trustedSeconds > 0) expect(get('a-token', NOW_SECONDS + trustedSeconds - 1)).toBeDefined();
+    expect(get('a-token', NOW_SECONDS + trustedSeconds)).toBeUndefined();
+  });
 
-  it('trusts a token no longer for having been brought forward', () => {
+  it('does not trust a token longer after bringing it forward', () => {
     const { add, get } = cacheOf({ maxBytes: 20_000 });
     add('used');
     for (let i = 0; i < 200; i += 1) {
@@ -121,7 +118,7 @@ describe('the process tier', () => {
     expect(get('ada-1')).toBeUndefined();
   });
 
-  it('knows nothing while the feed is lost, and nothing from before when it is back', () => {
+  it('knows nothing while the feed is lost, and nothing older once the feed is back', () => {
     const { feed, cache, add, get } = cacheOf();
     add('a-token');
     const checkpoint = cache.checkpoint();
@@ -138,7 +135,7 @@ describe('the process tier', () => {
   describe('in its bounds', () => {
     const tokens = Array.from({ length: 200 }, (_, index) => `token-${String(index).padStart(40, '0')}`);
 
-    it('drops what was not used, and keeps what is', () => {
+    it('drops unused tokens, and keeps used ones', () => {
       const { add, get } = cacheOf({ maxBytes: 40_000 });
       for (const token of tokens) {
         add(token);
@@ -147,7 +144,7 @@ describe('the process tier', () => {
       expect(tokens.filter((token) => get(token)).length).toBeLessThan(40);
     });
 
-    it('revokes what was not used lately, and what was brought forward since', () => {
+    it('revokes tokens not used lately, and tokens brought forward since', () => {
       const { cache, add, get } = cacheOf({ maxBytes: 40_000 });
       add('used');
       add('unused');
@@ -157,7 +154,7 @@ describe('the process tier', () => {
       expect([get('used'), get('unused')]).toEqual([undefined, undefined]);
     });
 
-    it('does not keep a principal that would fill half of it', () => {
+    it('does not keep a principal that would fill half of the memory', () => {
       const { add, get } = cacheOf({ maxBytes: 40_000 });
       add('a-token', principal({ claims: { everything: 'x'.repeat(20_000) } }));
       expect(get('a-token')).toBeUndefined();

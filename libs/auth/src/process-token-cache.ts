@@ -3,7 +3,7 @@ import { subjectKey, type EpochMessage, type Principal } from '@app/user-token-c
 import { credentialsOf } from './bearer-credentials.js';
 import { trustedUntilSeconds, type CachedPrincipal } from './cached-principal.js';
 
-/** Whom entries speak for; one object for all entries of a subject, so that a revocation reaches them without a search. */
+/** The subject of entries; one object for all entries of a subject, so that a revocation reaches them without a search. */
 interface Subject {
   readonly key: string;
   revoked: boolean;
@@ -14,12 +14,12 @@ interface Entry {
   readonly credentials: string;
   readonly principal: Principal;
   readonly subject: Subject;
-  /** From then on it is not trusted, whichever generation it has got into. */
+  /** From this time on it is not trusted, whichever generation holds it. */
   readonly endSeconds: number;
   readonly bytes: number;
 }
 
-/** What was used since one turn, and before the next. */
+/** Entries used since the last rotation. */
 interface Generation {
   readonly entries: Map<string, Entry>;
   /** The subjects of the entries, and maybe of some that are gone. */
@@ -30,28 +30,28 @@ interface Generation {
 export interface ProcessTokenCacheOptions {
   /** Upper bound of the memory that entries take, estimated, in bytes. Default 50 MB. */
   readonly maxBytes: number;
-  /** Longest life of an entry, from its verdict on; one that is not used is gone before. */
+  /** Longest life of an entry, from its verdict on; an unused entry is dropped earlier. */
   readonly ttlSeconds: number;
 }
 
-/** Longer than any verdict can be under way: client deadline, queueing and a paused process included. */
+/** Longer than any verdict can take: client deadline, queueing and a paused process included. */
 const REMEMBER_EPOCH_MS = 60_000;
 /** Measured (npm run bench): the entry and its places in two maps. */
 const ENTRY_OVERHEAD_BYTES = 500;
 const STRING_OVERHEAD_BYTES = 24;
 /**
- * Characters, from the end of the credentials, that an entry is found by: 192 bits of a signature or of randomness. A Map
- * hashes its keys anew for every request, and a whole token would cost more than its SHA-256 (ADR 7).
+ * Number of characters at the end of the credentials that find an entry: 192 bits of a signature or of randomness. A Map
+ * hashes its key on every request, and a whole token would cost more than its SHA-256 (ADR 7).
  */
 const TAIL_CHARS = 32;
 
 /**
  * First tier: principals in this process, found without waiting and without a hash of the token (ADR 7).
  *
- * It holds entries only while the revocation feed is live, that is, while no revocation can have gone unheard.
- * Losing the feed empties it. What is used moves into the younger of two generations; the older one is dropped, whole, when
- * half of the memory or half of the time to live is used up. So no token stays in memory for longer than its time to live
- * after its last use.
+ * It holds entries only while the revocation feed is live, that is, while no revocation can be missed. Losing the feed
+ * empties it. A used entry moves into the younger of two generations; the older generation is dropped as a whole when half
+ * of the memory or half of the time to live is used up. So no token stays in memory for longer than its time to live after
+ * its last use.
  */
 export class ProcessTokenCache {
   private recent = newGeneration();
@@ -65,7 +65,7 @@ export class ProcessTokenCache {
     private readonly feed: { readonly live: boolean },
   ) {}
 
-  /** @param credentials as they stand in the request, found in their plain spelling ({@link credentialsOf}) only */
+  /** @param credentials as in the request, found in their plain spelling ({@link credentialsOf}) only */
   get(credentials: string, nowSeconds: number): Principal | undefined {
     if (!this.feed.live) return undefined;
     const tail = tailOf(credentials);
@@ -76,14 +76,14 @@ export class ProcessTokenCache {
     return undefined;
   }
 
-  /** To be taken before a verdict is asked for, and given to {@link add} with it. */
+  /** Take it before the question to user-token, and pass it to {@link add} with the verdict. */
   checkpoint(): number {
     return this.generation;
   }
 
   /**
-   * Keeps a principal, unless the feed was lost since `checkpoint` or the subject's epoch has moved on from the one
-   * the verdict was reached under: a verdict that was under way during a revocation must not outlive it here.
+   * Keeps a principal, unless the feed was lost since `checkpoint` or the subject's epoch has changed since the verdict:
+   * a verdict that was under way during a revocation must not outlive it here.
    */
   add(token: string, entry: CachedPrincipal, checkpoint: number, nowSeconds: number): void {
     if (!this.feed.live || checkpoint !== this.generation) return;
@@ -91,7 +91,7 @@ export class ProcessTokenCache {
     const key = subjectKey(principal.subject);
     if (this.isOvertakenBy(key, entry.epoch)) return;
     const { ttlSeconds } = this.options;
-    // A verdict of a process whose clock is ahead must not count for longer here.
+    // A verdict from a process whose clock is ahead must not count for longer here.
     const endSeconds = Math.min(trustedUntilSeconds(entry, ttlSeconds), nowSeconds + ttlSeconds);
     if (endSeconds <= nowSeconds) return;
     const bytes = ENTRY_OVERHEAD_BYTES + token.length + bytesOf(principal);
@@ -101,12 +101,12 @@ export class ProcessTokenCache {
     this.turning ??= setInterval(() => this.turn(), 500 * ttlSeconds).unref();
   }
 
-  /** Whether a verdict of this epoch was overtaken by a revocation. */
+  /** Whether a revocation has overtaken a verdict of this epoch. */
   isOvertaken(principal: Principal, epoch: string): boolean {
     return this.recentEpochs.size > 0 && this.isOvertakenBy(subjectKey(principal.subject), epoch);
   }
 
-  /** Whether revocations are being heard of. */
+  /** Whether this process hears of revocations now. */
   get live(): boolean {
     return this.feed.live;
   }
@@ -121,7 +121,7 @@ export class ProcessTokenCache {
     }
   }
 
-  /** The feed was lost, or is back after a loss: nothing that was learnt before counts. */
+  /** The feed was lost, or is back after a loss: all older knowledge is void. */
   onFeedChange(): void {
     this.generation += 1;
     this.recent = newGeneration();
@@ -165,7 +165,7 @@ function newGeneration(): Generation {
   return { entries: new Map(), subjects: new Map(), bytes: 0 };
 }
 
-/** As if nothing of it were shared. */
+/** Computed as if nothing were shared. */
 function bytesOf({ subject, scopes, permissions, audience, claims }: Principal): number {
   let bytes = subject.length + 2 * JSON.stringify(claims).length;
   for (const list of [scopes, permissions, audience]) {
@@ -178,7 +178,7 @@ function tailOf(credentials: string): string {
   return credentials.slice(-TAIL_CHARS);
 }
 
-/** Flat, which is what makes comparing fast, and not holding on to the request that it came from. */
+/** A flat string: it compares fast, and does not keep its request in memory. */
 function ownCopy(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1');
 }

@@ -5,7 +5,7 @@ const LOOK_MS = 5_000;
 const RETRY_MS = 1_000;
 const FIRST_LOOK_MS = 1_000;
 
-/** What the readiness of a service shows of user-token. */
+/** The part of a service's readiness that concerns user-token. */
 export interface UserTokenReadiness {
   readonly checks: Checks;
   close(): void;
@@ -13,7 +13,7 @@ export interface UserTokenReadiness {
 
 /**
  * Whether any user-token answers (`userToken`), and how its clock differs (`clock`). A service that has never reached one takes no
- * traffic: its USER_TOKEN_URL or its certificates are wrong, or there is none yet. One that has goes on with what it knows.
+ * traffic: its USER_TOKEN_URL or its certificates are wrong, or none runs yet. Later, it continues with what it knows.
  */
 export async function userTokenReadiness(client: UserTokenClient, log: Logger): Promise<UserTokenReadiness> {
   const clock = new ClockWatch(() => client.clock.skewMs, 'user-token', log);

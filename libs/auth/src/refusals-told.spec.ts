@@ -100,7 +100,7 @@ describe('why a token was refused', () => {
     expect(JSON.stringify(lines)).not.toContain(token.split('.')[2]);
   });
 
-  it('is in the log each time that a refusal is remembered', async () => {
+  it('is in the log each time a refusal is remembered', async () => {
     userToken.behave(() => ({ active: false, reason: 'wrong_issuer' }));
     const token = newJwt();
     userToken.asked.length = 0;
@@ -127,7 +127,7 @@ describe('why a token was refused', () => {
     expect(JSON.stringify(lines)).not.toContain('canary');
   });
 
-  it('is nothing to tell of who sent none, or one that is good', async () => {
+  it('is not logged for requests without a token or with a good one', async () => {
     userToken.behave(() => active());
     await get('/me');
     await get('/me', 'Authorization', `Bearer ${newJwt()}`);

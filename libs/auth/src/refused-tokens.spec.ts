@@ -1,11 +1,11 @@
 import { jest } from '@jest/globals';
 import { RefusedTokens } from './refused-tokens.js';
 
-describe('the refusals that are remembered', () => {
+describe('the memory of refusals', () => {
   beforeEach(() => jest.useFakeTimers());
   afterEach(() => jest.useRealTimers());
 
-  it('holds a refusal for its time to live, however often it is asked for', () => {
+  it('holds a refusal for its time to live, however often it is read', () => {
     const refused = new RefusedTokens({ ttlMs: 1_000, max: 10 });
     refused.add('a', 'expired');
     jest.advanceTimersByTime(999);
@@ -14,7 +14,7 @@ describe('the refusals that are remembered', () => {
     expect(refused.reasonOf('a')).toBeUndefined();
   });
 
-  it('holds at least half of the number, the youngest, and never more than the number', () => {
+  it('holds at least the youngest half of the maximum, and never more than the maximum', () => {
     const refused = new RefusedTokens({ ttlMs: 1_000, max: 10 });
     const keys = Array.from({ length: 103 }, (_, index) => String(index));
     for (const key of keys) refused.add(key, 'invalid');

@@ -3,7 +3,7 @@ import type { InactiveReason } from '@app/user-token-client';
 export interface RefusedTokensOptions {
   /** How long a refusal is remembered, in milliseconds. */
   readonly ttlMs: number;
-  /** How many are remembered; a flood of garbage evicts garbage only. */
+  /** Maximum number of refusals; a flood of garbage evicts garbage only. */
   readonly max: number;
 }
 
@@ -14,8 +14,8 @@ interface Refusal {
 }
 
 /**
- * Tokens that were refused lately, by their {@link tokenKey}: refusals alone, never outages. In two generations, the older of
- * which is dropped, whole, when the younger one has half of the number.
+ * Recently refused tokens, by their {@link tokenKey}: only refusals, never outages. There are two generations; the older one is
+ * dropped as a whole when the younger one holds half of the maximum.
  */
 export class RefusedTokens {
   private recent = new Map<string, Refusal>();
@@ -23,7 +23,7 @@ export class RefusedTokens {
 
   constructor(private readonly options: RefusedTokensOptions) {}
 
-  /** @returns undefined for one that was not refused, or is forgotten */
+  /** @returns undefined for a token that was not refused, or is forgotten */
   reasonOf(key: string): InactiveReason | undefined {
     const refusal = this.recent.get(key) ?? this.former.get(key);
     return refusal !== undefined && performance.now() < refusal.untilMs ? refusal.reason : undefined;

@@ -5,11 +5,11 @@ import { EPOCH_CHANNEL, parseEpochMessage, type EpochMessage } from '@app/user-t
 export interface RevocationListener {
   /** The epoch of a subject has changed. */
   onEpoch(message: EpochMessage): void;
-  /** Revocations are no longer heard of, or are again. */
+  /** The process stopped hearing of revocations, or hears of them again. */
   onFeedChange(): void;
 }
 
-/** Hears of revocations, and says whether it does. */
+/** Delivers revocations, and says whether it is live. */
 export class RevocationFeed implements OnApplicationShutdown {
   private readonly listeners: RevocationListener[] = [];
   private readonly subscription: Subscription;
@@ -28,7 +28,7 @@ export class RevocationFeed implements OnApplicationShutdown {
     return this.subscription.live;
   }
 
-  /** In the order in which they were given. */
+  /** In the order of registration. */
   tell(listener: RevocationListener): void {
     this.listeners.push(listener);
   }

@@ -22,7 +22,7 @@ class RouteController {
   }
 }
 
-describe('a verdict that is under way while its subject is revoked', () => {
+describe('a verdict under way while its subject is revoked', () => {
   let redis: RedisServer;
   let store: SharedStore;
   let userToken: FakeUserToken;
@@ -66,7 +66,7 @@ describe('a verdict that is under way while its subject is revoked', () => {
   it(`is never cached back to life, in ${ROUNDS} races`, async () => {
     const revoked = new Set<string>();
     const epochs = new Map<string, string>();
-    // As user-token does it: denial and epoch are read together, and the answer takes its time.
+    // As in user-token: denial and epoch are read together, and the answer takes time.
     userToken.behave(async (token) => {
       const subject = `auth0|${token}`;
       const verdict = revoked.has(token)
@@ -91,7 +91,7 @@ describe('a verdict that is under way while its subject is revoked', () => {
       ]);
     };
     let overtaken = 0;
-    // Where few of them are overtaken, it takes more rounds until they have been races.
+    // When few verdicts are overtaken, more rounds are needed for enough real races.
     for (let round = 0; round < ROUNDS || overtaken < ROUNDS / 20; round += 1) {
       const token = `opaque-token-${String(round).padStart(8, '0')}`;
       const [status] = await Promise.all([call(token), revoke(token)]);
@@ -101,7 +101,7 @@ describe('a verdict that is under way while its subject is revoked', () => {
     }
   }, 200_000);
 
-  it('is not shared with a request of after it, where user-token cannot tell under which epoch it stands', async () => {
+  it('is not shared with a later request when user-token cannot tell the epoch of the verdict', async () => {
     let release = (): void => undefined;
     const held = new Promise<void>((resolve) => (release = resolve));
     let asked = 0;

@@ -8,7 +8,7 @@ import { Clock } from './clock.js';
 import { PrincipalResolver } from './principal-resolver.js';
 import { RevocationFeed, type RevocationListener } from './revocation-feed.js';
 
-/** The part of Node's response that is looked at. */
+/** The part of Node's response that is read. */
 export interface RawResponse {
   readonly destroyed: boolean;
   readonly writableFinished: boolean;
@@ -20,30 +20,30 @@ interface Watched {
   readonly token: string;
   readonly requirement: AccessRequirement;
   readonly controller: AbortController;
-  /** Key of whom it speaks for; {@link UNKNOWN} until a verdict has told. */
+  /** Key of its subject; {@link UNKNOWN} until a verdict names it. */
   subject: string;
   principal: Principal | undefined;
   isOver: boolean;
   timer: NodeJS.Timeout | undefined;
   isAsking: boolean;
-  /** What was asked may have been overtaken. */
+  /** A revocation may have overtaken the last question. */
   askAgain: boolean;
-  /** Since when nobody can say whether it may go on (performance.now()). */
+  /** Start of the time without a verdict (performance.now()). */
   doubtedSinceMs: number | undefined;
 }
 
 const UNKNOWN = '';
-/** Where revocations are not heard of. */
+/** For the time when revocations are not heard of. */
 const ASK_EVERY_MS = 5_000;
 const MAX_DOUBT_MS = 5_000;
 const RETRY_AFTER_MS = 1_000;
-/** All that are watched have to be asked about when the feed is lost, and when it is back: not in one moment. */
+/** Each watched request needs a question when the feed is lost, and when it is back: not all in one moment. */
 const SPREAD_MS = 1_000;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * Goes on judging requests that the guard has let in, for whoever asks ({@link revoked}), and only those: anew when the epoch of their
- * subject changes, when the guard would no longer trust what it knows, and every few seconds while revocations are not heard of.
+ * Judges requests again after the guard has let them in, only for callers of {@link revoked}: when the epoch of their subject
+ * changes, when the guard would no longer trust its cache, and every few seconds while revocations are not heard of.
  */
 @Injectable()
 export class RevocationWatch implements RevocationListener, BeforeApplicationShutdown {
@@ -61,7 +61,7 @@ export class RevocationWatch implements RevocationListener, BeforeApplicationShu
   ) {
     this.refusals = new BearerRefusals(realm);
     this.ttlMs = 1000 * cache.ttlSeconds;
-    // After the process cache, which then no longer knows what was revoked.
+    // After the process cache, which by then has dropped the revoked subject.
     feed?.tell(this);
   }
 
@@ -95,7 +95,7 @@ export class RevocationWatch implements RevocationListener, BeforeApplicationShu
     this.signals.set(request, signal);
     this.place(watched, UNKNOWN);
     response.once('close', () => this.forget(watched));
-    // A response that no server of Node's sends is never closed.
+    // A response that is not sent by a Node server is never closed.
     response.once('finish', () => this.forget(watched));
     void this.ask(watched);
     return signal;
@@ -113,7 +113,7 @@ export class RevocationWatch implements RevocationListener, BeforeApplicationShu
     }
   }
 
-  /** What goes on would hold up the stop, and soon nobody would hear of revocations. */
+  /** Open requests would delay the stop, and soon no revocation would be heard of. */
   beforeApplicationShutdown(): void {
     this.stopped = true;
     for (const watched of this.all()) this.end(watched, unavailable('the application stops'));
@@ -126,7 +126,7 @@ export class RevocationWatch implements RevocationListener, BeforeApplicationShu
     clearTimeout(watched.timer);
     const startMs = performance.now();
     let objection: BearerRefusal | VerdictUnavailable | undefined;
-    // A refusal is the last word.
+    // A refusal is final.
     while (watched.askAgain && !watched.isOver && !(objection instanceof BearerRefusal)) {
       watched.askAgain = false;
       objection = await this.objectionTo(watched);
@@ -166,7 +166,7 @@ export class RevocationWatch implements RevocationListener, BeforeApplicationShu
     return verdict.active ? verdict.principal : undefined;
   }
 
-  /** How long the guard would trust what is known of it. */
+  /** How long the guard would trust its cached verdict. */
   private trustedMs(principal: Principal | undefined): number {
     const remainingMs = 1000 * ((principal?.expiresAtSeconds ?? 0) - this.clock.nowSeconds());
     const askEveryMs = this.resolver.hearsOfRevocations ? this.ttlMs : ASK_EVERY_MS;

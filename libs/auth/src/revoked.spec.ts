@@ -26,9 +26,9 @@ import {
 } from './index.js';
 import { RevocationWatch } from './revocation-watch.js';
 
-/** Signals in the order in which they were asked for. */
+/** Signals in the order of the calls. */
 const signals: AbortSignal[] = [];
-/** What a handler waits for before it asks. */
+/** Handlers wait for this before they call. */
 let beforeAsking: () => Promise<void>;
 
 @Controller()
@@ -41,7 +41,7 @@ class StreamsController {
       signal.addEventListener('abort', () => events.complete());
     });
   }
-  /** Its request is over, body and all, long before its answer is. */
+  /** Its request, body included, ends long before its answer. */
   @Post('download') @HttpCode(200) async download(@Req() request: object) {
     await beforeAsking();
     const signal = ask(request);
@@ -92,7 +92,7 @@ async function start(
   return app;
 }
 
-/** A request whose answer has begun. */
+/** A request with a started answer. */
 async function open(
   app: INestApplication,
   path: string,
@@ -128,7 +128,7 @@ describe.each(['fastify', 'express'])('revoked(request) on %s', (platform) => {
   let app: INestApplication;
   const refused = new Set<string>();
 
-  /** As user-token does it: the denial first, then the announcement. */
+  /** As in user-token: the denial first, then the announcement. */
   async function revoke(subject: string, ...tokens: string[]): Promise<void> {
     for (const token of tokens) refused.add(token);
     const epoch = `epoch-${Math.random()}`;
@@ -174,7 +174,7 @@ describe.each(['fastify', 'express'])('revoked(request) on %s', (platform) => {
     expect(watched(app)).toBe(0);
   });
 
-  it('lets what goes on with another token of the same user, or of another user, go on', async () => {
+  it('leaves requests with another token of the same user, or of another user, open', async () => {
     const [his, other] = [newToken(), newToken()];
     const ended = await open(app, '/events', his);
     const goesOn = await open(app, '/events', other);
@@ -188,16 +188,16 @@ describe.each(['fastify', 'express'])('revoked(request) on %s', (platform) => {
     expect(signals[1]!.aborted).toBe(true);
   });
 
-  it('has heard of what was revoked between the guard and the call', async () => {
+  it('notices a revocation between the guard and the call', async () => {
     const token = newToken();
     beforeAsking = () => revoke('auth0|ada', token);
     await bodyOf(await open(app, '/download', token));
     expect(signals[0]!.reason).toBeInstanceOf(BearerRefusal);
   });
 
-  it('hears of what is revoked while the first verdict is under way', async () => {
+  it('notices a revocation while the first verdict is under way', async () => {
     const token = newToken();
-    // Such a verdict is not cached, so that the call has to ask again.
+    // Such a verdict is not cached, so the call has to ask again.
     userToken.behave(() => active({}, null));
     beforeAsking = async () => {
       userToken.behave(async () => {
@@ -211,7 +211,7 @@ describe.each(['fastify', 'express'])('revoked(request) on %s', (platform) => {
     expect(signals[0]!.reason).toBeInstanceOf(BearerRefusal);
   });
 
-  it('ends what its user may no longer do', async () => {
+  it('ends a request that its user may no longer make', async () => {
     const token = newToken();
     const answer = await open(app, '/events', token);
     userToken.behave(() => active({ scopes: [] }));
@@ -220,12 +220,12 @@ describe.each(['fastify', 'express'])('revoked(request) on %s', (platform) => {
     expect((signals[0]!.reason as BearerRefusal).getStatus()).toBe(403);
   });
 
-  it('watches no request without a call', async () => {
+  it('watches a request only after a call', async () => {
     await bodyOf(await open(app, '/plain', newToken()));
     expect(watched(app)).toBe(0);
   });
 
-  it('is the same for each call, and watches no request that is over, on a connection that is kept or not', async () => {
+  it('returns one signal for all calls, and watches no finished request, on a kept or closed connection', async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     for (let i = 0; i < 30; i += 1) {
       expect(await bodyOf(await open(app, '/short', newToken(), i % 2 ? agent : false))).toBe('true');
@@ -235,7 +235,7 @@ describe.each(['fastify', 'express'])('revoked(request) on %s', (platform) => {
     expect(signals.some(({ aborted }) => aborted)).toBe(false);
   });
 
-  it('does not watch a client that has gone', async () => {
+  it('does not watch a disconnected client', async () => {
     const answers = await Promise.all(
       Array.from({ length: 10 }, (_, i) => open(app, i % 2 ? '/events' : '/download', newToken())),
     );
@@ -249,7 +249,7 @@ describe.each(['fastify', 'express'])('revoked(request) on %s', (platform) => {
     expect(() => revoked({})).toThrow('revoked() is for requests that BearerGuard has let in');
   });
 
-  it('ends when the application stops, and does not hold it up', async () => {
+  it('ends when the application stops, and does not delay the stop', async () => {
     const stopping = await start(platform, userToken, store);
     const answer = await open(stopping, '/events', newToken());
     await Promise.all([stopping.close(), bodyOf(answer)]);
@@ -288,7 +288,7 @@ describe('revoked(request) as time passes', () => {
     expect(signals[0]!.reason).toBeInstanceOf(BearerRefusal);
   });
 
-  it('goes on where user-token gives an opaque token more time', async () => {
+  it('goes on when user-token gives an opaque token more time', async () => {
     const token = newToken();
     const nextEnd = () => Math.floor(Date.now() / 1000) + 5;
     const firstEnd = nextEnd();
@@ -300,11 +300,11 @@ describe('revoked(request) as time passes', () => {
     await bodyOf(answer);
   });
 
-  it('asks every few seconds where there is no store', async () => {
+  it('asks every few seconds without a store', async () => {
     const token = newToken();
     const alone = await start('fastify', userToken, undefined);
     const answer = await open(alone, '/events', token);
-    // By the guard, and by the call.
+    // Once by the guard, once by the call.
     await until(() => userToken.asked.length === 2);
     userToken.behave(() => ({ active: false, reason: 'revoked' }));
     await bodyOf(answer);
@@ -312,7 +312,7 @@ describe('revoked(request) as time passes', () => {
     await alone.close();
   });
 
-  it('asks user-token while revocations are not heard of', async () => {
+  it('asks user-token while the revocation feed is lost', async () => {
     const answer = await open(app, '/events', newToken());
     await redis.kill();
     await until(() => userToken.asked.length > 2, 20_000);
@@ -322,7 +322,7 @@ describe('revoked(request) as time passes', () => {
     expect(signals[0]!.reason).toBeInstanceOf(BearerRefusal);
   });
 
-  it('asks about what was revoked meanwhile once they are heard of again', async () => {
+  it('asks about revocations missed in between once the feed is back', async () => {
     const token = newToken();
     const answer = await open(app, '/events', token);
     await redis.kill();
@@ -332,7 +332,7 @@ describe('revoked(request) as time passes', () => {
     expect(signals[0]!.reason).toBeInstanceOf(BearerRefusal);
   });
 
-  it('ends what gets no verdict, and bears with a moment of that', async () => {
+  it('tolerates a short time without a verdict, and ends after a longer one', async () => {
     const answer = await open(app, '/events', newToken());
     const before = userToken.asked.length;
     userToken.behave(() => ({ code: 'store_unavailable', message: 'Redis is away' }));

@@ -2,11 +2,11 @@ import type { AccessRequirement } from './access-decision.js';
 import type { BearerRequest } from './bearer-credentials.js';
 import type { RawResponse, RevocationWatch } from './revocation-watch.js';
 
-/** Where the guard leaves what it takes to go on judging a request: two references to what there is anyway. */
+/** The guard leaves here what later judgements of a request need: two references to existing objects. */
 export const ROUTE = Symbol('guarded route');
 export const RESPONSE = Symbol('response');
 
-/** What a route asks, and who goes on judging its requests. */
+/** The requirements of a route, and the watch that judges its requests again. */
 export interface GuardedRoute extends AccessRequirement {
   readonly watch: RevocationWatch;
 }
@@ -22,10 +22,10 @@ export interface AdmittedRequest extends BearerRequest {
  * A signal for what goes on after a request was let in, such as server-sent events or a long download. It is aborted once the request
  * would no longer be let in: its token was revoked, or has expired.
  *
- * While revocations are heard of, it is aborted as soon as one is; otherwise, as without a store, the token is asked about every 5
- * seconds. It is aborted as well when nobody has been able to tell for 5 seconds, and when the application stops. `reason` is what a
- * new request would be answered with: a `BearerRefusal` or a `VerdictUnavailable`. Once the response is over nothing is watched any
- * more; that does not abort the signal.
+ * While the revocation feed is live, a revocation aborts it at once; otherwise, and without a store, it asks about the token every 5
+ * seconds. It is also aborted after 5 seconds without a verdict, and when the application stops. `reason` is the answer that a new
+ * request would get: a `BearerRefusal` or a `VerdictUnavailable`. The watch ends with the response; that does not abort the
+ * signal.
  *
  * @param request Express's or Fastify's, as `@Req()` gives it
  * @throws {TypeError} for a request that BearerGuard has not let in, such as one of a `@Public()` route

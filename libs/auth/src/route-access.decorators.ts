@@ -5,14 +5,14 @@ import { PERMISSIONS, PUBLIC, SCOPES } from './route-access.js';
 type AccessDecorator = ClassDecorator & MethodDecorator;
 
 /**
- * Opens a handler, or every handler of a controller, to everybody: the guard does not look at its requests. On a class it must
- * not meet anything that asks: handlers and classes that it extends included, the application does not start then.
+ * Opens a handler, or every handler of a controller, to all requests: the guard does not look at them. On a class it must not
+ * meet a requirement, on its handlers and on classes that it extends included; otherwise the application does not start.
  */
 export const Public = (): AccessDecorator => said('@Public()', PUBLIC, () => true);
 
 /**
- * Scopes that the access token must carry, all of them, those of a second `@Scopes()` in the same place as well. On a handler it
- * replaces what its controller asks, and is in force in subclasses that override the handler until they say another one.
+ * Scopes that the access token must all carry, those of a second `@Scopes()` in the same place included. On a handler it
+ * replaces the scopes of its controller. It stays in force in subclasses that override the handler, until they name others.
  *
  * @throws {TypeError} for something that is not a scope-token (RFC 6749 section 3.3)
  */
@@ -34,8 +34,8 @@ function saidList(decorator: string, key: string, list: readonly string[]): Acce
 }
 
 /**
- * Says it of a method's name as well as of its function, since a decorator further out may put another function there; and of a
- * class's prototype as well as of the class, since it may put another class there.
+ * Stores it under a method's name and on its function, because an outer decorator may replace the function; and on a class and
+ * its prototype, because an outer decorator may replace the class.
  */
 function said<T>(decorator: string, key: string, value: (before: T | undefined) => T): AccessDecorator {
   return (target: object, name?: string | symbol, descriptor?: { readonly value?: unknown }): void => {
@@ -63,7 +63,7 @@ function say<T>(
   Reflect.defineMetadata(key, value(Reflect.getOwnMetadata(key, ...place) as T | undefined), ...place);
 }
 
-/** Ends up in a quoted string of WWW-Authenticate, so nothing but the grammar's characters may pass. */
+/** Ends up in a quoted string of WWW-Authenticate, so only the grammar's characters may pass. */
 function scopeToken(scope: string): string {
   if (!isScopeToken(scope)) {
     throw new TypeError(`"${scope}" is not a scope-token (RFC 6749 section 3.3)`);

@@ -17,7 +17,7 @@ import { asUser, AuthTestingModule } from './testing/index.js';
 
 type Method = (...args: unknown[]) => unknown;
 
-/** Puts another function in a method's place, as tracing and caching libraries do. */
+/** Replaces the function of a method, as tracing and caching libraries do. */
 const Traced = () => (_target: object, _name: string | symbol, descriptor: PropertyDescriptor) => {
   const method = descriptor.value as Method;
   descriptor.value = function (this: unknown, ...args: unknown[]) {
@@ -25,7 +25,7 @@ const Traced = () => (_target: object, _name: string | symbol, descriptor: Prope
   };
 };
 
-/** The same with Nest's own metadata, as those for Nest do. */
+/** The same with Nest's own metadata, as libraries for Nest do. */
 const TracedForNest = () => (target: object, name: string | symbol, descriptor: PropertyDescriptor) => {
   const method = descriptor.value as Method;
   Traced()(target, name, descriptor);
@@ -38,7 +38,7 @@ function takeMetadata(from: object, to: object): void {
   }
 }
 
-/** Puts another class in a class's place. */
+/** Replaces a class. */
 const TracedClass =
   () =>
   <T extends new (...args: any[]) => object>(target: T) =>
@@ -49,7 +49,7 @@ const ProxiedClass =
   <T extends new (...args: any[]) => object>(target: T) =>
     new Proxy(target, {});
 
-/** A decorator of an application's own. */
+/** A custom decorator of an application. */
 const ReadRoute = (path: string) => applyDecorators(Scopes('x'), Traced(), Get(path));
 
 async function start(controllers: Type[], imports: DynamicModule[] = []): Promise<NestFastifyApplication> {
@@ -63,14 +63,14 @@ async function start(controllers: Type[], imports: DynamicModule[] = []): Promis
   return app;
 }
 
-/** Status of a request by nobody, by any user, and by one who has scope and permission `x`. */
+/** Status of a request without a user, by any user, and by a user with scope and permission `x`. */
 async function statuses(app: NestFastifyApplication, url: string): Promise<number[]> {
   const callers = [{}, asUser(), asUser({ scopes: ['x'], permissions: ['x'] })];
   const answers = await Promise.all(callers.map((headers) => app.inject({ url, headers })));
   return answers.map(({ statusCode }) => statusCode);
 }
 
-describe('what a route asks is kept', () => {
+describe('the requirements of a route are kept', () => {
   @Controller('wrapped')
   class WrappedController {
     @Get('inside') @Traced() @Scopes('x') inside() {}
@@ -257,7 +257,7 @@ describe('what a route asks is kept', () => {
     ['in the other one', '/namesake-y/list', [401, 403, 403]],
   ])('%s', async (_title, url, expected) => {
     expect(await statuses(app, url)).toEqual(expected);
-    // From what was remembered.
+    // From memory.
     expect(await statuses(app, url)).toEqual(expected);
   });
 
@@ -266,7 +266,7 @@ describe('what a route asks is kept', () => {
   });
 });
 
-/** As OpenTelemetry's instrumentation of Nest does it. */
+/** As in OpenTelemetry's instrumentation of Nest. */
 function wrapRoutes(): () => void {
   const { prototype } = RouterExecutionContext;
   const create = Reflect.get<typeof prototype, 'create'>(prototype, 'create');
@@ -280,7 +280,7 @@ function wrapRoutes(): () => void {
   return () => (prototype.create = create);
 }
 
-it('what a route asks is kept when each handler is wrapped as it becomes a route', async () => {
+it('the requirements of a route are kept when each handler is wrapped as it becomes a route', async () => {
   @Controller('static')
   class StaticController {
     @Get('wrapped') @Traced() @Scopes('x') wrapped() {}

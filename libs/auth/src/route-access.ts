@@ -1,19 +1,19 @@
 export const PUBLIC = 'auth:public';
 export const SCOPES = 'auth:scopes';
 export const PERMISSIONS = 'auth:permissions';
-/** On a function: {@link gatherAccess} has put on it all that is said of it by its name. */
+/** On a function: {@link gatherAccess} has copied to it everything stored under its name. */
 const GATHERED = 'auth:gathered';
 
-/** What the decorators of a route ask; `public` routes ask nothing. */
+/** The requirements in the decorators of a route; `public` routes have none. */
 export type RouteAccess =
   'public' | { readonly scopes: readonly string[]; readonly permissions: readonly string[] };
 
-/** What a route asks cannot be told: decorators contradict each other, or cannot be found. */
+/** The requirements of a route are unclear: decorators contradict each other, or cannot be found. */
 export class UnclearAccess extends Error {
   override readonly name = 'UnclearAccess';
 }
 
-/** What is said in one place; undefined is nothing at all. */
+/** The requirements stored in one place; undefined means none at all. */
 interface Said {
   readonly isPublic: boolean;
   readonly scopes: readonly string[] | undefined;
@@ -24,11 +24,11 @@ interface Said {
 export type RouteClass = Readonly<{ name: string; prototype: object }> & object;
 
 /**
- * Reads what stands on a handler and on the classes that it belongs to: what is nearest to the handler counts.
+ * Reads the metadata of a handler and of its classes: the one nearest to the handler counts.
  *
  * @param handler as Nest hands it to guards, after {@link gatherAccess}
- * @throws {UnclearAccess} also for a function that is none of the methods of a class whose methods ask something: what it
- *   asks cannot be known
+ * @throws {UnclearAccess} also for a function that is not a method of its class, if methods of that class have requirements: its
+ *   own are then unknown
  */
 export function routeAccess(controller: RouteClass, handler: object): RouteAccess {
   const own = saidOf(handler);
@@ -59,8 +59,8 @@ export function contradictionOnClass(what: string): string {
 }
 
 /**
- * Puts on the functions of a class what is said of them by name, there or in a class that it extends: decorators that wrap a method
- * and subclasses that override one leave the function without it. `@Public()` is not handed on to a method that overrides.
+ * Copies to the functions of a class what is stored under their names, there or in a class that it extends: a decorator that wraps
+ * a method, or a subclass that overrides it, leaves the function without. An overriding method does not inherit `@Public()`.
  */
 export function gatherAccess(controller: RouteClass): void {
   const prototypes = lineage(controller);
@@ -80,7 +80,7 @@ export function gatherAccess(controller: RouteClass): void {
   });
 }
 
-/** For a function that stands for a method, such as one that a constructor has bound. */
+/** For a function that replaces a method, e.g. one bound in a constructor. */
 export function copyAccess(from: object, to: object): void {
   put(to, joined(saidOf(from), saidOf(to)));
 }

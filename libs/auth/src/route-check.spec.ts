@@ -19,7 +19,7 @@ const Traced = () => (_target: object, _name: string | symbol, descriptor: Prope
   descriptor.value = () => undefined;
 };
 
-/** Nest then knows the class below alone. */
+/** Nest then knows only the class below. */
 const Proxied =
   () =>
   <T extends object>(target: T) =>
@@ -152,7 +152,7 @@ describe('an application does not start', () => {
     await expect(start(controller)).rejects.toThrow(message);
   });
 
-  it('and names all routes that are not clear, and no other', async () => {
+  it('and names exactly the routes that are not clear', async () => {
     const error = await start(HandlerAsksController, SameHandlerController).catch((thrown: Error) => thrown);
     expect((error as Error).message.split('\n').map((line) => line.split(' (')[0])).toEqual([
       'Who may use a route is not clear.',
@@ -183,7 +183,7 @@ describe('an application starts', () => {
   it.each([
     ['with a @Public() handler in a class that asks', '/about', 200],
     ['and goes on asking elsewhere in that class', '/about/more', 401],
-    ['with a class that is guarded and @Public() by what stands on itself', '/open', 200],
+    ['with a class that has both the guard and @Public() on itself', '/open', 200],
     ['with a class that extends a @Public() one', '/open-child', 200],
   ])('%s', async (_title, url, status) => {
     const app = await start(AboutController, OpenController, OpenChildController);

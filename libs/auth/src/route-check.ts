@@ -15,7 +15,7 @@ import { RouteRequirements } from './route-requirements.js';
 
 type Methods = Readonly<Record<string, unknown>>;
 
-/** Lets no application start in which a route may be open by mistake. */
+/** Stops the start of an application in which a route may be open by mistake. */
 @Injectable()
 export class RouteCheck implements OnModuleInit {
   constructor(
@@ -39,14 +39,14 @@ export class RouteCheck implements OnModuleInit {
       const method = prototype[name] as object;
       if (!Reflect.hasMetadata(PATH_METADATA, method)) return [];
       const handler = instance[name] as object;
-      // Bound by a constructor, or wrapped there.
+      // Bound or wrapped in a constructor.
       if (handler !== method) copyAccess(method, handler);
       const problem = this.problemOf(metatype, instance.constructor, handler);
       return problem === undefined ? [] : [`${routeName(metatype, name, method)}: ${problem}`];
     });
   }
 
-  /** @param actual the class that Nest will name to the guard: that of the instance, whatever decorators made of it */
+  /** @param actual the class that Nest passes to the guard: the class of the instance, whatever decorators made of it */
   private problemOf(metatype: RouteClass, actual: RouteClass, handler: object): string | undefined {
     try {
       const requirement = this.requirements.of(actual, handler);
@@ -64,7 +64,7 @@ export class RouteCheck implements OnModuleInit {
   }
 }
 
-/** Of a route that its class opens: who wants it guarded. */
+/** For a route that its class opens: the place that wants it guarded. */
 function guardedAllTheSame(controller: RouteClass, handler: object): string | undefined {
   if (Reflect.hasMetadata(PUBLIC, handler)) return undefined;
   const guarded = [handler, ...lineageOf(controller)].some(
@@ -73,7 +73,7 @@ function guardedAllTheSame(controller: RouteClass, handler: object): string | un
   return guarded ? contradictionOnClass('@UseGuards(BearerGuard)') : undefined;
 }
 
-/** A class as it is named, and those that it extends. */
+/** A class by its name, and the classes that it extends. */
 function lineageOf(controller: RouteClass): object[] {
   return [controller, ...lineage(controller).map((prototype) => prototype.constructor)];
 }

@@ -5,17 +5,17 @@ import { RevocationWatch } from './revocation-watch.js';
 import type { GuardedRoute } from './revoked.js';
 import { gatherAccess, routeAccess, type RouteClass } from './route-access.js';
 
-/** What a route asks; `public` routes ask nothing. */
+/** The requirements of a route; `public` routes have none. */
 export type RouteRequirement = GuardedRoute | 'public';
 
-/** Of one handler, in one of the controllers that have it. */
+/** For one handler, in one of the controllers that have it. */
 interface Known {
   readonly controller: object;
   readonly requirement: RouteRequirement;
   readonly next: Known | undefined;
 }
 
-/** What the routes of this application ask, read once for each. */
+/** The requirements of this application's routes, read once for each. */
 @Injectable()
 export class RouteRequirements {
   private readonly known = new WeakMap<object, Known>();
@@ -26,7 +26,7 @@ export class RouteRequirements {
     private readonly watch: RevocationWatch,
     @Inject(AUTH_OPTIONS) private readonly options: ResolvedAuthOptions,
   ) {
-    // Before there are routes: tracing wraps each handler as it becomes one, and takes along what stands on its function.
+    // Before routes exist: tracing wraps each handler when it becomes a route, and copies the metadata of its function.
     for (const { metatype } of discovery.getControllers()) this.gather(metatype as RouteClass);
   }
 

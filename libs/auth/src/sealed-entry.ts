@@ -3,15 +3,15 @@ import { createCipheriv, createDecipheriv, hash, randomFillSync } from 'node:cry
 const ALGORITHM = 'aes-256-gcm';
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
-/** In base64url: the nonce, the tag, and then the text. */
+/** In base64url: the nonce, the tag, then the text. */
 const NONCE_CHARS = 16;
 const TAG_CHARS = 22;
-/** Drawn at once: what Node does to get some random bytes costs as much for a few as for many. */
+/** Drawn together: random bytes cost Node as much for a few as for many. */
 const NONCES_DRAWN = 256;
 
 /**
- * Seals what is cached in Redis: AES-256-GCM under a key of its own, derived from the secret, its place and the store's generation
- * (NIST SP 800-56C, one step). A value that was forged, garbled or moved does not open, nor does one of another generation.
+ * Seals entries in Redis: AES-256-GCM under one key per entry, derived from the secret, its place and the store's generation
+ * (NIST SP 800-56C, one step). A forged, garbled or moved value does not open, nor does one of another generation.
  */
 export class EntrySeal {
   private readonly nonces = Buffer.alloc(NONCES_DRAWN * NONCE_BYTES);
@@ -22,15 +22,15 @@ export class EntrySeal {
   seal(place: string, generation: string, text: string): string {
     const nonce = this.newNonce();
     const cipher = createCipheriv(ALGORITHM, this.keyOf(place, generation), nonce);
-    // GCM gives out as much as it takes; its end adds the tag alone.
+    // GCM output is as long as its input; its end adds only the tag.
     const sealed = cipher.update(text, 'utf8');
     cipher.final();
     return `${nonce.toString('base64url')}${cipher.getAuthTag().toString('base64url')}${sealed.toString('base64url')}`;
   }
 
-  /** @throws when it was not sealed so */
+  /** @throws for a value not sealed under this place and generation */
   open(place: string, generation: string, sealed: string): string {
-    // Decoded part by part: taking a Buffer apart would cost more than the decryption.
+    // Decoded part by part: slicing a Buffer would cost more than the decryption.
     const nonce = Buffer.from(sealed.slice(0, NONCE_CHARS), 'base64url');
     const decipher = createDecipheriv(ALGORITHM, this.keyOf(place, generation), nonce, {
       authTagLength: TAG_BYTES,
@@ -41,7 +41,7 @@ export class EntrySeal {
     return text.toString();
   }
 
-  /** Good until the next one is asked for. */
+  /** Valid until the next call. */
   private newNonce(): Buffer {
     if (this.nextNonceAt === this.nonces.length) {
       randomFillSync(this.nonces);

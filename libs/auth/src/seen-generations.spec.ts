@@ -6,7 +6,7 @@ const generation = (id: string, serverId = 'server-1') =>
 const [first, second] = [generation('first'), generation('second')];
 
 describe('the generations of the store', () => {
-  it('count while they stand, whatever it is called by that is not known', () => {
+  it('count while they stand, also after a moment with an unknown server', () => {
     const seen = new SeenGenerations();
     expect(seen.trusted(first, 'server-1')).toBe(first);
     expect(seen.trusted(first, 'server-1')).toBe(first);

@@ -1,22 +1,22 @@
 import { isGenerationOf, parseGeneration } from '@app/user-token-client';
 
-/** Servers change seldom; the bound is there for a store that goes mad. */
+/** Servers change seldom; the bound protects against a store with ever new values. */
 const MAX_SUPERSEDED = 1_000;
 
 /**
- * The generations of the store, in the order in which this process has seen them. One that was missing for a moment, or that
- * another one took the place of, never counts again: only a store that is older than what was seen can bring it back.
+ * The generations of the store, in the order in which this process has seen them. A generation that was missing for a moment, or was
+ * replaced by another, never counts again: only a store with older data can bring it back.
  */
 export class SeenGenerations {
   private current: string | undefined;
   private readonly superseded = new Set<string>();
 
   /**
-   * @param value what stood under `GENERATION_KEY`, and from which server it came
-   * @returns the same where it counts
+   * @param value the value of `GENERATION_KEY`, and the server that it came from
+   * @returns the same value if it counts
    */
   trusted(value: string | null | undefined, serverId: string | undefined): string | undefined {
-    // Of a server that is not known nothing can be said, not even that the one of before is over.
+    // An unknown server proves nothing, not even that the previous generation is over.
     if (serverId === undefined) return undefined;
     if (value !== this.current || !isGenerationOf(value, serverId)) this.change(value, serverId);
     return this.current;

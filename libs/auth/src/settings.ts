@@ -16,7 +16,7 @@ import { redisSettings, storeOptions, type RedisSettings } from '@app/redis/sett
 import { isLoopback, parseReplicaAddresses, type RefusalLines } from '@app/user-token-client';
 import type { AuthOptions } from './auth.options.js';
 
-/** Environment variables of a service that guards its routes; to be spread into its settings. */
+/** Environment variables of a service that guards its routes; spread them into its settings. */
 export const authSettings = defineSettings({
   AUTH0_AUDIENCE: {
     schema: list(),
@@ -49,10 +49,10 @@ type AuthSettings = Settings<typeof authSettings> & { readonly ENVIRONMENT: stri
 /**
  * Options of `AuthModule` from the settings of a service.
  *
- * @param store the store that the services of this environment share; undefined where it is private to the process, and then
+ * @param store the shared store of the services of this environment; undefined where it is private to the process, and then
  *   nothing is cached
- * @param log where it is told why tokens were refused
- * @param renewed certificates for mutual TLS that are read again; those of the settings where there are none
+ * @param log gets the reasons why tokens were refused
+ * @param renewed certificates for mutual TLS that are read again; without it, those of the settings
  * @throws {StartError} when access tokens would leave the machine unencrypted, outside of ENVIRONMENT=local
  */
 export function authOptions(
@@ -96,7 +96,7 @@ function isReplicaList(urls: string): boolean {
 }
 
 /**
- * Opens the store of a service that runs in a process of its own. `memory:` would be private to it, so that it would never
+ * Opens the store of a service in its own process. `memory:` would be private to it, so that it would never
  * hear of a log-out: it then gets no store, and caches nothing.
  */
 export function openSharedStore(

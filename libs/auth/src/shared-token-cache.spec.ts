@@ -23,11 +23,11 @@ class MovedClock extends Clock {
   }
 }
 
-/** What a service has of the guard, without its HTTP. */
+/** The guard's parts in a service, without HTTP. */
 interface Guard {
   readonly store: SharedStore;
   readonly clock: MovedClock;
-  /** Whom the process tier knows the token to speak for, without waiting. */
+  /** The principal that the process tier knows for the token, without waiting. */
   known(token: string): string | undefined;
   resolve(token: string): Promise<Verdict>;
 }
@@ -102,7 +102,7 @@ describe('principals in Redis', () => {
 
   const stored = (token: string) => redis.cli('GET', tokenKey(token));
 
-  /** Lets a guard see the token, and waits until it is in Redis. */
+  /** Shows the token to a guard, and waits until it is in Redis. */
   async function cache(guard: Guard, token: string): Promise<string> {
     expect(await guard.resolve(token)).toMatchObject({ active: true });
     await until(async () => (await stored(token)) !== '');
@@ -126,7 +126,7 @@ describe('principals in Redis', () => {
       },
     ]);
 
-  /** A server that has started does not keep anybody waiting long. */
+  /** A started server answers soon. */
   const untilBack = async (guards: readonly Guard[], formerId: string) =>
     until(() =>
       guards.every(({ store }) => store.available && store.serverId && store.serverId !== formerId),
@@ -169,7 +169,7 @@ describe('principals in Redis', () => {
         expect(await guard.resolve(token)).toEqual(REFUSED);
     });
 
-    it('do not count when Redis was emptied and all of it was put back', async () => {
+    it('do not count when Redis was emptied and then restored completely', async () => {
       const [one, other] = [await startGuard(), await startGuard()];
       const generation = await giveGeneration(one.store);
       const token = newToken();
@@ -188,7 +188,7 @@ describe('principals in Redis', () => {
       for (const guard of [one, other]) expect(await guard.resolve(token)).toEqual(REFUSED);
     });
 
-    it('do not count in a generation that another one has taken the place of, and that was set back', async () => {
+    it('do not count in a generation that was replaced by another and then set back', async () => {
       const guard = await startGuard();
       const generation = await giveGeneration(guard.store);
       const token = newToken();
@@ -230,7 +230,7 @@ describe('principals in Redis', () => {
     expect(await findsCached(guard, token)).toBe(true);
   });
 
-  it('are written under the generation that stood when user-token was asked, not under one that came since', async () => {
+  it('are written under the generation at the time of the question to user-token, not a later one', async () => {
     const guard = await startGuard();
     await giveGeneration(guard.store);
     const token = jwt();
@@ -244,7 +244,7 @@ describe('principals in Redis', () => {
     await until(() => findsCached(guard, token));
   });
 
-  it('are not written for a question that was asked while there was no generation', async () => {
+  it('are not written for a question asked while there was no generation', async () => {
     const guard = await startGuard();
     const token = jwt();
     userToken.behave(async () => {
@@ -252,7 +252,7 @@ describe('principals in Redis', () => {
       return active();
     });
     expect(await findsCached(guard, token)).toBe(false);
-    // What is written here comes after what would have been written there.
+    // This write comes after the one that must not happen.
     await cache(guard, jwt());
     expect(await stored(token)).toBe('');
   });
@@ -265,7 +265,7 @@ describe('principals in Redis', () => {
     const token = opaque();
     await guard.resolve(token);
     await until(() => findsCached(guard, token));
-    // Not announced: what is asked here is what the two trips make of it.
+    // Not announced: this is about the two trips alone.
     await store.set(epochKey(SUBJECT), 'epoch-2', { ttlMs: 60_000 });
     userToken.behave(() => REFUSED);
     const getMany = store.getMany.bind(store);
@@ -280,7 +280,7 @@ describe('principals in Redis', () => {
     expect(await guard.resolve(token)).toEqual(REFUSED);
   });
 
-  it('leave the process tier alone: it knows what it knew, as long as it hears of revocations', async () => {
+  it('do not affect the process tier, as long as it hears of revocations', async () => {
     const guard = await startGuard(1_000_000);
     await giveGeneration(guard.store);
     const token = jwt();
@@ -319,7 +319,7 @@ describe('principals in Redis', () => {
       expect(await findsCached(other, token)).toBe(false);
     });
 
-    it('for no longer, though the clock of its writer was ahead, or Redis keeps it for ever', async () => {
+    it('for no longer, even if the clock of its writer was ahead, or Redis keeps it for ever', async () => {
       const [ahead, other] = [await startGuard(), await startGuard(1_000_000)];
       await giveGeneration(ahead.store);
       ahead.clock.aheadSeconds = 100;
@@ -336,7 +336,7 @@ describe('principals in Redis', () => {
       expect(await findsCached(other, token)).toBe(false);
     });
 
-    it('and end with the token, or with what has to be asked about again, by the clock that the guard is given', async () => {
+    it('and end with the token, or with its time to ask again, by the clock of the guard', async () => {
       const guard = await startGuard(1_000_000);
       await giveGeneration(guard.store);
       const expiresAtSeconds = Math.floor(Date.now() / 1000) + 60;
@@ -359,7 +359,7 @@ describe('principals in Redis', () => {
   describe('are sealed', () => {
     const secrets = { name: 'Ada-of-Lovelace', email: 'ada.lovelace@example.test' };
 
-    it('so that nothing can be read of their users', async () => {
+    it('so that they reveal nothing about their users', async () => {
       const guard = await startGuard();
       await giveGeneration(guard.store);
       const who = {
@@ -379,7 +379,7 @@ describe('principals in Redis', () => {
       }
     });
 
-    it('anew each time', async () => {
+    it('differently each time', async () => {
       const guard = await startGuard();
       await giveGeneration(guard.store);
       const token = jwt();

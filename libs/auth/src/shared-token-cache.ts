@@ -11,15 +11,15 @@ import { StoreWatch } from './store-watch.js';
 export interface SharedTokenCacheOptions {
   /** Key under which entries are sealed. */
   readonly secret: string;
-  /** Longest life of an entry, from its verdict on. */
+  /** Longest life of an entry, counted from its verdict. */
   readonly ttlSeconds: number;
 }
 
-/** What Redis knows at a moment. */
+/** Data of Redis at one moment. */
 export interface SharedLookup {
-  /** Of the token that was asked about; absent on a miss. */
+  /** The entry of the token; absent on a miss. */
   readonly entry?: CachedPrincipal | undefined;
-  /** Of the store; absent while what stands there cannot be trusted, and then nothing may be written. */
+  /** Generation of the store; absent while its value cannot be trusted, and then nothing may be written. */
   readonly generation?: string | undefined;
 }
 
@@ -28,10 +28,10 @@ const NOTHING: SharedLookup = {};
 /**
  * Second tier: principals in Redis, for all processes of all services.
  *
- * An entry counts only under the epoch that is current, and only in the generation of the store that it was written in; both are
- * read in the same round trip. It is sealed ({@link EntrySeal}), for names and e-mail addresses stand in it. Entries are written
- * through Nest's cache (cache-manager-redis-yet) and read from the store below it, since cache-manager can neither read the
- * epoch along nor tell an outage from a miss.
+ * An entry counts only under the current epoch, and only in the generation of the store that it was written in; both are read in
+ * the same round trip. It is sealed ({@link EntrySeal}), because it holds names and e-mail addresses. Entries are written through
+ * Nest's cache (cache-manager-redis-yet) and read from the store below it, because cache-manager can neither read the epoch in
+ * the same trip nor tell an outage from a miss.
  */
 export class SharedTokenCache {
   private readonly seal: EntrySeal;
@@ -49,8 +49,8 @@ export class SharedTokenCache {
   }
 
   /**
-   * Whether the user-token that is asked keeps this store. Else it may be one that nobody, or another user-token, writes to and publishes
-   * the revocation feed of: another Redis, environment or issuer than user-token's.
+   * Whether the user-token that is asked maintains this store. Otherwise no user-token, or another one, may write to it and publish
+   * its revocation feed: Redis, environment or issuer differ from user-token's.
    */
   get isKept(): boolean {
     return this.watch.isKept;
@@ -61,7 +61,7 @@ export class SharedTokenCache {
     this.watch.hears(generation);
   }
 
-  /** @throws {StoreUnavailable} when Redis gave no answer in time */
+  /** @throws {StoreUnavailable} when Redis does not answer in time */
   async read(key: string, token: string): Promise<SharedLookup> {
     const claim = claimOf(token);
     const keys = claim ? [key, GENERATION_KEY, claim.epochKey] : [key, GENERATION_KEY];
@@ -78,9 +78,9 @@ export class SharedTokenCache {
   }
 
   /**
-   * @param generation of the lookup that came before the question to user-token: what is known under a younger one may be more
-   *   than was known to the verdict
-   * @throws when Redis did not take it
+   * @param generation of the lookup before the question to user-token: a younger generation may know more than the verdict
+   *   did
+   * @throws when Redis did not accept it
    */
   async write(key: string, entry: CachedPrincipal, generation: string): Promise<void> {
     const untilSeconds = trustedUntilSeconds(entry, this.options.ttlSeconds);
@@ -90,7 +90,7 @@ export class SharedTokenCache {
     await this.cache.set(key, this.seal.seal(key, generation, text), ttlMs);
   }
 
-  /** For a token that does not tell whose it is. Another trip, in which the store may be another one. */
+  /** For a token that does not name its user. This takes a second trip, and the store may have changed in between. */
   private async underEpoch(
     epochPlace: string,
     entry: CachedPrincipal,

@@ -4,7 +4,7 @@ import { StoreWatch } from './store-watch.js';
 
 const LIFE_MS = 300_000;
 
-describe('what services do not share for settings that differ', () => {
+describe('a cache that services do not share because settings differ', () => {
   let nowMs = 1_000_000;
   let told: string[];
 
@@ -18,7 +18,7 @@ describe('what services do not share for settings that differ', () => {
 
   afterEach(() => jest.restoreAllMocks());
 
-  it('is a store that no user-token keeps: told once it should have been seen, and every ten minutes', () => {
+  it('is a store that no user-token maintains: reported once it should have been seen, and every ten minutes', () => {
     const watch = new StoreWatch(LIFE_MS);
     watch.sees(undefined, 'server');
     expect(watch.isKept).toBe(false);
@@ -29,7 +29,7 @@ describe('what services do not share for settings that differ', () => {
     expect(told).toHaveLength(2);
   });
 
-  it('is nothing while Redis is away, or once a generation was seen', () => {
+  it('is not reported while Redis is away, or after a generation was seen', () => {
     const watch = new StoreWatch(LIFE_MS);
     nowMs += 60_000;
     watch.sees(undefined, undefined);
@@ -40,7 +40,7 @@ describe('what services do not share for settings that differ', () => {
     expect(told).toEqual([]);
   });
 
-  it('is a store that another user-token keeps than the one that is asked: told once it lasts', () => {
+  it('is a store maintained by another user-token than the one that is asked: reported once it lasts', () => {
     const watch = new StoreWatch(LIFE_MS);
     watch.sees('generation', 'server');
     watch.hears('generation');
@@ -50,7 +50,7 @@ describe('what services do not share for settings that differ', () => {
     expect(told).toEqual([expect.stringContaining('ENVIRONMENT')]);
   });
 
-  it('is nothing where a new generation is heard of before it is seen, or a user-token does not say', () => {
+  it('is not reported when user-token names a new generation before the store shows it, or names none', () => {
     const watch = new StoreWatch(LIFE_MS);
     watch.sees('generation', 'server');
     watch.hears(undefined);
@@ -64,7 +64,7 @@ describe('what services do not share for settings that differ', () => {
     expect(told).toEqual([]);
   });
 
-  it('is an entry sealed with another secret, and not one of a generation of before', () => {
+  it('is an entry sealed with another secret, and not one of an earlier generation', () => {
     const watch = new StoreWatch(LIFE_MS);
     watch.sees('generation', 'server');
     nowMs += LIFE_MS;

@@ -1,17 +1,17 @@
 import { Logger } from '@nestjs/common';
 
-/** A user-token that has just started keeps the store after this time. */
+/** A user-token maintains the store at the latest this long after its start. */
 const KEPT_WITHIN_MS = 30_000;
 const TOLD_AGAIN_MS = 600_000;
 const UNKEPT =
   'the user-token that is asked does not keep this store, so that nothing is cached and every request asks it: ENVIRONMENT, AUTH0_ISSUER_URL and REDIS_URL must be those of user-token';
 
-/** Says in the log what keeps the services of a deployment from sharing what is cached: settings that differ. */
+/** Logs why the services of a deployment do not share their cache: settings that differ. */
 export class StoreWatch {
   private readonly log = new Logger('AuthModule');
   private readonly toldAtMs = new Map<string, number>();
   private generation: string | undefined;
-  /** What user-token said last. */
+  /** The last generation that user-token named. */
   private answered: string | undefined;
   private contradictedSinceMs: number | undefined;
   private sinceMs = performance.now();
@@ -19,12 +19,12 @@ export class StoreWatch {
   /** @param longestLifeMs of an entry */
   constructor(private readonly longestLifeMs: number) {}
 
-  /** Whether the user-token that is asked keeps this store: a generation was seen there, and it is the one that user-token goes by. */
+  /** Whether the user-token that is asked maintains this store: its generation was seen, and user-token names the same one. */
   get isKept(): boolean {
     return this.generation !== undefined && (this.answered ?? this.generation) === this.generation;
   }
 
-  /** @param generation that a verdict came with; undefined where user-token is of a version that does not say */
+  /** @param generation that came with a verdict; undefined where user-token is of a version that does not send it */
   hears(generation: string | undefined): void {
     if (generation === undefined) return;
     this.answered = generation;
@@ -32,12 +32,12 @@ export class StoreWatch {
       this.contradictedSinceMs = undefined;
       return;
     }
-    // A new generation is heard of here or there first.
+    // A new generation may show in the store or in a verdict first.
     this.contradictedSinceMs ??= performance.now();
     if (performance.now() - this.contradictedSinceMs > KEPT_WITHIN_MS) this.tell(UNKEPT);
   }
 
-  /** @param generation of the store; undefined while what stands there cannot be trusted */
+  /** @param generation of the store; undefined while its value cannot be trusted */
   sees(generation: string | undefined, serverId: string | undefined): void {
     if (generation === this.generation) {
       if (generation === undefined && serverId !== undefined) this.tellUnkept();
@@ -47,7 +47,7 @@ export class StoreWatch {
     }
   }
 
-  /** An entry of this generation did not open. One of before may still lie there. */
+  /** An entry of this generation did not open. An older entry may still be there. */
   foundSealedOtherwise(): void {
     if (performance.now() - this.sinceMs <= this.longestLifeMs) return;
     this.tell(

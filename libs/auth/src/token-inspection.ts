@@ -5,7 +5,7 @@ import { credentialsOf, tokenKey } from './bearer-credentials.js';
 import { Clock } from './clock.js';
 import { PrincipalResolver } from './principal-resolver.js';
 
-/** Whom a token speaks for that is not the request's own, as RFC 7662 wants to know; by the same caches as the guard. */
+/** Finds the principal of a token other than the request's own, as RFC 7662 needs it; uses the guard's caches. */
 @Injectable()
 export class TokenInspection {
   constructor(

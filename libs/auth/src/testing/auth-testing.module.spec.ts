@@ -67,7 +67,7 @@ describe("a service's own test", () => {
     expect((await app.inject({ method, url: '/things', headers })).statusCode).toBe(status);
   });
 
-  it('finds all that AuthModule exports', () => {
+  it('finds everything that AuthModule exports', () => {
     const real = exportsOf(
       AuthModule.forRoot({ audience: 'https://api.test/', userToken: { urls: 'tcp://127.0.0.1:1' } }),
     );
@@ -86,13 +86,13 @@ describe("a service's own test", () => {
     ).toBeUndefined();
   });
 
-  it('has a user-token that is away, as far as a spec does not answer for it', async () => {
+  it('has a user-token that is away, unless a spec answers for it', async () => {
     const userToken = app.get(UserTokenClient);
     const login = userToken.login({ username: 'ada', password: 'x' });
     await expect(login).rejects.toMatchObject({ code: 'unreachable' });
   });
 
-  it('revokes a user, and with that what goes on for this user', async () => {
+  it('revokes a user, and with that the open requests of this user', async () => {
     const headers = asUser({ subject: 'auth0|mallory' });
     const answer = app.inject({ url: '/things/watched', headers }).then(({ payload }) => payload);
     await until(() => signal !== undefined);

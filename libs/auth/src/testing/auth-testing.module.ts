@@ -16,11 +16,11 @@ import { TestTokenVerifier } from './test-users.js';
 
 /**
  * In place of `AuthModule` in a service's own tests: the real guard, and no Redis, no user-token, no network. Requests
- * carry the headers that `asUser({ subject, scopes, permissions })` makes; every other token is refused. All that
- * `AuthModule` exports is here as well; what a spec wants `UserTokenClient` to answer it says itself.
+ * carry the headers that `asUser({ subject, scopes, permissions })` makes; every other token is refused. Everything that
+ * `AuthModule` exports is here as well; a spec sets the answers of `UserTokenClient` itself.
  *
  * > [!WARNING]
- * > Whoever can reach an application built with this module can be anybody. It lives in `@app/auth/testing` so that no
+ * > A client of an application built with this module can pose as any user. It lives in `@app/auth/testing` so that no
  * > application imports it by accident, and the linter refuses that path outside of specs.
  */
 @Module({})

@@ -2,8 +2,8 @@ import { UserTokenClient, type Verdict, type VerifyRequest } from '@app/user-tok
 import type { TestTokenVerifier } from './test-users.js';
 
 /**
- * Stands in for the client of user-token: knows the users of the tests, and can revoke them. Everything else is answered as if
- * user-token were away; a spec that wants another answer puts its own function in place of the method.
+ * Replaces the client of user-token: knows the users of the tests, and can revoke them. It answers everything else as if
+ * user-token were away; for another answer, a spec replaces the method by its own function.
  */
 export class TestUserTokenClient extends UserTokenClient {
   constructor(private readonly users: TestTokenVerifier) {

@@ -4,7 +4,7 @@ import { TokenVerifier } from '../token-verifier.js';
 const ISSUER = 'https://issuer.test/';
 
 /**
- * Request headers of somebody whom {@link TestTokenVerifier} knows.
+ * Request headers of a user that {@link TestTokenVerifier} knows.
  *
  * @example await request(server).get('/venues').set(asUser({ subject: 'auth0|ada', scopes: ['read:venues'] }))
  */
@@ -13,7 +13,7 @@ export function asUser(user: Partial<Principal> = {}): { authorization: string }
   return { authorization: `Bearer a-user-of-the-tests~${token}` };
 }
 
-/** Stands in for user-token: takes the tokens of {@link asUser} at their word and refuses all others. */
+/** Replaces user-token: believes the tokens of {@link asUser} and refuses all others. */
 export class TestTokenVerifier extends TokenVerifier {
   private readonly revoked = new Set<string>();
 
