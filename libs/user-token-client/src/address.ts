@@ -8,7 +8,7 @@ export interface ReplicaAddress {
 /**
  * Reads `USER_TOKEN_URL`: `tcp://host:port` or `tls+tcp://host:port` (mutual TLS), comma-separated for several replicas.
  *
- * @throws {TypeError} naming the entry that is wrong
+ * @throws {TypeError} naming the wrong entry
  */
 export function parseReplicaAddresses(urls: string): ReplicaAddress[] {
   return urls.split(',').map((entry) => {
@@ -25,7 +25,7 @@ export function parseReplicaAddresses(urls: string): ReplicaAddress[] {
   });
 }
 
-/** Whether bytes to this address stay on the machine; tokens may travel unencrypted only then (RFC 9700 section 4.9.3). */
+/** Whether bytes to this address stay on the machine; only then may tokens travel unencrypted (RFC 9700 section 4.9.3). */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }

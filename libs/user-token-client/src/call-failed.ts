@@ -3,9 +3,9 @@ import type { UserTokenUnavailable } from './user-token-unavailable.js';
 export class CallFailed extends Error {
   constructor(
     readonly unavailable: UserTokenUnavailable,
-    /** Whether the call may have reached user-token. A call that did not can go to another replica, whatever it does. */
+    /** Whether the call may have reached user-token. If not, any call can go to another replica. */
     readonly sent: boolean,
-    /** Whether the process kept silent altogether. One that answers pings is slow at worst, and does not lose its callers. */
+    /** Whether the process was completely silent. A process that answers pings is at worst slow, and keeps its callers. */
     readonly silent = false,
   ) {
     super(unavailable.message);

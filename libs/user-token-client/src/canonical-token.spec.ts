@@ -7,7 +7,7 @@ const part = fc
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
 describe('isCanonicalToken', () => {
-  it('takes every JWT as its issuer spells it', () => {
+  it('accepts every JWT as its issuer spells it', () => {
     fc.assert(
       fc.property(part, part, part, (header, payload, signature) => {
         expect(isCanonicalToken([header, payload, signature].join('.'))).toBe(true);
@@ -16,7 +16,7 @@ describe('isCanonicalToken', () => {
     );
   });
 
-  it('takes no other spelling of the same bytes', () => {
+  it('rejects every other spelling of the same bytes', () => {
     fc.assert(
       fc.property(part, part, part, (header, payload, signature) => {
         for (const last of ALPHABET) {
@@ -47,7 +47,7 @@ describe('isCanonicalToken', () => {
     expect(isCanonicalToken(token)).toBe(false);
   });
 
-  it('takes opaque tokens, JWEs among them', () => {
+  it('accepts opaque tokens, JWEs among them', () => {
     expect(isCanonicalToken('a'.repeat(16))).toBe(true);
     expect(isCanonicalToken('eyJhbGciOiJkaXIi..YWJj.YWJj.YWJj')).toBe(true);
     expect(isJwt('eyJhbGciOiJkaXIi..YWJj.YWJj.YWJj')).toBe(false);

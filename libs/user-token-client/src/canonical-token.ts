@@ -1,6 +1,6 @@
 /**
- * Longest bearer token that is looked at, in characters: 12 KiB, some 240 permissions of 34 characters. Node takes 16 KiB of request line and
- * headers (`http.maxHeaderSize`); the rest is for cookies, what browsers say of themselves, and what proxies add.
+ * Longest bearer token that is read, in characters: 12 KiB, about 240 permissions of 34 characters. Node accepts 16 KiB of request line and
+ * headers (`http.maxHeaderSize`); the rest is for cookies, headers of browsers, and headers of proxies.
  */
 export const MAX_TOKEN_LENGTH = 12_288;
 
@@ -8,7 +8,7 @@ export const MAX_TOKEN_LENGTH = 12_288;
 const MIN_OPAQUE_LENGTH = 16;
 
 const B64TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
-/** The three parts of a signed JWT (RFC 7515 section 3.1), which are found in one pass: most tokens are JWTs, and long. */
+/** The three parts of a signed JWT (RFC 7515 section 3.1), found in one pass: most tokens are JWTs, and long. */
 const JWT = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)$/;
 
 /** Whether a text is a `b64token` (RFC 6750 section 2.1). */
@@ -24,18 +24,18 @@ export function isCanonicalToken(token: string): boolean {
   return token.length <= MAX_TOKEN_LENGTH && isCanonicalSpelling(token);
 }
 
-/** The same of a token that no request has to carry: of any length. */
+/** The same for a token outside of requests: of any length. */
 export function isCanonicalSpelling(token: string): boolean {
   const jwt = JWT.exec(token);
   if (jwt) return endsCanonically(jwt[1]!) && endsCanonically(jwt[2]!) && endsCanonically(jwt[3]!);
   if (!isB64Token(token)) return false;
   const parts = token.split('.');
   if (parts.length === 1) return token.length >= MIN_OPAQUE_LENGTH;
-  // A JWE, which is how Auth0 spells opaque tokens today; the second part is empty under `alg: dir`.
+  // A JWE, today's form of Auth0's opaque tokens; the second part is empty under `alg: dir`.
   return parts.length === 5 && parts.every((part) => BASE64URL.test(part) && endsCanonically(part));
 }
 
-/** Whether a canonical token is a signed JWT; the others are opaque to everybody but their issuer. */
+/** Whether a canonical token is a signed JWT; only the issuer can read the others. */
 export function isJwt(token: string): boolean {
   return token.split('.').length === 3;
 }

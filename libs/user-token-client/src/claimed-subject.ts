@@ -1,7 +1,7 @@
-/** Without escapes, and not looked at for what it stands in: who is guessed wrong costs another trip. */
+/** Without escapes, wherever it stands: a wrong guess only costs another trip. */
 const SUBJECT = /"sub":"([^"\\]+)"/;
 
-/** Whom a JWT claims to speak for, unverified: good for naming keys and for nothing else. Undefined where it names nobody in clear. */
+/** The subject that a JWT claims, unverified: only for naming keys. Undefined where it names no subject in clear text. */
 export function claimedSubject(token: string): string | undefined {
   const start = token.indexOf('.') + 1;
   const end = token.indexOf('.', start);

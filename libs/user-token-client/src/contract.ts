@@ -8,7 +8,7 @@ export const patterns = {
   /** Answers at once as long as the process runs: {@link pongSchema}. */
   ping: 'ping',
   verify: 'token.verdicts',
-  /** The same for services of the version before, which know no answers that name their token. To go with the next version. */
+  /** The same for services of the previous version, which do not know answers that name their token. Removed in the next version. */
   verifyUnnamed: 'token.verify',
   login: 'session.login',
   refresh: 'session.refresh',
@@ -34,18 +34,18 @@ const userAgent = z.string().max(MAX_USER_AGENT_LENGTH).optional();
 
 const clientId = z.string().min(1).max(128);
 
-/** A registered client that was authenticated, and what it may have. */
+/** An authenticated registered client, and what it may have. */
 const clientSchema = z.strictObject({
   clientId,
   /** Scopes that it may have. */
   allowed: z.array(z.string().min(1)).max(256),
-  /** Scopes that it asks for; all it can have when absent. */
+  /** Scopes that it asks for; when absent, all that it can have. */
   asked: z.array(z.string().min(1)).max(256).optional(),
 });
 
 /**
- * Longest user name and password, in bytes of UTF-8. Upstream a byte takes up to three, for it goes into a form: both together
- * fit into the 16 KiB that authorization servers take, with as much again as the rest of the form needs.
+ * Longest user name and password, in bytes of UTF-8. A byte takes up to three in the form that goes upstream: both together
+ * fit into the 16 KiB that authorization servers accept, with enough left for the rest of the form.
  */
 export const MAX_USERNAME_BYTES = 320;
 export const MAX_PASSWORD_BYTES = 4096;
@@ -68,7 +68,7 @@ export const loginRequestSchema = z.strictObject({
   /** Address of the end user, sent upstream as `auth0-forwarded-for`. */
   clientAddress,
   userAgent,
-  /** The client that logs the user in, and gets tokens of our own; absent for our own front ends. */
+  /** The client that logs the user in, and gets our own tokens; absent for our own front ends. */
   client: clientSchema.optional(),
 });
 
@@ -79,7 +79,7 @@ export const refreshRequestSchema = z.strictObject({ requestId, accessToken, cli
 export const endSessionRequestSchema = z.strictObject({
   requestId,
   accessToken,
-  /** From the list of sessions. */
+  /** As in the list of sessions. */
   sessionId: z.uuid(),
 });
 
@@ -101,8 +101,8 @@ export const revokeSubjectRequestSchema = z.strictObject({
 
 /**
  * Why a token was refused. `revoked`: logged out or denied. `expired` and `not_yet_valid`: `exp` and `nbf`.
- * `wrong_issuer`, `wrong_audience`: issued by or for somebody else. `malformed`: not a token at all.
- * `invalid_subject`: nobody could revoke it, for its `sub` cannot be named ({@link subjectSchema}).
+ * `wrong_issuer`, `wrong_audience`: issued by or for another party. `malformed`: not a token at all.
+ * `invalid_subject`: it could not be revoked, because its `sub` cannot be named ({@link subjectSchema}).
  * `invalid`: signature, algorithm, type or a claim is wrong.
  */
 export const inactiveReasonSchema = z.enum([
@@ -116,7 +116,7 @@ export const inactiveReasonSchema = z.enum([
   'revoked',
 ]);
 
-/** `not_permitted`: in force, but not a token by which its user's sessions may be seen or ended. */
+/** `not_permitted`: in force, but this token may not list or end its user's sessions. */
 const sessionRefusalSchema = z.enum([...inactiveReasonSchema.options, 'not_permitted']);
 
 export const verdictSchema = z.discriminatedUnion('active', [
@@ -124,11 +124,11 @@ export const verdictSchema = z.discriminatedUnion('active', [
     active: z.literal(true),
     principal: principalSchema,
     /**
-     * Revocation epoch of the subject under which this verdict was reached ('' if none was ever set), or null when
-     * it could not be read: such a verdict holds for the request at hand and must not be cached.
+     * Revocation epoch of the subject at the time of this verdict ('' if none was ever set), or null when it could not
+     * be read: such a verdict holds only for the current request and must not be cached.
      */
     epoch: z.string().nullable(),
-    /** Of the store that the epoch was read from: a service that sees another one there hears of no log-out, and must not cache it. */
+    /** Generation of the store of the epoch: a service that sees another one there misses log-outs, and must not cache the verdict. */
     generation: z.string().optional(),
   }),
   z.strictObject({ active: z.literal(false), reason: inactiveReasonSchema }),
@@ -139,17 +139,17 @@ export const grantedTokenSchema = z.strictObject({
   expiresInSeconds: z.number(),
   /** Granted scopes, separated by spaces (RFC 6749 section 3.3). */
   scope: z.string(),
-  /** Only for registered clients; the authorization server's own never leaves user-token. */
+  /** Only for registered clients; the authorization server's own refresh token never leaves user-token. */
   refreshToken: z.string().optional(),
-  /** Whole seconds that the refresh token can be used for, if the session is not ended before. */
+  /** Remaining life of the refresh token in whole seconds, if the session does not end earlier. */
   refreshExpiresInSeconds: z.number().optional(),
 });
 
 /**
- * Why no token was granted. `invalid_grant`: wrong credentials, blocked user, or (refresh) no such session, alike.
+ * Why no token was granted. `invalid_grant`: wrong credentials, blocked user, or (refresh) no such session.
  * `token_reused`: the access token was refreshed before and is no longer in its replay window (RFC 9700 section 4.14.2); the
- * session has been ended. `invalid_scope`: (registered clients) nothing of it can be granted. `too_many_attempts`: our limit or
- * Auth0's. `invalid_request`: the authorization server does not take what was typed, e.g. for its length. `access_denied`: a rule of
+ * session is ended. `invalid_scope`: (registered clients) none of the scopes can be granted. `too_many_attempts`: our limit or
+ * Auth0's. `invalid_request`: the authorization server does not accept the input, e.g. its length. `access_denied`: a rule of
  * the tenant does not let this user in. The others are Auth0's own answers, passed on.
  */
 export const grantRefusalSchema = z.enum([
@@ -164,7 +164,7 @@ export const grantRefusalSchema = z.enum([
   'access_denied',
 ]);
 
-/** Of an `access_denied`, in UTF-16 units; longer ones are cut before they are sent. */
+/** Longest description of an `access_denied`, in UTF-16 units; longer ones are cut before sending. */
 export const MAX_DENIAL_DESCRIPTION_LENGTH = 256;
 
 export const grantResultSchema = z.discriminatedUnion('granted', [
@@ -172,11 +172,11 @@ export const grantResultSchema = z.discriminatedUnion('granted', [
   z.strictObject({
     granted: z.literal(false),
     error: grantRefusalSchema,
-    /** With `too_many_attempts`, where it is known. */
+    /** With `too_many_attempts`, where known. */
     retryAfterSeconds: z.number().optional(),
-    /** With `mfa_required`: what the steps that finish the log-in are to be asked with. Opaque, good for 10 minutes. */
+    /** With `mfa_required`: the handle for the steps that finish the log-in. Opaque, valid for 10 minutes. */
     mfaHandle: z.string().optional(),
-    /** With `access_denied`, where the user may know: why, in one line. */
+    /** With `access_denied`, where the user may know the reason: one line. */
     description: z.string().min(1).max(MAX_DENIAL_DESCRIPTION_LENGTH).optional(),
   }),
 ]);
@@ -186,10 +186,10 @@ export const logoutResultSchema = z.discriminatedUnion('ended', [
   z.strictObject({ ended: z.literal(false), reason: sessionRefusalSchema }),
 ]);
 
-/** A session as its user may see it. */
+/** A session as shown to its user. */
 export const listedSessionSchema = z.strictObject({
   id: z.string(),
-  /** Whether it is the one of the access token that was presented. */
+  /** Whether it is the session of the presented access token. */
   current: z.boolean(),
   /** OAuth client; absent for our own front ends. */
   clientId: z.string().optional(),
@@ -232,7 +232,7 @@ export const refreshTokenInspectionSchema = z.discriminatedUnion('active', [
 
 export const revokedSchema = z.strictObject({ revoked: z.literal(true) });
 
-/** What user-token sends as an RPC error: no verdict was reached. */
+/** RPC error of user-token: no verdict was reached. */
 export const failureSchema = z.object({
   code: z.enum([
     'upstream_unavailable',
@@ -246,22 +246,22 @@ export const failureSchema = z.object({
   retryAfterSeconds: z.number().optional(),
 });
 
-/** What {@link patterns.ping} is answered with, and {@link patterns.verify} among other things. */
+/** Answer to {@link patterns.ping}, and part of the answer to {@link patterns.verify}. */
 export interface Pong {
   /** Time of user-token's clock, in ms since the epoch. */
   readonly nowMs: number;
 }
 
-/** Of the request at `index`: either a verdict ({@link verdictSchema}), or why none was reached. */
+/** For the request at `index`: either a verdict ({@link verdictSchema}), or the reason why there is none. */
 const verifyAnswerSchema = z.object({
   index: z.int().min(0),
-  /** Of the token that this is about ({@link tokenHash}): an answer to another question is no answer. */
+  /** Hash of the token in question ({@link tokenHash}): an answer to another question is no answer. */
   tokenHash: z.string(),
   verdict: z.unknown().optional(),
   failure: failureSchema.optional(),
 });
 
-/** {@link verifyRequestsSchema} is answered with several of these, each as soon as there is a verdict. Fields of later versions are let be. */
+/** Several of these answer {@link verifyRequestsSchema}, each as soon as there is a verdict. Fields of later versions are ignored. */
 export const verifyReplySchema = z.object({ nowMs: z.number(), answers: z.array(verifyAnswerSchema) });
 
 /** SHA-256, base64url. */

@@ -40,7 +40,7 @@ describe('messages on TCP', () => {
     return `${json.length}#${json}`;
   };
 
-  it('arrive whole, wherever they are split, in whatever characters', async () => {
+  it('arrive whole, wherever they are split and whatever characters they hold', async () => {
     const { peer, seen } = await pair();
     const messages = [
       { a: 1 },
@@ -88,7 +88,7 @@ describe('messages on TCP', () => {
     expect(seen.reasons).toHaveLength(1);
   });
 
-  it('have to be complete in time, however steadily they come', async () => {
+  it('must be complete in time, even when bytes arrive steadily', async () => {
     const { peer, seen } = await pair({ frameTimeoutMs: 200 });
     peer.resume().write('10000#"');
     const trickle = setInterval(() => peer.write('a'), 20);
@@ -96,10 +96,10 @@ describe('messages on TCP', () => {
     expect(seen.reasons).toEqual(['it was not complete in time']);
   });
 
-  it('have their time each: who is never idle is not cut off', async () => {
+  it('each have their own time: a peer that is never idle stays connected', async () => {
     const { peer, seen } = await pair({ frameTimeoutMs: 1_000 });
     const [message, untilMs] = [frame({ text: 'a' }), performance.now() + 2_500];
-    // There is always an unfinished one.
+    // One message is always unfinished.
     peer.write(message.slice(0, 3));
     while (performance.now() < untilMs) {
       peer.write(message.slice(3) + message.slice(0, 3));
@@ -123,7 +123,7 @@ describe('messages on TCP', () => {
     expect(seen.reasons).toEqual([]);
   });
 
-  it('are not read from a peer that does not read, and its connection ends when too much waits for it', async () => {
+  it('are not read from a peer that does not read, and its connection ends when too much output waits', async () => {
     const { peer, seen, frames } = await pair({ maxUnreadBytes: 1_000_000 });
     peer.pause();
     const big = { text: 'a'.repeat(100_000) };

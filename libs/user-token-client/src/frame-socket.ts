@@ -5,33 +5,33 @@ import { TcpSocket } from '@nestjs/microservices';
 export interface FrameOptions {
   /** Longest message, in characters. */
   readonly maxChars: number;
-  /** From the first byte of a message to its last. Default 5,000 (5 s). */
+  /** Time from the first byte of a message to its last. Default 5,000 (5 s). */
   readonly frameTimeoutMs?: number;
-  /** Bytes that the other side may leave unread, which also stops reading its messages; unlimited when absent. */
+  /** Bytes that the peer may leave unread; unread bytes also stop the reading of its messages. Unlimited when absent. */
   readonly maxUnreadBytes?: number;
-  /** Whether a message, which can be any JSON, is one of the contract. */
+  /** Whether a message, which can be any JSON, belongs to the contract. */
   readonly accepts: (message: unknown) => boolean;
   /** Called with each piece of bytes, a whole message or not. */
   readonly onBytes?: () => void;
-  /** Called before the connection is closed because of what came; `reason` holds nothing of it. */
+  /** Called before the connection is closed because of bad input; `reason` repeats nothing of it. */
   readonly onMalformed?: (reason: string) => void;
 }
 
 const FRAME_TIMEOUT_MS = 5_000;
-/** A timer that is so late says that this process stood still. */
+/** A timer this late means that this process stood still. */
 const LATE_MS = 500;
 const DELIMITER = '#';
 const LENGTH = /^[1-9]\d{0,6}$/;
 
 /**
- * Nest's framing of messages on TCP (`JsonSocket`: the length in UTF-16 units, `#`, JSON), for a peer who is not trusted to keep to it:
- * the first bytes that are not of it end the connection, and a message that has begun has to be complete in time.
+ * Nest's framing of messages on TCP (`JsonSocket`: the length in UTF-16 units, `#`, JSON), for a peer that may break it: the first
+ * bytes that break it end the connection, and a started message must be complete in time.
  */
 export class FrameSocket extends TcpSocket {
   private readonly decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   private ascii = true;
   private text = '';
-  /** Of the message that has begun, once it is known. */
+  /** Length of the started message, once known. */
   private length: number | undefined;
   private messages = 0;
   private refused = false;
@@ -59,7 +59,7 @@ export class FrameSocket extends TcpSocket {
     if (this.refused) return;
     this.options.onBytes?.();
     try {
-      // Tokens are ASCII, which need not be decoded; what once was not may end within a character.
+      // Tokens are ASCII, which needs no decoding; after other characters, a piece may end within a character.
       this.ascii &&= isAscii(bytes);
       this.text += this.ascii ? bytes.toString('latin1') : this.decoder.decode(bytes, { stream: true });
     } catch {
@@ -109,7 +109,7 @@ export class FrameSocket extends TcpSocket {
     this.socket.destroy();
   }
 
-  /** Who does not read what he is answered is not read either, and his unfinished message waits for us, not for him. */
+  /** A peer that does not read its answers is not read either; its unfinished message then waits for us, not for the peer. */
   private pause(): void {
     if (this.paused) return;
     this.paused = true;
@@ -134,7 +134,7 @@ export class FrameSocket extends TcpSocket {
     const timeoutMs = this.options.frameTimeoutMs ?? FRAME_TIMEOUT_MS;
     const dueMs = performance.now() + timeoutMs;
     const timer = setTimeout(() => {
-      // We may have stood still, and what came meanwhile is read after the timers.
+      // This process may have stood still, and input from that time is read after the timers.
       if (performance.now() - dueMs > LATE_MS) return this.startTimer();
       setImmediate(() => {
         if (this.timed?.message === message) this.refuse('it was not complete in time');

@@ -12,7 +12,7 @@ describe('a token of our own', () => {
     }
   });
 
-  it('RFC 6749 section 10.10: is not met twice, and every bit is as often set as not', () => {
+  it('RFC 6749 section 10.10: never repeats, and sets every bit in half of the tokens', () => {
     const SAMPLES = 50_000;
     const ones = new Uint32Array(256);
     const seen = new Set<string>();

@@ -16,7 +16,7 @@ describe('MeasuredClock', () => {
     wallMs += ms;
     monotonicMs += ms;
   };
-  /** A question and its reply, at a process whose clock is so far ahead of the true time, which is our own. */
+  /** A question and its reply, from a process whose clock is this far ahead of the true time, which is our own. */
   const ask = (
     source: string,
     { aheadMs = 0, thereMs = 1, backMs = 1 }: { aheadMs?: number; thereMs?: number; backMs?: number },
@@ -28,7 +28,7 @@ describe('MeasuredClock', () => {
     clock.read(source, { sentAtMs, receivedAtMs: monotonicMs, theirsMs });
   };
 
-  it('is our own clock before there was a reply', () => {
+  it('is our own clock before the first reply', () => {
     expect([clock.skewMs, clock.uncertaintyMs, clock.nowMs()]).toEqual([undefined, undefined, NOON_MS]);
     expect(clock.nowSeconds()).toBe(NOON_MS / 1_000);
   });
@@ -41,7 +41,7 @@ describe('MeasuredClock', () => {
     expect(clock.nowMs()).toBeCloseTo(wallMs + aheadMs, -1);
   });
 
-  it('is our own as long as the round trip leaves it open whether they differ', () => {
+  it('is our own while the round trip leaves open whether the clocks differ', () => {
     ask('a', { aheadMs: 400, thereMs: 500, backMs: 500 });
     expect([clock.skewMs, clock.nowMs()]).toEqual([0, wallMs]);
   });
@@ -56,13 +56,13 @@ describe('MeasuredClock', () => {
     expect(clock.uncertaintyMs).toBeLessThan(5);
   });
 
-  it('gets better with a reply that is faster', () => {
+  it('gets better with a faster reply', () => {
     ask('a', { aheadMs: 3_000, thereMs: 1, backMs: 999 });
     ask('a', { aheadMs: 3_000 });
     expect(clock.skewMs).toBeCloseTo(3_000, -1);
   });
 
-  it('does not mind a jump of our own clock', () => {
+  it('ignores a jump of our own clock', () => {
     ask('a', {});
     const trueMs = wallMs;
     for (const jumpMs of [3_600_000, -7_200_000]) {
@@ -89,7 +89,7 @@ describe('MeasuredClock', () => {
     expect(clock.skewMs).toBeGreaterThan(100);
   });
 
-  it('takes the one in the middle where processes disagree, and the one ahead of two', () => {
+  it('takes the middle clock when processes disagree, and of two the one ahead', () => {
     ask('a', { aheadMs: 0 });
     ask('b', { aheadMs: 30_000 });
     expect(clock.skewMs).toBeCloseTo(30_000, -1);
@@ -106,7 +106,7 @@ describe('MeasuredClock', () => {
     expect(clock.skewMs).toBeCloseTo(5_000, -1);
   });
 
-  it.each([NaN, Infinity, -Infinity])('takes %p for no time', (theirsMs) => {
+  it.each([NaN, Infinity, -Infinity])('does not count %p as a time', (theirsMs) => {
     clock.read('a', { sentAtMs: 1, receivedAtMs: 2, theirsMs });
     expect([clock.skewMs, clock.nowMs()]).toEqual([undefined, NOON_MS]);
   });

@@ -1,4 +1,4 @@
-/** What time another process said it was, and when: on the monotonic clock of this one. */
+/** The time that another process reported, and when, on the monotonic clock of this process. */
 export interface ClockReading {
   readonly sentAtMs: number;
   readonly receivedAtMs: number;
@@ -12,7 +12,7 @@ export interface OwnClocks {
   readonly monotonicMs: () => number;
 }
 
-/** Bounds on how far their clock is ahead of our monotonic one. */
+/** Bounds of the lead of their clock over our monotonic one. */
 interface Offset {
   readonly leastMs: number;
   readonly mostMs: number;
@@ -22,15 +22,15 @@ const READINGS = 8;
 /** Clocks drift apart between two readings, and wall clocks are slewed. */
 const DRIFT_MS = 10;
 const WHOLE_MS = 1;
-/** Of a measurement so exact that our own clock has nothing to add to it. */
+/** A measurement this exact needs no help from our own clock. */
 const EXACT_MS = 10;
 
 /**
- * The time of user-token's clock, as far as it is known here. Each reply tells it between the moment of its question and its own
- * arrival; of the last readings of a process the one with the shortest round trip counts, so that a slow reply changes nothing. A
- * reading that contradicts it says that a clock was set, and counts alone.
+ * The time of user-token's clock, as far as it is known here. Each reply carries a time between its question and its own arrival. Of
+ * the last readings of a process, the one with the shortest round trip counts, so that a slow reply changes nothing. A reading
+ * that contradicts it means that a clock was set, and then counts alone.
  *
- * Jumps of our own wall clock change nothing once there was a reading. While this machine is suspended the monotonic clock may
+ * Jumps of our own wall clock change nothing after the first reading. While this machine is suspended the monotonic clock may
  * stand still: until the next reply the time lags behind by as much.
  */
 export class MeasuredClock {
@@ -42,9 +42,9 @@ export class MeasuredClock {
     private readonly own: OwnClocks = { wallMs: () => Date.now(), monotonicMs: () => performance.now() },
   ) {}
 
-  /** Milliseconds since the epoch: theirs, or our own while the measurement leaves it open whether they differ. */
+  /** Milliseconds since the epoch: theirs, or our own while the measurement leaves open whether they differ. */
   nowMs(): number {
-    // A guard asks for each request: one clock is read then, not three.
+    // A guard calls this for each request: it reads one clock, not three.
     if (this.exactOffsetMs !== undefined) return this.exactOffsetMs + this.own.monotonicMs();
     return this.own.wallMs() + (this.skewMs ?? 0);
   }
@@ -55,8 +55,8 @@ export class MeasuredClock {
   }
 
   /**
-   * How far user-token's clock is ahead of ours (negative: behind): 0 as long as that cannot be told from none, and undefined
-   * before it was measured. Where replicas disagree, the one in the middle counts; of two, the one ahead, by which tokens expire sooner.
+   * How far user-token's clock is ahead of ours (negative: behind): 0 while a difference is not certain, and undefined before
+   * the first measurement. Where replicas disagree, the middle one counts; of two, the one ahead, because tokens then expire sooner.
    */
   get skewMs(): number | undefined {
     if (!this.agreed) return undefined;
@@ -64,12 +64,12 @@ export class MeasuredClock {
     return Math.abs(skewMs) > uncertaintyMs(this.agreed) ? skewMs : 0;
   }
 
-  /** What {@link skewMs} may be wrong by: half of the round trip. */
+  /** Possible error of {@link skewMs}: half of the round trip. */
   get uncertaintyMs(): number | undefined {
     return this.agreed && uncertaintyMs(this.agreed);
   }
 
-  /** @param source whose clock it is; what is no time is left out */
+  /** @param source whose clock it is; values that are no time are ignored */
   read(source: unknown, { sentAtMs, receivedAtMs, theirsMs }: ClockReading): void {
     if (!Number.isFinite(theirsMs) || !(receivedAtMs >= sentAtMs)) return;
     const offset = { leastMs: theirsMs - receivedAtMs, mostMs: theirsMs + WHOLE_MS - sentAtMs };
@@ -80,7 +80,7 @@ export class MeasuredClock {
     this.agree();
   }
 
-  /** Its connection is lost: what it said counts only as long as nobody else says anything. */
+  /** Its connection is lost: its readings count only while there are no others. */
   forget(source: unknown): void {
     if (this.readings.size === 1) return;
     this.readings.delete(source);

@@ -1,4 +1,4 @@
-/** What an option may be, both bounds included. */
+/** Range of an option, both bounds included. */
 export interface Bounds {
   readonly min: number;
   readonly max: number;
@@ -6,9 +6,9 @@ export interface Bounds {
 }
 
 /**
- * @param name of the option, as its user spells it
+ * @param name of the option, as in the options object
  * @returns the value
- * @throws {TypeError} for what is no number (NaN too), or not within the bounds
+ * @throws {TypeError} for a value that is no number (NaN too), or out of the bounds
  */
 export function bounded(name: string, value: number, { min, max, unit }: Bounds): number {
   if (typeof value === 'number' && value >= min && value <= max) return value;

@@ -2,14 +2,14 @@ import { z } from 'zod';
 
 /** Longest subject, in Unicode characters; OpenID Connect Core section 2 allows 255 ASCII characters. */
 export const MAX_SUBJECT_LENGTH = 256;
-/** Neither control characters nor halves of a surrogate pair, which are lost when a text is hashed, and then name somebody else. */
+/** No control characters, and no halves of a surrogate pair: hashing loses these, and the hash would then name another user. */
 const PLAIN_TEXT = /^[^\p{Cc}\p{Cs}]*$/u;
 
-/** A subject as all messages take it: no token is accepted whose user could not be named in a revocation. */
+/** A subject as in all messages: a token is accepted only if a revocation can name its user. */
 export const subjectSchema = z.string().min(1).max(MAX_SUBJECT_LENGTH).regex(PLAIN_TEXT);
 
 /**
- * Who a bearer token speaks for: facts that were verified once, never a decision. Scope, permission, audience
+ * The user or client of a bearer token: facts that were verified once, never a decision. Scope, permission, audience
  * and expiry are judged against it on every request.
  */
 export const principalSchema = z.strictObject({
@@ -26,9 +26,9 @@ export const principalSchema = z.strictObject({
   /** `aud` claim as a list. An opaque token is good for `<issuer>userinfo` only. */
   audience: z.array(z.string()),
   issuedAtSeconds: z.number(),
-  /** For an opaque token, whose real expiry Auth0 does not tell, the time at which it has to be asked about again. */
+  /** For an opaque token, whose real expiry Auth0 does not tell, the time of the next question about it. */
   expiresAtSeconds: z.number(),
-  /** Further claims that user-token's allow-list lets through. */
+  /** Further claims on user-token's allow-list. */
   claims: z.record(z.string(), z.unknown()),
 });
 

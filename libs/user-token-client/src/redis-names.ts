@@ -5,31 +5,31 @@ import { issuedTokenSubjectKey } from './issued-token.js';
 
 /*
  * Every key and channel in Redis, as the services name them; `libs/redis` puts the prefix of the deployment before each, and the
- * number of the database behind a channel (ADR 10). What is written together carries the tag of its user, `{...}`, by which a Redis
- * Cluster puts it on one node; what is only read, or written by itself, has none and spreads.
+ * number of the database behind a channel (ADR 10). Keys that are written together carry the tag of their user, `{...}`, so that a
+ * Redis Cluster puts them on one node; keys that are only read, or written alone, have no tag and spread.
  */
 
-/** Where the revocation feed is published. */
+/** Channel of the revocation feed. */
 export const EPOCH_CHANNEL = 'epoch:v1';
 
 /**
- * Where user-token says that all it knows to be revoked is in the store. Redis can come back older than it was: restarted from a
- * snapshot, flushed, or replaced by a copy. Then this value is missing, or names another server, until user-token has written
- * back what it knows and given the store a new generation. An entry that is cached in Redis is sealed under the generation
- * that it was written in, and counts in no other.
+ * Key by which user-token states that the store holds all revocations it knows. Redis can come back with older data: restarted from
+ * a snapshot, flushed, or replaced by a copy. Then this value is missing, or names another server, until user-token has written
+ * back what it knows and given the store a new generation. A cached entry in Redis is sealed under the generation of its time,
+ * and counts in no other.
  */
 export const GENERATION_KEY = 'generation:v1';
 
-/** Where what is known of a token is cached. @param tokenHash base64url SHA-256 of the token */
+/** Cache entry of a token. @param tokenHash base64url SHA-256 of the token */
 export const principalKey = (tokenHash: string) => `tok:v2:${tokenHash}`;
 
-/** Where the current epoch of a subject stands; no such key means `''`, nothing was ever revoked. */
+/** Current epoch of a subject; no such key means `''`: nothing was ever revoked. */
 export const epochKey = (subject: string) => epochKeyOf(subjectKey(subject));
 
 /** The same by the {@link subjectKey}. */
 export const epochKeyOf = (key: string) => `epoch:v2:${tagOf(key)}:${key}`;
 
-/** Everything below it is read when a user-token starts. */
+/** Everything below it is read at the start of a user-token. */
 export const DENIAL_PREFIX = 'deny:v3:';
 export const tokenDenialKey = (of: string, tokenId: string) =>
   `${DENIAL_PREFIX}${tagOf(of)}:token:${tokenId}`;
@@ -49,9 +49,9 @@ export const userinfoLockKey = (tokenId: string) => `${userinfoKey(tokenId)}:ask
 export const firstSightKey = (tokenId: string) => `first-sight:v1:${tokenId}`;
 export const UNKNOWN_TOKENS_KEY = 'unknown-tokens:v1';
 
-/** @param digest base64url SHA-256 of what is counted */
+/** @param digest base64url SHA-256 of the counted name */
 export const attemptsKey = (of: 'account' | 'address', digest: string) => `attempts:v1:${of}:${digest}`;
-/** Those that are not decided yet. */
+/** Attempts that are not decided yet. */
 export const heldAttemptsKey = (of: 'account' | 'address', digest: string) =>
   `attempts-held:v1:${of}:${digest}`;
 
@@ -59,12 +59,12 @@ export const heldAttemptsKey = (of: 'account' | 'address', digest: string) =>
 export const CLIENTS_KEY = 'clients:v2';
 
 /**
- * Names of versions that put no prefix before them and knew no tags, for `formerName`. They are read, and log-outs written under them
- * as well, for as long as something may live that was written then.
+ * Names of versions without prefixes and tags, for `formerName`. They are read, and log-outs are also written under them, as long as
+ * data of these versions may live.
  */
 export const former = {
   EPOCH_CHANNEL: 'epoch:v1',
-  /** Every one of those versions that could be relied on has set it. */
+  /** Every reliable one of those versions has set it. */
   GENERATION_KEY: 'generation:v1',
   epochKeyOf: (key: string) => `epoch:v1:${key}`,
   DENIAL_PREFIX: 'deny:v2:',
@@ -78,17 +78,17 @@ export const former = {
   issuedTokenKey: (tokenId: string) => `issued:v1:${tokenId}`,
   firstSightKey,
   CLIENTS_KEY,
-  /** One each, before there was {@link CLIENTS_KEY}. */
+  /** One key for each client, before {@link CLIENTS_KEY} existed. */
   CLIENT_PREFIX: 'client:v1:',
 } as const;
 
-/** For `openStore`. No session is left for longer than this, whatever SESSION_IDLE_SECONDS says. */
+/** For `openStore`. No session lives longer than this, whatever SESSION_IDLE_SECONDS says. */
 export const FORMER_NAMES = {
   signs: [former.GENERATION_KEY, former.CLIENTS_KEY],
   keepMs: 366 * 24 * 3600 * 1000,
 } as const;
 
-/** Characters of a subject's key that make its tag: 18 bits, far more than there are slots, and far too few to name anybody. */
+/** Characters of a subject's key that make its tag: 18 bits, far more than there are slots, and far too few to identify a user. */
 const TAG_LENGTH = 3;
 
 function tagOf(key: string): string {
@@ -96,8 +96,8 @@ function tagOf(key: string): string {
 }
 
 /**
- * Names a credential without giving it away: a tag and its base64url SHA-256. The tag is that of the user whom the credential claims to
- * speak for; of one that tells nobody, it comes from the hash.
+ * Names a credential without revealing it: a tag and its base64url SHA-256. The tag is that of the user that the credential claims;
+ * for a credential that names no user, it comes from the hash.
  */
 export function credentialId(credential: string): string {
   const digest = hash('sha256', credential, 'base64url');
@@ -106,7 +106,7 @@ export function credentialId(credential: string): string {
   return `${(key ?? digest).slice(0, TAG_LENGTH)}.${digest}`;
 }
 
-/** Whether a {@link credentialId} comes from a version that knew no tags. */
+/** Whether a {@link credentialId} comes from a version without tags. */
 export function isFormerCredentialId(credential: string): boolean {
   return credential[TAG_LENGTH] !== '.';
 }

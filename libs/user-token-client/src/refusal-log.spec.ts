@@ -22,7 +22,7 @@ const FACTS = {
 };
 
 describe('what a log may show of a token', () => {
-  it('is where it comes from, and not its user', () => {
+  it('is its origin, and not its user', () => {
     expect(tokenFacts(TOKEN)).toEqual(FACTS);
   });
 
@@ -33,7 +33,7 @@ describe('what a log may show of a token', () => {
     ['nothing of null', `${encoded('null')}.${encoded('null')}.x`, {}],
     ['what is there', jwt({ alg: 'none' }, {}), { alg: 'none' }],
     [
-      'the types of what is no text',
+      'the types of values that are no text',
       jwt({ alg: 7, kid: null }, { iss: ['a', {}], aud: { 0: 'x' } }),
       { alg: '<number>', kid: '<object>', issuer: 'a, <object>', audience: '<object>' },
     ],
@@ -66,7 +66,7 @@ describe('the log of refusals', () => {
   });
   afterEach(() => jest.useRealTimers());
 
-  it('tells of the first of each reason at once, and of none with the token', () => {
+  it('reports the first of each reason at once, and never the token', () => {
     refusals.refused('expired', TOKEN, { requestId: 'r1' });
     refusals.refused('invalid', TOKEN, { detail: 'its signature does not verify' });
     expect(at('info')).toEqual([
@@ -84,7 +84,7 @@ describe('the log of refusals', () => {
     expect(JSON.stringify(lines)).not.toContain(TOKEN.split('.')[2]);
   });
 
-  it('counts the others, and tells once a minute how many there were', () => {
+  it('counts the others, and reports their number once a minute', () => {
     for (let i = 0; i < 1_000; i += 1) refusals.refused('expired', TOKEN);
     expect(at('info')).toHaveLength(1);
     jest.advanceTimersByTime(60_000);
@@ -105,7 +105,7 @@ describe('the log of refusals', () => {
     expect(at('info')[7]).toMatchObject({ fields: { requestId: 'r2' } });
   });
 
-  it('has a line for each at debug', () => {
+  it('has a line for each refusal at debug', () => {
     for (const requestId of ['r1', 'r2', 'r3']) refusals.refused('revoked', TOKEN, { requestId });
     expect(lines.map(({ level }) => level)).toEqual(['info', 'debug', 'debug']);
     expect(lines.map(({ fields }) => fields)).toEqual(
@@ -113,13 +113,13 @@ describe('the log of refusals', () => {
     );
   });
 
-  it('makes no line that is not read', () => {
+  it('makes only lines that are shown', () => {
     refusals = new RefusalLog(logOf('info'));
     for (let i = 0; i < 3; i += 1) refusals.refused('revoked', TOKEN);
     expect(at('debug')).toEqual([]);
   });
 
-  it('names the user of a token that is not at hand any more', () => {
+  it('names the user of a token that is no longer available', () => {
     const principal = {
       subject: 'auth0|ada',
       scopes: [],

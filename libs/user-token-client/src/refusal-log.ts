@@ -5,14 +5,14 @@ import { tokenFacts } from './token-facts.js';
 export interface RefusalLines {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
-  /** Left out, every line is made, whether it is shown or not. */
+  /** When absent, every line is made, whether it is shown or not. */
   isLevelEnabled?(level: 'debug'): boolean;
 }
 
 /** Fields of a line beside the token's own. */
 export interface RefusalFields {
   readonly requestId?: string | undefined;
-  /** What exactly was wrong, where the reason leaves that open. */
+  /** The exact fault, where the reason leaves it open. */
   readonly detail?: string | undefined;
 }
 
@@ -23,8 +23,8 @@ interface Window {
 const PER_MS = 60_000;
 
 /**
- * Why access tokens were refused: a line for each, at `info` for the first of each reason and at `debug` for the others, and once a
- * minute how many those were. Never the token; of what it says about itself only {@link tokenFacts}.
+ * Logs why access tokens were refused: a line for each, at `info` for the first of each reason and at `debug` for the others, and
+ * once a minute the number of the others. Never the token; of its contents only {@link tokenFacts}.
  */
 export class RefusalLog {
   private readonly windows = new Map<string, Window>();
@@ -35,8 +35,8 @@ export class RefusalLog {
   ) {}
 
   /**
-   * @param reason one of a few words, for refusals are counted by it
-   * @param token or whom it speaks for; undefined where none could be made out, or it was told of before
+   * @param reason one of a few words, because refusals are counted by it
+   * @param token or its subject; undefined where there was none, or it was reported before
    */
   refused(
     reason: string,

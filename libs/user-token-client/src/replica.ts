@@ -42,10 +42,10 @@ export interface TlsMaterial {
   readonly key: string;
 }
 
-/** Material that stays, or what it is when a connection is made. */
+/** Fixed material, or a function that returns the current material for each connection. */
 export type TlsSource = TlsMaterial | (() => TlsMaterial);
 
-/** What a replica tells its client besides answers. */
+/** Events of a replica besides answers. */
 export interface ReplicaEvents {
   /** Calls have been waiting long enough for a ping. */
   suspected(): void;
@@ -53,26 +53,26 @@ export interface ReplicaEvents {
   connectionLost(): void;
   /** A verdict was about another token. */
   mixedUp(): void;
-  /** The two sides do not take each other's certificates; `reason` says why. */
+  /** The two sides do not accept each other's certificates; `reason` says why. */
   tlsFailed(reason: string): void;
 }
 
-/** Characters on one connection that user-token may not have read yet, so that no connection keeps it busy with a backlog. */
+/** Limit of unread characters on one connection, so that no connection keeps user-token busy with a backlog. */
 const WINDOW_CHARS = 48 * 1024;
 const MAX_REPLY_CHARS = 1024 * 1024;
 const ENVELOPE_CHARS = 128;
-/** Calls that take longer are accompanied by pings so far apart: a slow answer is waited for, a frozen process is not. */
+/** Interval of pings during longer calls: a slow answer is waited for, a frozen process is not. */
 const PING_EVERY_MS = 100;
-/** user-token closes connections that are idle for three times as long. */
+/** user-token closes a connection after three times this idle time. */
 const KEEP_ALIVE_MS = 10_000;
 const TURNED_AWAY =
   'it closed the connection before its first answer: it may not take our USER_TOKEN_TLS_CERT, which its log then tells';
-/** What a connection that the other side closes while it is made fails with. */
+/** Errors of a connection that the other side closes while it is being made. */
 const CLOSED: readonly unknown[] = ['ECONNRESET', 'ECONNABORTED', 'EPIPE'];
-/** Silence is counted in ticks and not by the clock: a pause of this process, in which answers pile up unread, is one tick. */
+/** Silence is counted in ticks, not by the clock: a pause of this process, while answers pile up unread, is one tick. */
 const PING_TICK_MS = 50;
 const PING_TICKS = 3;
-/** Busy with a burst, or behind a flood of connections, a process may be silent for longer: given to it where no other could take over. */
+/** In a burst, or behind a flood of connections, a process may be silent for longer; allowed where no other could take over. */
 const PATIENT_PING_TICKS = 20;
 
 /** One connection to one user-token process. Connects at the first call and again at the next call after a loss. */
@@ -95,7 +95,7 @@ export class Replica {
     readonly address: ReplicaAddress,
     private readonly tls: TlsSource | undefined,
     private readonly events: ReplicaEvents,
-    /** Whether nobody else could be asked. */
+    /** Whether there is no other replica. */
     private readonly isAlone: boolean,
   ) {
     this.proxy = new QuietClientTcp(address, tls, {
@@ -108,7 +108,7 @@ export class Replica {
         this.heardOnConnection = true;
         this.wasSilent = false;
       },
-      // user-token makes room for connections that have said something, and its clock is read at once.
+      // user-token makes room for connections that have sent something, and this reads its clock at once.
       connected: () => {
         this.isConnected = true;
         this.leaving = false;
@@ -130,9 +130,9 @@ export class Replica {
   }
 
   /**
-   * @param mayMove whether another replica could take the call over
+   * @param mayMove whether another replica could take over the call
    * @returns the reply as it came
-   * @throws {CallFailed} for every failure: refused, reset, silent, or an error that user-token answered with
+   * @throws {CallFailed} for every failure: refused, reset, silent, or an error from user-token
    */
   call(pattern: string, payload: object, timeoutMs: number, mayMove = true): Promise<unknown> {
     return firstValueFrom(this.replies(pattern, payload, JSON.stringify(payload).length, timeoutMs, mayMove));
@@ -146,17 +146,17 @@ export class Replica {
     return this.verifications.verify(request, timeoutMs);
   }
 
-  /** @throws {CallFailed} where none came in time, connecting included */
+  /** @throws {CallFailed} when no answer came in time, connecting included */
   async signOfLife(timeoutMs: number): Promise<void> {
     await this.call(patterns.ping, {}, timeoutMs);
   }
 
-  /** Whether the process behind the connection keeps silent when it is asked for a sign of life. */
+  /** Whether the process behind the connection does not answer a ping. */
   isFrozen(): Promise<boolean> {
     return lastValueFrom(this.ping(), { defaultValue: false }).catch(() => true);
   }
 
-  /** The next call connects anew: a connection that the network has forgotten stays silent however well the process is. */
+  /** The next call connects anew: a connection that the network has dropped stays silent even if the process is well. */
   disconnect(): void {
     this.leaving = true;
     this.proxy.disconnect();
@@ -171,7 +171,7 @@ export class Replica {
     this.proxy.close();
   }
 
-  /** A server refuses a certificate after the handshake (TLS 1.3), and tells no more than that it closes the connection. */
+  /** A server refuses a certificate after the handshake (TLS 1.3), and then only closes the connection. */
   private isTurnedAway(): boolean {
     return this.tls !== undefined && this.isConnected && !this.heardOnConnection && !this.leaving;
   }
@@ -179,21 +179,21 @@ export class Replica {
   private tlsReasonOf(error: unknown): string | undefined {
     if (this.tls === undefined || this.leaving) return undefined;
     const { code } = (error ?? {}) as { code?: unknown };
-    // Nest knows no code for a connection that it lost.
+    // Nest has no error code for a lost connection.
     if (code === undefined) return this.isTurnedAway() ? TURNED_AWAY : undefined;
     return explainTlsFailure(code) ?? (CLOSED.includes(code) ? TURNED_AWAY : undefined);
   }
 
-  /** Ends when there was an answer, or a failure that is none of silence; fails after silence. */
+  /** Completes on any reply except a timeout, and on any other failure; fails after silence. */
   private ping(mayMove = true): Observable<never> {
     return race(this.send(patterns.ping, {}), this.silence(mayMove)).pipe(
-      // Only silence is proof; what else can go wrong with a ping shows in the call itself.
+      // Only silence is proof; any other failure of a ping shows in the call itself.
       catchError((error: unknown) => (error instanceof Silence ? throwError(() => error) : EMPTY)),
       ignoreElements(),
     );
   }
 
-  /** Fails once nothing at all has come for so many ticks, be it what was asked for or the answer to another call. */
+  /** Fails after this many ticks without any input, be it this answer or the answer to another call. */
   private silence(mayMove: boolean): Observable<never> {
     return defer(() => {
       let { heard } = this;
@@ -210,13 +210,13 @@ export class Replica {
     });
   }
 
-  /** Found silent once, a replica without a substitute fails its callers as soon as any, until it is heard again. */
+  /** After one silence, a replica without a substitute fails its callers as soon as any other, until it is heard again. */
   private patienceTicks(mayMove: boolean): number {
     const isPatient = this.isAlone ? !this.wasSilent : !mayMove;
     return isPatient ? PATIENT_PING_TICKS : PING_TICKS;
   }
 
-  /** Fails once the process behind the connection does not even answer a ping; shared by all calls that wait as long. */
+  /** Fails when the process behind the connection does not even answer a ping; shared by all calls with the same patience. */
   private frozen(mayMove: boolean): Observable<never> {
     const known = this.pinging.get(mayMove);
     if (known) return known;
@@ -232,7 +232,7 @@ export class Replica {
     return pinging;
   }
 
-  /** The answer to a ping says that all before it was read, however long the calls themselves take. */
+  /** The answer to a ping proves that everything before it was read, however long the calls themselves take. */
   private askForReceipt(): void {
     if (this.receiptAsked) return;
     this.receiptAsked = true;
@@ -241,11 +241,11 @@ export class Replica {
       this.receiptAsked = false;
       markRead();
     };
-    // An error is an answer as well, or the end of the connection.
+    // An error is also an answer, or the end of the connection.
     this.send(patterns.ping, {}).subscribe({ error: done, complete: done });
   }
 
-  /** Everything that a message is answered with, until that is complete or the time is over. */
+  /** All replies to a message, until they are complete or the time is over. */
   private replies(
     pattern: string,
     payload: object,
@@ -263,7 +263,7 @@ export class Replica {
       );
       return this.untilSilent(asking, timeoutMs, mayMove).pipe(
         catchError((error: unknown) => {
-          // What was lost with its connection fails at once: here it still waits for one, or was sent on it.
+          // A call lost with its connection fails at once: this one still waits for a connection, or was sent on it.
           const sent = entered && this.isConnected;
           const tlsReason = this.tlsReasonOf(error);
           return throwError(() => asCallFailed(error, this.address, sent, tlsReason));
@@ -272,7 +272,7 @@ export class Replica {
     });
   }
 
-  /** All messages take this way, so that they are written in the order in which it is taken. */
+  /** All messages go through here, so that they are written in the order of the calls. */
   private send(pattern: string, payload: object): Observable<unknown> {
     const sentAtMs = performance.now();
     return this.proxy.send<unknown>(pattern, payload).pipe(tap((reply) => this.readClock(reply, sentAtMs)));
@@ -293,7 +293,7 @@ export class Replica {
       const fail = (error: unknown) => caller.error(error);
       let reading: NodeJS.Immediate | undefined;
       const late = setTimeout(
-        // If this process stood still, the answer may be there, and is read after the timers.
+        // If this process stood still, the answer may have arrived, and is read after the timers.
         () => (reading = setImmediate(() => fail(new TimeoutError()))),
         Math.max(1, timeoutMs),
       );
@@ -307,7 +307,7 @@ export class Replica {
   }
 }
 
-/** Not even a ping was answered. */
+/** The process did not even answer a ping. */
 class Silence extends Error {}
 
 interface ConnectionEvents {
@@ -355,12 +355,12 @@ class QuietClientTcp extends ClientTCP {
     super.close();
   }
 
-  /** A connection that failed is made anew by the next call; Nest would keep handing out the failure until the socket is closed. */
+  /** The next call replaces a failed connection; Nest would keep returning the failure until the socket is closed. */
   override async connect(): Promise<unknown> {
     if (this.closed) throw connectionError('this client is closed');
     if (this.connectionPromise) return this.connectionPromise;
     const connecting = super.connect();
-    // What is asked next must not wait until what was asked before is acknowledged (Nagle).
+    // A question must not wait for the acknowledgement of the previous one (Nagle).
     this.socket?.netSocket.setNoDelay();
     connecting.then(
       () => this.events.connected(),
@@ -380,10 +380,10 @@ class QuietClientTcp extends ClientTCP {
     this.events.lost();
   }
 
-  /** Nest would log whatever bytes a broken peer sent; the failed call reports all that is needed. */
+  /** Nest would log any bytes of a broken peer; the failed call reports enough. */
   override handleError(): void {}
 
-  /** Nest would take TCP's word for it where TLS has yet to agree, and wait for ever for a socket that is closed without an error. */
+  /** Nest would count a TCP connection as ready before TLS is, and wait for ever for a socket closed without an error. */
   protected override connect$(socket: object): Observable<unknown> {
     const connected = super.connect$(socket, 'error', this.tlsOptions ? 'secureConnect' : 'connect');
     const closed = fromEvent(socket as Socket, 'close').pipe(
@@ -408,12 +408,12 @@ function tlsOptionsOf(tls: TlsSource, host: string): ConnectionOptions {
     get key() {
       return current().key;
     },
-    // An address is no name that a server could be told (RFC 6066 section 3).
+    // An address is not a valid server name (RFC 6066 section 3).
     ...(isIP(host) === 0 && { servername: host }),
   };
 }
 
-/** As far as Nest relies on it. */
+/** The part that Nest relies on. */
 function isReply(message: unknown): boolean {
   return typeof message === 'object' && message !== null && 'id' in message && typeof message.id === 'string';
 }
@@ -444,7 +444,7 @@ function asCallFailed(
   if (isNativeError(error)) {
     const message = `${where} cannot be reached${tlsReason === undefined ? '' : `: ${tlsReason}`}`;
     const unavailable = new UserTokenUnavailable('unreachable', message, { cause: error });
-    // Nest rejects with a plain "Connection closed" once a connection is lost; errors with a code come from connecting.
+    // Nest rejects with a plain "Connection closed" after a lost connection; errors with a code come from connecting.
     return new CallFailed(unavailable, !('code' in error));
   }
   // "no such handler" arrives as a string, an unhandled exception as { status, message }.

@@ -23,7 +23,7 @@ describe('the roll call of user-tokens', () => {
   const silentUrl = () => `tcp://127.0.0.1:${(silent.address() as AddressInfo).port}`;
   const of = (...urls: string[]) => (client = new UserTokenClient({ urls: urls.join(',') }));
 
-  it('is answered by one that is there', async () => {
+  it('gets an answer from a running one', async () => {
     expect(await of(here.url).rollCall(10_000)).toEqual({ answered: 1, failures: [] });
     expect(here.asked).toEqual([]);
   });
@@ -38,12 +38,12 @@ describe('the roll call of user-tokens', () => {
     expect(failures.map((failure) => failure.message)).toEqual([expect.stringContaining(message)]);
   });
 
-  it('gets no answer where no process listens', async () => {
+  it('gets no answer when no process listens', async () => {
     const { answered, failures } = await of('tcp://127.0.0.1:1', silentUrl()).rollCall(10_000);
     expect([answered, failures.length]).toEqual([0, 2]);
   });
 
-  it('leaves the calls as they were', async () => {
+  it('does not affect calls', async () => {
     const one = of(here.url, 'tcp://127.0.0.1:1');
     await one.rollCall(10_000);
     for (let i = 0; i < 4; i += 1)

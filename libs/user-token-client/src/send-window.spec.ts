@@ -23,7 +23,7 @@ describe('SendWindow', () => {
       error: (error: Error) => failures.push(`${name}: ${error.message}`),
     });
 
-  it('lets in what fits, at once, and asks for a receipt when a sender has to wait', () => {
+  it('lets in fitting messages at once, and asks for a receipt when a sender has to wait', () => {
     enter('a', 60);
     enter('b', 40);
     expect([entered, receipts.length]).toEqual([['a', 'b'], 0]);
@@ -31,7 +31,7 @@ describe('SendWindow', () => {
     expect([entered, receipts.length]).toEqual([['a', 'b'], 1]);
   });
 
-  it('lets in who waits, in order, once what was sent before is read', () => {
+  it('lets in waiting senders, in order, once earlier messages are read', () => {
     enter('a', 100);
     for (const name of ['b', 'c', 'd']) enter(name, 50);
     receipts.at(-1)!();
@@ -40,7 +40,7 @@ describe('SendWindow', () => {
     expect(entered).toEqual(['a', 'b', 'c', 'd']);
   });
 
-  it('knows from an answer that all that was sent before its question was read', () => {
+  it('learns from an answer that everything sent before its question was read', () => {
     for (const name of ['slow', 'slower']) enter(name, 40);
     enter('fast', 20);
     enter('waits', 100);
@@ -48,7 +48,7 @@ describe('SendWindow', () => {
     expect(entered).toContain('waits');
   });
 
-  it('does not take an old answer for a receipt of what was sent later', () => {
+  it('does not count an old answer as a receipt of later messages', () => {
     enter('a', 100);
     enter('b', 100);
     const [old] = receipts;
@@ -59,7 +59,7 @@ describe('SendWindow', () => {
     expect(entered).toEqual(['a', 'b']);
   });
 
-  it('asks again when a receipt came to nothing new and a sender still waits', () => {
+  it('asks again when a receipt covered nothing new and a sender still waits', () => {
     enter('a', 100);
     enter('b', 100);
     enter('c', 100);
@@ -73,7 +73,7 @@ describe('SendWindow', () => {
     expect(entered).toEqual(['a', 'b', 'c']);
   });
 
-  it('lets in those behind one who gives up waiting', () => {
+  it('lets in the senders behind one that gives up', () => {
     enter('a', 60);
     const big = enter('big', 90);
     enter('small', 40);
@@ -92,18 +92,18 @@ describe('SendWindow', () => {
     expect(entered).toEqual(['a', 'd']);
   });
 
-  it('forgets what was under way on a connection that is lost', () => {
+  it('forgets messages under way on a lost connection', () => {
     enter('a', 100);
     enter('b', 80);
     window.reset();
     expect(entered).toEqual(['a', 'b']);
-    // What had been sent before does not count twice.
+    // Earlier messages do not count twice.
     reads.get('a')!();
     enter('c', 30);
     expect(entered).toEqual(['a', 'b']);
   });
 
-  it('lets in alone what is larger than it is', () => {
+  it('lets in a message larger than itself alone', () => {
     enter('a', 10);
     enter('huge', 1_000);
     enter('b', 1);
@@ -113,7 +113,7 @@ describe('SendWindow', () => {
     expect(entered).toEqual(['a', 'huge', 'b']);
   });
 
-  it('lets in all that wait, even if some fail or give up as soon as they are in', () => {
+  it('lets in all waiting senders, even if some fail or give up at once', () => {
     enter('a', 100);
     for (const name of ['b', 'c', 'd', 'e']) {
       const entering = window.room(50).subscribe(() => {
@@ -127,7 +127,7 @@ describe('SendWindow', () => {
     expect(entered).toEqual(['a', 'b', 'c', 'd', 'e']);
   });
 
-  it('fails those who wait, and those who come, once it is closed', () => {
+  it('fails waiting and new senders once it is closed', () => {
     enter('a', 100);
     enter('b', 1);
     enter('c', 1);
@@ -136,7 +136,7 @@ describe('SendWindow', () => {
     expect([entered, failures]).toEqual([['a'], ['b: closed', 'c: closed', 'd: closed']]);
   });
 
-  it('has no sender wait for ever, in whatever order they come, give up and are read', () => {
+  it('lets no sender wait for ever, in whatever order they come, give up and are read', () => {
     // A generator of pseudo-random numbers, so that a failure can be repeated (Numerical Recipes).
     let seed = 1;
     const random = (below: number) => (seed = (seed * 1_664_525 + 1_013_904_223) % 2 ** 32) % below;
@@ -156,7 +156,7 @@ describe('SendWindow', () => {
         caller.unsubscribe();
       } else if (action === 3) marks.splice(random(marks.length + 1), 1)[0]?.();
       else if (random(20) === 0) window.reset();
-      // Whoever waits has been promised a receipt.
+      // Every waiting sender has a receipt under way.
       if (waiting.size > 0) expect(receipts.length).toBeGreaterThan(0);
     }
     while (waiting.size > 0) {

@@ -1,6 +1,6 @@
 import { Observable } from 'rxjs';
 
-/** Says that the other side has read what was let in, and all before it; can be said twice, or not at all. */
+/** States that the other side has read a message and all before it; may be called twice, or never. */
 export type MarkRead = () => void;
 
 interface Waiter {
@@ -10,10 +10,10 @@ interface Waiter {
 }
 
 /**
- * Bounds the characters on one connection that the other side has not read yet. TCP keeps their order, so that any answer says
- * that all up to its question was read; where nothing is answered soon, `askForReceipt` makes for an answer.
+ * Bounds the characters on one connection that the other side has not read yet. TCP keeps their order, so any answer proves that
+ * everything up to its question was read; where no answer comes soon, `askForReceipt` causes one.
  *
- * Who waits is let in, in order, as soon as there is room; the room is taken in that same moment, so that no wake-up can be lost.
+ * Waiting senders are let in, in order, as soon as there is room; each takes its room in the same moment, so no wake-up is lost.
  */
 export class SendWindow {
   private sentChars = 0;
@@ -23,11 +23,11 @@ export class SendWindow {
 
   constructor(
     private readonly maxChars: number,
-    /** Called while somebody waits, again after each reading; must lead to {@link MarkRead} of {@link mark}, or to {@link reset}. */
+    /** Called while a sender waits, and again after each receipt; must lead to {@link MarkRead} of {@link mark}, or to {@link reset}. */
     private readonly askForReceipt: () => void,
   ) {}
 
-  /** Emits once, when there is room; more than the window holds is let in alone. Who no longer wants it unsubscribes. */
+  /** Emits once, when there is room; a message larger than the window is let in alone. To give up, unsubscribe. */
   room(chars: number): Observable<MarkRead> {
     return new Observable((caller) => {
       const waiter: Waiter = {
@@ -42,13 +42,13 @@ export class SendWindow {
       this.waiting.add(waiter);
       this.letIn();
       return () => {
-        // Who stands behind may need less room.
+        // The next sender may need less room.
         if (this.waiting.delete(waiter)) this.letIn();
       };
     });
   }
 
-  /** For all that was let in so far. */
+  /** Covers everything let in so far. */
   mark(): MarkRead {
     const upTo = this.sentChars;
     return () => {
@@ -57,12 +57,12 @@ export class SendWindow {
     };
   }
 
-  /** The connection is gone, and with it all that was not read. */
+  /** The connection is gone, and all unread messages with it. */
   reset(): void {
     this.mark()();
   }
 
-  /** Fails those who wait, and all who come. */
+  /** Fails waiting and later senders. */
   close(error: Error): void {
     this.closed = error;
     this.letIn();

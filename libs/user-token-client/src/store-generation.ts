@@ -1,14 +1,14 @@
 const SEPARATOR = '/';
 
-/** A generation of the store, as it stands under `GENERATION_KEY`. */
+/** A generation of the store, the value of `GENERATION_KEY`. */
 export interface StoreGeneration {
-  /** `SharedStore.serverId` of the server that it was given to. */
+  /** `SharedStore.serverId` of its server. */
   readonly serverId: string;
-  /** Tells it from all others of this server. */
+  /** Unique among the generations of this server. */
   readonly id: string;
-  /** Whether a token was revoked is known if it was issued in this second or later; before, what was lost is not known. */
+  /** Revocations are known for tokens issued in this second or later; earlier ones may be lost. */
   readonly knownSinceSeconds: number;
-  /** Since when the store has kept the first sights of opaque tokens. */
+  /** Start of the record of first sights of opaque tokens. */
   readonly firstSightsSinceSeconds: number;
 }
 
@@ -17,7 +17,7 @@ export function formatGeneration(generation: StoreGeneration): string {
   return [serverId, id, knownSinceSeconds, firstSightsSinceSeconds].join(SEPARATOR);
 }
 
-/** @returns undefined for what is no generation */
+/** @returns undefined for a value that is no generation */
 export function parseGeneration(value: string | null | undefined): StoreGeneration | undefined {
   const match = /^([^/]+)\/([^/]+)\/(\d+)\/(\d+)$/.exec(value ?? '');
   if (!match) return undefined;
@@ -30,7 +30,7 @@ export function parseGeneration(value: string | null | undefined): StoreGenerati
   };
 }
 
-/** Whether a value of `GENERATION_KEY` was given to this server. A comparison of strings: it is asked for each lookup. */
+/** Whether a value of `GENERATION_KEY` belongs to this server. Only compares strings, because each lookup calls it. */
 export function isGenerationOf(
   value: string | null | undefined,
   serverId: string | undefined,
@@ -39,8 +39,8 @@ export function isGenerationOf(
 }
 
 /**
- * Since when a store has kept all first sights of opaque tokens, by what stands under `GENERATION_KEY`. Infinity where that is
- * not known: a generation of another server is of a store that knew more, and what is missing in this one may have been there.
+ * Start of a store's complete record of first sights of opaque tokens, by the value of `GENERATION_KEY`. Infinity where it is not
+ * known: another server's generation belongs to a store that knew more, and may have held what is missing in this one.
  */
 export function firstSightsSinceSeconds(
   value: string | null | undefined,

@@ -1,4 +1,4 @@
-/** Codes of Node (X.509 verification) and OpenSSL, and what they say of the other side. */
+/** Codes of Node (X.509 verification) and OpenSSL, and their meaning for the other side. */
 const REASONS: readonly (readonly [RegExp, string])[] = [
   [
     /^(UNABLE_TO_GET_ISSUER_CERT(_LOCALLY)?|UNABLE_TO_VERIFY_LEAF_SIGNATURE|SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|CERT_SIGNATURE_FAILURE|INVALID_CA|CERT_UNTRUSTED)$/,
@@ -25,9 +25,9 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
 ];
 
 /**
- * Why TLS was not agreed on, as far as the code of the error tells.
+ * The reason why TLS failed, as far as the error code tells.
  *
- * @returns words about the other side; undefined when it was something else
+ * @returns words about the other side; undefined for another kind of failure
  */
 export function explainTlsFailure(code: unknown): string | undefined {
   if (typeof code !== 'string') return undefined;

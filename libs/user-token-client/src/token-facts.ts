@@ -1,7 +1,7 @@
 import { isJwt } from './canonical-token.js';
 import type { Principal } from './principal.js';
 
-/** What a log may show of an access token: in ASCII that can be printed, and cut. */
+/** The facts of an access token that a log may show: in printable ASCII, and cut. */
 export interface TokenFacts {
   readonly alg?: string;
   readonly kid?: string;
@@ -13,8 +13,7 @@ const MAX_SHOWN_LENGTH = 128;
 const MAX_SHOWN_AUDIENCES = 4;
 
 /**
- * @param token what it says of itself, which nobody may have verified; nothing where it is opaque, or no JWT at all. Or whom it
- *   speaks for
+ * @param token or its principal. The facts of a token may be unverified; there are none for an opaque one, or one that is no JWT
  */
 export function tokenFacts(token: string | Principal): TokenFacts {
   if (typeof token !== 'string')
@@ -41,7 +40,7 @@ function shown(name: keyof TokenFacts, value: unknown): TokenFacts {
   return value === undefined ? {} : { [name]: textOf(value) };
 }
 
-/** A text as it is, a list of texts with commas; of all else its type. */
+/** A text as it is, a list of texts with commas; for any other value its type. */
 function textOf(value: unknown): string {
   const texts: unknown[] = Array.isArray(value) ? value.slice(0, MAX_SHOWN_AUDIENCES) : [value];
   const text = texts

@@ -58,7 +58,7 @@ describe('UserTokenClient', () => {
     readonly reply: (answer: object) => void;
   }
 
-  /** A replica that says what it is told to, well-formed or not; pings are answered as a version before did. */
+  /** A replica that sends a given answer, well-formed or not; it answers pings like the previous version. */
   async function rawReplica(answer: (call: RawCall) => void): Promise<string> {
     const sockets = new Set<Socket>();
     const server = createServer((socket) => {
@@ -141,7 +141,7 @@ describe('UserTokenClient', () => {
       expect(fake.messages).toBe(1);
     });
 
-    it('lets no caller wait for the slowest', async () => {
+    it('answers each caller without waiting for the slowest', async () => {
       const fake = await replica();
       fake.behave((accessToken) => (accessToken === 'slow' ? 'silence' : active()));
       const client = clientOf(fake.url);
@@ -151,7 +151,7 @@ describe('UserTokenClient', () => {
       await expect(slow).rejects.toMatchObject({ code: 'timeout' });
     });
 
-    it('tells each of its own failure', async () => {
+    it('reports to each its own failure', async () => {
       const fake = await replica();
       fake.behave((accessToken) =>
         accessToken === 'bad' ? { code: 'denials_unknown', message: 'm', retryAfterSeconds: 9 } : active(),
@@ -178,7 +178,7 @@ describe('UserTokenClient', () => {
       expect(good).toMatchObject({ status: 'fulfilled', value: { active: true } });
     });
 
-    it('does not send more than user-token takes in one message', async () => {
+    it('sends at most what user-token accepts in one message', async () => {
       const fake = await replica();
       const client = clientOf(fake.url);
       const verdicts = await Promise.all(
@@ -188,7 +188,7 @@ describe('UserTokenClient', () => {
       expect(fake.asked).toHaveLength(320);
     });
 
-    it('asks another replica about all that one has left open', async () => {
+    it('asks another replica about all questions that one left open', async () => {
       const [gone, one] = [await startFakeUserToken(), await replica()];
       let answered = 0;
       gone.behave(() =>
@@ -200,7 +200,7 @@ describe('UserTokenClient', () => {
     });
   });
 
-  describe('of a service that is one version behind user-token, or ahead of it', () => {
+  describe('of a service one version behind user-token, or ahead of it', () => {
     const login = { username: 'ada', password: 'x' };
     const denied = { granted: false, error: 'access_denied' };
 
@@ -246,7 +246,7 @@ describe('UserTokenClient', () => {
     await expect(verifying).rejects.not.toThrow(/canary/);
   });
 
-  it('connects again by itself after a restart', async () => {
+  it('reconnects by itself after a restart', async () => {
     const port = await freePort();
     const client = clientOf(`tcp://127.0.0.1:${port}`);
     const first = await startFakeUserToken(port);
@@ -258,14 +258,14 @@ describe('UserTokenClient', () => {
     expect(await client.verify(TOKEN)).toMatchObject({ active: true });
   });
 
-  it('takes replicas in turn', async () => {
+  it('uses replicas in turn', async () => {
     const [one, other] = [await replica(), await replica()];
     const client = clientOf(one.url, other.url);
     for (let i = 0; i < 10; i += 1) await client.verify(TOKEN);
     expect([one.asked.length, other.asked.length]).toEqual([5, 5]);
   });
 
-  it('goes to another replica when one is gone, and shows nothing of it', async () => {
+  it('goes to another replica when one is gone, and its caller does not notice', async () => {
     const [one, gone] = [await replica(), await startFakeUserToken()];
     gone.behave(() => active());
     const client = clientOf(gone.url, one.url);
@@ -282,7 +282,7 @@ describe('UserTokenClient', () => {
     for (let i = 0; i < 4; i += 1) expect(await client.verify(TOKEN)).toMatchObject({ active: true });
   });
 
-  it('sends no call to a replica that was frozen before it has shown a sign of life', async () => {
+  it('sends a call to a replica that was frozen only after a sign of life', async () => {
     const [one, frozen] = [await replica(), await replica()];
     const client = new UserTokenClient({ urls: `${frozen.url},${one.url}`, verifyTimeoutMs: 60_000 });
     clients.push(client);
@@ -315,7 +315,7 @@ describe('UserTokenClient', () => {
     for (let i = 0; i < 20; i += 1) expect(await client.verify(TOKEN)).toMatchObject({ active: true });
   });
 
-  it('connects anew when its connection has gone silent and the process is well', async () => {
+  it('reconnects when its connection is silent and the process is well', async () => {
     const fake = await replica();
     const proxy = await FaultProxy.start(fake.port);
     servers.push(proxy);
@@ -331,7 +331,7 @@ describe('UserTokenClient', () => {
     );
   });
 
-  it('fails what is under way when it is closed, and does not connect again', async () => {
+  it('fails calls under way when it is closed, and does not reconnect', async () => {
     const fake = await replica();
     const proxy = await FaultProxy.start(fake.port);
     servers.push(proxy);
@@ -347,7 +347,7 @@ describe('UserTokenClient', () => {
     expect(proxy.connections).toBe(0);
   });
 
-  it('finds out about all frozen replicas in the time that one takes', async () => {
+  it('detects all frozen replicas in the time for one', async () => {
     const frozen = [await replica(), await replica(), await replica()];
     const client = new UserTokenClient({
       urls: frozen.map(({ url }) => url).join(','),
@@ -361,12 +361,12 @@ describe('UserTokenClient', () => {
     expect(machine.tookMs(startedAtMs)).toBeLessThan(400);
   });
 
-  it('gives up on frozen processes as soon when calls have been waiting for longer', async () => {
+  it('gives up on frozen processes just as soon when calls have waited for longer', async () => {
     const [one, other] = [await replica(), await replica()];
     const client = patientClientOf(one.url, other.url);
     for (const fake of [one, other]) fake.behave(() => 'silence');
     const waiting = client.verify(TOKEN).catch(({ code }) => code as string);
-    // Well after the first ping has been answered.
+    // Well after the answer to the first ping.
     await delay(400);
     for (const fake of [one, other]) fake.freeze();
     const frozenAtMs = performance.now();
@@ -374,7 +374,7 @@ describe('UserTokenClient', () => {
     expect(machine.tookMs(frozenAtMs)).toBeLessThan(500);
   });
 
-  /** Busy with other things: neither pings nor calls are answered for so long. */
+  /** Busy with other work: it answers neither pings nor calls for this time. */
   const isBusyFor = (fake: FakeUserToken, ms: number) => {
     fake.freeze();
     fake.behave(() => delay(ms, active()));
@@ -382,7 +382,7 @@ describe('UserTokenClient', () => {
   };
   const logIn = { username: 'u', password: 'p' };
 
-  it('waits for the only process while that is too busy for a sign of life', async () => {
+  it('waits for the only process while it is too busy for a sign of life', async () => {
     const fake = await replica();
     const client = patientClientOf(fake.url);
     await client.verify(TOKEN);
@@ -391,7 +391,7 @@ describe('UserTokenClient', () => {
     await expect(answers).resolves.toMatchObject([{ active: true }, { granted: false }]);
   });
 
-  it('waits for the process that a log-in was sent to, which no other may repeat', async () => {
+  it('waits for the process that got a log-in, because no other may repeat it', async () => {
     const replicas = [await replica(), await replica()];
     const client = patientClientOf(...replicas.map(({ url }) => url));
     for (let i = 0; i < 2; i += 1) await client.verify(TOKEN);
@@ -415,7 +415,7 @@ describe('UserTokenClient', () => {
     }
   });
 
-  it('does not take a pause of its own for silence of the other side', async () => {
+  it('does not count its own pause as silence of the other side', async () => {
     const fake = await replica();
     const client = new UserTokenClient({ urls: fake.url, verifyTimeoutMs: 60_000 });
     clients.push(client);
@@ -459,7 +459,7 @@ describe('UserTokenClient', () => {
         verifyTimeoutMs: 1_500,
       });
       clients.push(client);
-      // Until it is known that the other one is of no use.
+      // Until the other one has proved useless.
       for (let i = 0; i < 2; i += 1) await client.verify(TOKEN);
       const late: Promise<unknown>[] = [];
       for (let i = 0; i < 100; i += 1) {
@@ -472,7 +472,7 @@ describe('UserTokenClient', () => {
       for (let i = 0; i < 20; i += 1) expect(await client.verify(TOKEN)).toMatchObject({ active: true });
     });
 
-    it('does not ask another one when its own time is up', async () => {
+    it('does not ask another one after its own deadline', async () => {
       const [slow, other] = [await replica(), await replica()];
       for (const fake of [slow, other]) fake.behave(() => 'silence');
       await expect(clientOf(slow.url, other.url).verify(TOKEN)).rejects.toMatchObject({ code: 'timeout' });
@@ -490,7 +490,7 @@ describe('UserTokenClient', () => {
       expect(other.asked).toHaveLength(1);
     });
 
-    it('does not call it silent while it answers others, if no ping', async () => {
+    it('does not count it as silent while it answers other calls but no ping', async () => {
       const busy = await replica();
       const client = new UserTokenClient({ urls: busy.url, verifyTimeoutMs: 60_000 });
       clients.push(client);
@@ -521,7 +521,7 @@ describe('UserTokenClient', () => {
     });
   });
 
-  it('leaves no call waiting for the connection when it is closed, or lost, or never comes about', async () => {
+  it('leaves no call waiting when the connection is closed, lost, or never made', async () => {
     const large = (i: number) => ({ accessToken: `${i}`.padEnd(8_000, 'a') });
     const silent = await rawReplica(() => undefined);
     for (const end of ['close', 'lose'] as const) {
@@ -532,7 +532,7 @@ describe('UserTokenClient', () => {
       const verifying = Array.from({ length: 50 }, (_, i) => client.verify(large(i)).catch(() => 'failed'));
       await until(() => proxy.connections > 0);
       if (end === 'close') client.close();
-      // What was lost is tried once more.
+      // The lost call is tried once more.
       const losing = setInterval(() => proxy.reset(), 20);
       expect(new Set(await Promise.all(verifying))).toEqual(new Set(['failed']));
       clearInterval(losing);
@@ -542,7 +542,7 @@ describe('UserTokenClient', () => {
     expect(new Set(await Promise.all(verifying))).toEqual(new Set(['failed']));
   });
 
-  it('takes no calls once it is closed', async () => {
+  it('accepts no calls once it is closed', async () => {
     const fake = await replica();
     const client = clientOf(fake.url);
     client.close();
@@ -579,7 +579,7 @@ describe('UserTokenClient', () => {
         reply({ response: { nowMs: Date.now(), answers: answers(tokens) }, isDisposed: true });
       });
 
-    it('takes no verdict of one token for another, and says so once', async () => {
+    it('never uses the verdict of one token for another, and logs it once', async () => {
       const url = await mixingUp((tokens) => tokens.map((token, i) => named(token, tokens.length - 1 - i)));
       for (let i = 0; i < 3; i += 1) {
         for (const outcome of await verifyBoth(url)) {
@@ -614,14 +614,14 @@ describe('UserTokenClient', () => {
       expect(bob).toMatchObject({ status: 'rejected', reason: { code: 'protocol' } });
     });
 
-    it('takes the answer of a version before, which names no token, for an outage', async () => {
+    it('treats an answer of the previous version, which names no token, as an outage', async () => {
       const url = await rawReplica(({ reply }) =>
         reply({ response: [{ index: 0, verdict: active() }], isDisposed: true }),
       );
       await expect(clientOf(url).verify(TOKEN)).rejects.toMatchObject({ code: 'protocol' });
     });
 
-    it('gives each call the answer to its own id, whenever and how often that comes', async () => {
+    it('gives each call the answer to its own id, whenever and however often it comes', async () => {
       const calls: { id: string; data: unknown; reply: (answer: object) => void }[] = [];
       const url = await rawReplica((call) => {
         calls.push(call);
@@ -662,7 +662,7 @@ describe('UserTokenClient', () => {
       expect(Math.abs(client.clock.nowSeconds() - (Date.now() + aheadMs) / 1_000)).toBeLessThan(2);
     });
 
-    it('is noticed to be set', async () => {
+    it('follows a change of the clock', async () => {
       const fake = await replica();
       const client = clientOf(fake.url);
       for (let i = 0; i < 10; i += 1) await client.verify(TOKEN);
@@ -671,7 +671,7 @@ describe('UserTokenClient', () => {
       await until(() => client.clock.skewMs! > 59_000);
     });
 
-    it('is our own where user-token is of a version before, which does not tell its time', async () => {
+    it('is our own when user-token is of the previous version, which does not send its time', async () => {
       const url = await rawReplica(({ reply }) => reply({ response: { ended: true }, isDisposed: true }));
       const client = clientOf(url);
       expect(await client.logout(TOKEN)).toEqual({ ended: true });
@@ -701,7 +701,7 @@ describe('UserTokenClient', () => {
       one.url,
       `tcp://127.0.0.1:${await freePort()}`,
     );
-    // The fake grants nothing: that it says so shows that it was asked.
+    // The fake grants nothing: its answer shows that it was asked.
     const codes = await Promise.all(
       [1, 2, 3].map(() => client.login({ username: 'u', password: 'p' }).catch(({ code }) => code as string)),
     );

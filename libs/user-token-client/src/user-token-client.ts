@@ -38,18 +38,18 @@ import { UserTokenUnavailable } from './user-token-unavailable.js';
 export interface UserTokenClientOptions {
   /** `tcp://host:port` or `tls+tcp://host:port`, comma-separated for several replicas. */
   readonly urls: string;
-  /** Required for `tls+tcp:` addresses; a function is asked for each connection. */
+  /** Required for `tls+tcp:` addresses; a function is called for each connection. */
   readonly tls?: TlsSource | undefined;
   /**
-   * Deadline of a verification, retry included. Default 6,500 (6.5 s): a cold one may wait for the authorization server, which
-   * user-token does for 5 s by default. A process that is silent is given up long before. From 1 to 600,000 (10 minutes).
+   * Deadline of a verification, retry included. Default 6,500 (6.5 s): a cold one may wait for the authorization server, by default
+   * for 5 s. A silent process is given up much earlier. From 1 to 600,000 (10 minutes).
    */
   readonly verifyTimeoutMs?: number | undefined;
   /** Deadline of log-in, refresh and log-out, which wait for Auth0. Default 10,000 (10 s). From 1 to 600,000 (10 minutes). */
   readonly sessionTimeoutMs?: number | undefined;
 }
 
-/** Which user-token processes answer. */
+/** The user-token processes that answer. */
 export interface RollCall {
   readonly answered: number;
   /** Why the others did not. */
@@ -58,9 +58,9 @@ export interface RollCall {
 
 const TIMEOUT: Bounds = { min: 1, max: 600_000, unit: 'milliseconds' };
 const ROLL_CALL_TIMEOUT_MS = 2_000;
-/** How long a replica that failed is passed over, while another one is left, until it is asked for a sign of life. */
+/** How long a failed replica is skipped, while there is another one, before it is pinged. */
 const COOL_DOWN_MS = 1_000;
-/** With less time left a call is not repeated: it could only fail again, at a replica that is not at fault. */
+/** With less time left a call is not repeated: it could only fail again, at a healthy replica. */
 const WORTH_A_REPEAT_MS = 100;
 const TELL_EVERY_MS = 60_000;
 
@@ -68,11 +68,11 @@ const TELL_EVERY_MS = 60_000;
  * The one client of user-token. Each call has a deadline, goes to the replicas in turn, and either resolves with a
  * value of the contract or rejects with {@link UserTokenUnavailable}; there is no third outcome.
  *
- * A call that never left this process, or that may be repeated without harm (verify, refresh within its replay
+ * A call that never left this process, or can be repeated without harm (verify, refresh within its replay
  * window, log out), is tried once more, on another replica where there is one.
  */
 export class UserTokenClient {
-  /** The time of user-token's clock, measured with each of its replies. */
+  /** The time of user-token's clock, measured by each of its replies. */
   readonly clock = new MeasuredClock();
   private readonly logger = new Logger(UserTokenClient.name);
   private readonly toldAtMs = new Map<string, number>();
@@ -106,14 +106,14 @@ export class UserTokenClient {
     });
   }
 
-  /** Connects to all replicas, so that what stands in the way is in the log before anybody has to wait for it. */
+  /** Connects to all replicas, so that obstacles are in the log before a call has to wait for them. */
   connect(): void {
     for (const replica of this.replicas) void replica.isFrozen();
   }
 
-  /** Whether a token is active, and for whom. */
+  /** Whether a token is active, and its principal. */
   async verify(request: VerifyRequest): Promise<Verdict> {
-    // It goes out along with others, who must not suffer for it.
+    // It goes out together with other questions, which must not suffer from it.
     const { success, data } = verifyRequestSchema.safeParse(request);
     if (!success) throw new UserTokenUnavailable('invalid_payload', 'not a token that could be asked about');
     return this.ask((replica, timeoutMs) => replica.verify(data, timeoutMs), verdictSchema, {
@@ -146,16 +146,16 @@ export class UserTokenClient {
     });
   }
 
-  /** Ends every session of the user whom this token speaks for, and every access token issued to him so far. */
+  /** Ends every session of the token's user, and every access token issued to this user so far. */
   logoutAll(request: SessionRequest): Promise<LogoutResult> {
     return this.call(patterns.logoutAll, request, logoutResultSchema, {
       timeoutMs: this.sessionTimeoutMs,
-      // Said again by a token that it has revoked, it would be refused.
+      // A repetition would be refused, because the call has revoked its own token.
       repeatable: false,
     });
   }
 
-  /** The sessions of the user whom this token speaks for. */
+  /** The sessions of the token's user. */
   listSessions(request: SessionRequest): Promise<ListSessionsResult> {
     return this.call(patterns.listSessions, request, listSessionsResultSchema, {
       timeoutMs: this.sessionTimeoutMs,
@@ -167,7 +167,7 @@ export class UserTokenClient {
   endSession(request: EndSessionRequest): Promise<EndSessionResult> {
     return this.call(patterns.endSession, request, endSessionResultSchema, {
       timeoutMs: this.sessionTimeoutMs,
-      // Said again about the session of the token itself, the token would be refused.
+      // A repetition for the token's own session would be refused, because the token is then revoked.
       repeatable: false,
     });
   }
@@ -176,12 +176,12 @@ export class UserTokenClient {
   refreshGrant(request: RefreshGrantRequest): Promise<GrantResult> {
     return this.call(patterns.refreshGrant, request, grantResultSchema, {
       timeoutMs: this.sessionTimeoutMs,
-      // Presented again later than OAUTH_REFRESH_REUSE_SECONDS after it was refreshed, or where that is 0, the token would count as reused.
+      // A repetition later than OAUTH_REFRESH_REUSE_SECONDS after the refresh, or where that is 0, would count as reuse of the token.
       repeatable: false,
     });
   }
 
-  /** RFC 7009, for tokens that registered clients were given. */
+  /** RFC 7009, for tokens of registered clients. */
   revokeToken(request: IssuedTokenRequest): Promise<RevokeTokenResult> {
     return this.call(patterns.revokeToken, request, revokeTokenResultSchema, {
       timeoutMs: this.sessionTimeoutMs,
@@ -189,7 +189,7 @@ export class UserTokenClient {
     });
   }
 
-  /** What RFC 7662 tells of a refresh token to the client that it belongs to. */
+  /** RFC 7662 for a refresh token, asked by its own client. */
   inspectRefreshToken(request: IssuedTokenRequest): Promise<RefreshTokenInspection> {
     return this.call(patterns.inspectRefreshToken, request, refreshTokenInspectionSchema, {
       timeoutMs: this.verifyTimeoutMs,
@@ -197,7 +197,7 @@ export class UserTokenClient {
     });
   }
 
-  /** The same for a user named by his subject: for blocking, deleting, a changed password. */
+  /** The same for a user named by subject: after blocking, deletion, or a changed password. */
   async revokeSubject(request: RevokeSubjectRequest): Promise<void> {
     await this.call(patterns.revokeSubject, request, revokedSchema, {
       timeoutMs: this.sessionTimeoutMs,
@@ -205,7 +205,7 @@ export class UserTokenClient {
     });
   }
 
-  /** Asks every replica for a sign of life, for readiness; calls take care of themselves. */
+  /** Pings every replica, for readiness only; calls do not depend on it. */
   async rollCall(timeoutMs = ROLL_CALL_TIMEOUT_MS): Promise<RollCall> {
     const calls = this.replicas.map((replica) => replica.signOfLife(timeoutMs));
     const failures = (await Promise.allSettled(calls)).flatMap((call) =>
@@ -245,7 +245,7 @@ export class UserTokenClient {
     } catch (error) {
       const failed = this.failureOf(first, error);
       const mayRepeat = isLost(failed) && (repeatable || !failed.sent);
-      // A process that keeps silent will not answer the second time; only another one is worth it.
+      // A silent process will not answer the second time either; only another one is worth a try.
       const worthIt =
         deadlineMs - performance.now() >= WORTH_A_REPEAT_MS && (!failed.silent || this.hasOther(first));
       if (!mayRepeat || !worthIt || this.closed.signal.aborted) throw failed.unavailable;
@@ -272,7 +272,7 @@ export class UserTokenClient {
     this.logger.error(text);
   }
 
-  /** Until a ping no longer meets silence: callers must not be how it is found out that it is still frozen. */
+  /** Pings until an answer comes: a call must not be the way to detect that the replica is still frozen. */
   private async passOver(replica: Replica, silent: boolean): Promise<void> {
     const known = this.passedOver.get(replica);
     if (known) {
@@ -294,8 +294,8 @@ export class UserTokenClient {
   }
 
   /**
-   * While one replica keeps its callers waiting the others are asked for a sign of life as well: who is sent on must not have
-   * to find out about the next one all over again.
+   * While one replica keeps its callers waiting, the others are pinged too: a call that moves on must not meet the next frozen
+   * replica.
    */
   private lookBehind(suspect: Replica): void {
     for (const other of this.replicas) {
@@ -314,7 +314,7 @@ export class UserTokenClient {
     return this.replicas.filter((replica) => !this.passedOver.get(replica)?.silent);
   }
 
-  /** One that is well, or else one that failed without keeping silent, or else any. */
+  /** A healthy one, or else one that failed without silence, or else any. */
   private nextReplica(): Replica {
     const well = this.replicas.filter((replica) => !this.passedOver.has(replica));
     const candidates = [well, this.notSilent()].find(({ length }) => length > 0) ?? this.replicas;
@@ -323,7 +323,7 @@ export class UserTokenClient {
   }
 }
 
-/** The connection or the process is at fault, not what was asked; one that is only slow is not. */
+/** The connection or the process is at fault, not the question; a process that is only slow is not at fault. */
 function isLost({ unavailable, silent }: CallFailed): boolean {
   return silent || unavailable.code === 'unreachable' || unavailable.code === 'draining';
 }

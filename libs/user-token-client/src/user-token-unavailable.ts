@@ -4,7 +4,7 @@ import type { Failure } from './contract.js';
  * - `unreachable`: no replica took the call;
  * - `timeout`: no answer within the deadline;
  * - `protocol`: the answer was not of the contract;
- * - else what user-token itself said ({@link Failure}).
+ * - otherwise the code from user-token itself ({@link Failure}).
  */
 export type UnavailableCode = 'unreachable' | 'timeout' | 'protocol' | Failure['code'];
 

@@ -19,13 +19,13 @@ interface Caller {
 interface Batch {
   readonly deadlineMs: number;
   readonly requests: VerifyRequest[];
-  /** By the index of the request; gone once it is answered. */
+  /** By the index of the request; removed once answered. */
   readonly callers: Map<number, Caller>;
   chars: number;
 }
 
 /**
- * Sends the requests of one message, of so many characters as JSON.
+ * Sends the requests of one message, with this many characters as JSON.
  *
  * @returns replies ({@link verifyReplySchema}), each as soon as there is one; fails with {@link CallFailed}
  */
@@ -35,7 +35,7 @@ export type SendBatch = (
   timeoutMs: number,
 ) => Observable<unknown>;
 
-/** Who joins others gives up this much of his time. */
+/** Time that a request gives up when it joins others. */
 const DEADLINE_STEP_MS = 50;
 const SEPARATOR_CHARS = 1;
 const FIELDS_CHARS = '{"accessToken":"","requestId":""}'.length;
@@ -43,23 +43,23 @@ const FIELDS_CHARS = '{"accessToken":"","requestId":""}'.length;
 const ESCAPED_CHARS = 6;
 
 /**
- * Verifications that are asked for within one turn of the event loop go out as one message, which costs either side little more
- * than one of them would. Each is answered as soon as its own verdict is reached.
+ * Verifications of one turn of the event loop go out as one message, which costs both sides little more than a single one. Each is
+ * answered as soon as its own verdict is reached.
  */
 export class VerifyBatches {
   private open: Batch | undefined;
 
   constructor(
     private readonly send: SendBatch,
-    /** What a message may hold, in characters of JSON. */
+    /** Longest message, in characters of JSON. */
     private readonly maxChars: number,
     /** Called when an answer names another token than the one that was asked about. */
     private readonly onMixUp: () => void,
   ) {}
 
   /**
-   * @returns the verdict as it came
-   * @throws {CallFailed} when none did
+   * @returns the verdict as received
+   * @throws {CallFailed} when there was none
    */
   verify(request: VerifyRequest, timeoutMs: number): Promise<unknown> {
     return new Promise((resolve, reject) => {
