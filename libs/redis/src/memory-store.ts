@@ -18,8 +18,8 @@ interface Entry {
 }
 
 /**
- * A store inside this process, for local work and tests: everything that shares it must run in the same process, and it
- * is gone when the process ends.
+ * A store inside this process, for local work and tests: all its users must run in the same process, and its data ends
+ * with the process.
  */
 export class MemoryStore extends SharedStore {
   override readonly shared = false;
@@ -84,7 +84,7 @@ export class MemoryStore extends SharedStore {
   override async writeAll(writes: readonly Write[]): Promise<void> {
     this.assertOpen();
     for (const write of writes) {
-      // No earlier version was here.
+      // No earlier version can have left anything.
       if (isFormerName(write.op === 'publish' ? write.channel : write.key)) continue;
       if (write.op === 'set')
         this.entries.set(write.key, { value: write.value, expiresAtMs: Date.now() + write.ttlMs });
@@ -192,7 +192,7 @@ export class MemoryStore extends SharedStore {
     this.listeners.clear();
   }
 
-  /** Delivered at once: a listener of this process cannot lag behind the write that it is told of. */
+  /** Delivered at once: a listener in this process cannot lag behind a write. */
   private publish(channel: string, message: string): void {
     for (const listener of this.listeners.get(channel) ?? []) listener(message);
   }
@@ -201,7 +201,7 @@ export class MemoryStore extends SharedStore {
     return Number(this.read(key)?.value ?? 0);
   }
 
-  /** Until the limits that are reached are lifted; undefined where none is. */
+  /** Time until the reached limits are lifted; undefined where none is reached. */
   private waitMsAt(limits: readonly Limit[]): number | undefined {
     const reached = limits.filter(({ key, max }) => this.countOf(key) >= max);
     if (reached.length === 0) return undefined;

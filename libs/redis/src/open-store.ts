@@ -6,13 +6,13 @@ import type { SharedStore, StoreLog } from './shared-store.js';
 import { StoreNames } from './store-names.js';
 
 export interface OpenStoreOptions {
-  /** What every name starts with in Redis, from `storePrefix`. All services of a deployment need the same. Default: nothing. */
+  /** Prefix of every name in Redis, from `storePrefix`. All services of a deployment need the same. Default: nothing. */
   readonly prefix?: string | undefined;
-  /** What the store is for, so that no right is missed that nobody needs. Default: everything. */
+  /** Purpose of the store, so that only needed rights are checked. Default: everything. */
   readonly use?: StoreUse | undefined;
   /** Authority and certificate for `rediss://`. */
   readonly tls?: RedisTls | undefined;
-  /** Default: there are none (`formerName`). */
+  /** Default: no former names (`formerName`). */
   readonly formerNames?: FormerNames | undefined;
   /** Budget of a read. Default 100 (ms). */
   readonly readTimeoutMs?: number;
@@ -23,9 +23,9 @@ export interface OpenStoreOptions {
 
 /**
  * Opens the store that `REDIS_URL` names: `redis://[user:password@]host[:port][/database]`, `rediss://...` (TLS) or `memory:`.
- * Returns at once; the connection is made in the background and made again whenever it is lost.
+ * Returns at once; the connection is made in the background, and again after each loss.
  *
- * @throws {TypeError} when the URL is none of these; the message does not repeat it, for it may hold a password
+ * @throws {TypeError} when the URL is none of these; the message does not repeat it, because it may hold a password
  */
 export function openStore(url: string, options: OpenStoreOptions = {}): SharedStore {
   if (url === 'memory:') return new MemoryStore();

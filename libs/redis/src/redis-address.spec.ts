@@ -156,7 +156,7 @@ describe('REDIS_TLS_CA, _CERT and _KEY', () => {
   });
 });
 
-/** Where the machine has no IPv6 there is nothing to try. */
+/** Without IPv6 on the machine there is nothing to try. */
 function hasIpv6(): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = createConnection({ host: '::1', port: 1 });

@@ -1,4 +1,4 @@
-/** Where a Redis is, as its URL says. */
+/** Address of a Redis, from its URL. */
 export interface RedisAddress {
   readonly host: string;
   readonly port: number;
@@ -8,7 +8,7 @@ export interface RedisAddress {
   readonly database: number;
 }
 
-/** For `rediss://`: PEM of the authority that signs Redis, and of the certificate that Redis may ask for. */
+/** For `rediss://`: PEM of the authority that signs Redis, and of our certificate, which Redis may ask for. */
 export interface RedisTls {
   readonly ca?: string | undefined;
   readonly cert?: string | undefined;
@@ -18,7 +18,7 @@ export interface RedisTls {
 const DEFAULT_PORT = 6379;
 const FORM = 'must be redis://[user:password@]host[:port][/database], rediss://... (TLS) or memory:';
 
-/** @throws {TypeError} saying what is wrong with it, without repeating it, for it may hold a password */
+/** @throws {TypeError} with the fault, without the URL, because it may hold a password */
 export function parseRedisUrl(url: string): RedisAddress {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (
@@ -37,7 +37,7 @@ export function parseRedisUrl(url: string): RedisAddress {
   const database = /^\/?(\d{1,5})?$/.exec(parsed.pathname);
   if (!database) throw new TypeError('must name the database by its number, as in redis://host:6379/0');
   return {
-    // node's sockets take an IPv6 address without its brackets.
+    // Node's sockets expect an IPv6 address without brackets.
     host: parsed.hostname.replace(/^\[(.*)\]$/, '$1'),
     port: parsed.port === '' ? DEFAULT_PORT : Number(parsed.port),
     tls: parsed.protocol === 'rediss:',
@@ -47,7 +47,7 @@ export function parseRedisUrl(url: string): RedisAddress {
   };
 }
 
-/** What is wrong with a URL for {@link openStore}, to be said after the name of its setting; undefined where nothing is. */
+/** The fault of a URL for {@link openStore}, as a phrase after the name of its setting; undefined where there is none. */
 export function storeUrlProblem(url: string): string | undefined {
   try {
     if (url !== 'memory:') parseRedisUrl(url);
@@ -57,7 +57,7 @@ export function storeUrlProblem(url: string): string | undefined {
   }
 }
 
-/** Whether something of this would be of no use to a URL that speaks no TLS, in silence. */
+/** Whether one of these would be silently ignored for a URL without TLS. */
 export function isTlsInVain(url: string, { ca, cert, key }: RedisTls): boolean {
   return !/^rediss:/i.test(url) && [ca, cert, key].some((pem) => pem !== undefined);
 }

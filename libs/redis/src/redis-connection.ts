@@ -8,59 +8,59 @@ import type { StoreLog } from './shared-store.js';
 
 export type RedisClient = ReturnType<typeof newClient>;
 
-/** Where a Redis is and how it is told to be the right one. */
+/** Address of a Redis, and how to verify that it is the right one. */
 export interface RedisTarget extends RedisAddress {
-  /** What `rediss://` needs besides the authorities that Node knows. */
+  /** For `rediss://`, besides the authorities that Node knows. */
   readonly material?: RedisTls | undefined;
 }
 
-/** How often the server is asked for a sign of life, and how long it may take before the connection counts as lost. */
+/** Interval of heartbeats, and the time for an answer before the connection counts as lost. */
 const HEARTBEAT_MS = 200;
 const STALL_MS = 800;
 const CONNECT_TIMEOUT_MS = 1_000;
 const MAX_BACKOFF_MS = 250;
-/** How often another server is looked for where the one behind the connection does not do what is asked of it. */
+/** Interval of the search for another server while the current one refuses requests. */
 const SEEK_MS = 1_000;
 
 export interface RedisConnectionEvents {
-  /** Before the connection counts as up, e.g. to subscribe. */
+  /** Runs before the connection counts as up, e.g. to subscribe. */
   prepare?(client: RedisClient): Promise<unknown>;
   up?(): void;
   down?(): void;
-  /** Asks for the sign of life. Default: PING. */
+  /** Sends the heartbeat. Default: PING. */
   beat?(client: RedisClient): Promise<unknown>;
-  /** An answer to a beat that was sent at `sentAtMs` (performance.now()): all that came before it has been received. */
+  /** The answer to a beat sent at `sentAtMs` (performance.now()): everything before it has been received. */
   heartbeat?(sentAtMs: number): void;
-  /** Whether the server behind the connection may be the wrong one; asked after each beat. */
+  /** Whether the server behind the connection may be the wrong one; called after each beat. */
   doubts?(): boolean;
-  /** Whether this client leads to a right one. If, in doubt, another than the one of the moment does, it takes its place. */
+  /** Whether this client leads to a right server. If another client does, and the current one is in doubt, it takes over. */
   suits?(client: RedisClient): Promise<boolean>;
 }
 
 interface Link {
   readonly client: RedisClient;
-  /** Aborted when it is lost, with the reason. */
+  /** Aborted when the connection is lost, with the reason. */
   readonly lost: AbortController;
 }
 
 /**
- * One connection to Redis that is either up or being made anew.
+ * One connection to Redis, either up or being made again.
  *
- * node-redis would reconnect by itself, but does not notice a server that is frozen (its socket timeout is reset by what is
- * written) and does not replace a connection that is half open. So each client here lives until its first fault or missed
- * heartbeat, is destroyed, which rejects all that waits for it, and is followed by a new one.
+ * node-redis would reconnect by itself, but it does not notice a frozen server (each write resets its socket timeout) and does not
+ * replace a half-open connection. So each client here lives until its first fault or missed heartbeat. Then it is destroyed,
+ * which rejects all its waiting calls, and a new one follows.
  *
- * A name or a proxy may lead to another server by now, while a connection that stays open goes on reaching the former one, well
- * and of no use. So in doubt a second connection is made, and takes over if it leads to a server that suits.
+ * A name or a proxy may lead to another server by now, while an open connection still reaches the former one, healthy but
+ * useless. So in doubt a second connection is made, and takes over if it leads to a suitable server.
  */
 export class RedisConnection {
   private current: RedisClient | undefined;
   private closed = false;
   private readonly ended: Promise<void>;
-  /** Ends what the loop is waiting for. */
+  /** Ends the current wait of the loop. */
   private wake: () => void = () => undefined;
   private reason: string | undefined;
-  /** Of this outage, what has been logged. */
+  /** Messages already logged during this outage. */
   private readonly told = new Set<string>();
   private successor: Link | undefined;
   private seeking = false;
@@ -75,12 +75,12 @@ export class RedisConnection {
     this.ended = this.run();
   }
 
-  /** The client of the moment; undefined while there is none that is ready. */
+  /** The current client; undefined while none is ready. */
   get client(): RedisClient | undefined {
     return this.current;
   }
 
-  /** Why there is none, as far as is known: Redis's words or the socket's. */
+  /** The known reason why there is none: Redis's words or the socket's. */
   get trouble(): string | undefined {
     return this.reason;
   }
@@ -113,7 +113,7 @@ export class RedisConnection {
     if (this.successor) destroy(this.successor.client);
   }
 
-  /** Returns when closed or when there is a successor, throws when the connection is lost. */
+  /** Returns after a close or when a successor takes over, throws when the connection is lost. */
   private async serve({ client, lost }: Link, onUp: () => void): Promise<void> {
     if (!client.isOpen) await within(CONNECT_TIMEOUT_MS, client.connect());
     if (this.events.prepare) await within(CONNECT_TIMEOUT_MS, this.events.prepare(client));
@@ -132,7 +132,7 @@ export class RedisConnection {
     }
   }
 
-  /** Looks for a server that suits: the one there is may do so by now, or a new connection leads to another. */
+  /** Looks for a suitable server: the current one may be suitable again, or a new connection leads to another. */
   private async seek(current: RedisClient): Promise<void> {
     if (this.seeking || performance.now() - this.soughtAtMs < SEEK_MS) return;
     this.seeking = true;
@@ -140,7 +140,7 @@ export class RedisConnection {
     try {
       if (!(await this.suits(current))) await this.tryAnother(current);
     } catch {
-      // Then there is none better, or the one there is will miss its next heartbeat.
+      // There is no better one then, or the current one will miss its next heartbeat.
     } finally {
       this.seeking = false;
     }
@@ -175,7 +175,7 @@ export class RedisConnection {
   private reportTrouble(error: unknown): void {
     if (this.closed) return;
     this.reason = reason(error);
-    // A connection that is lost is often refused then, and what Redis says to that tells more.
+    // After a loss the next connection is often refused, and Redis's words about that say more.
     const kind = refusalIn(error) === undefined ? '' : refusalCode(this.reason);
     if (this.told.has(kind)) return;
     this.told.add(kind);
@@ -215,7 +215,7 @@ function newClient({ host, port, tls, username, password, database, material }: 
     ...(password !== undefined && { password }),
     database,
     disableOfflineQueue: true,
-    // Else node-redis makes an AbortSignal for every command, at a quarter of the throughput.
+    // Otherwise node-redis makes an AbortSignal for every command, which costs a quarter of the throughput.
     commandOptions: { timeout: 0 },
     socket: tls
       ? {
@@ -229,13 +229,13 @@ function newClient({ host, port, tls, username, password, database, material }: 
   });
 }
 
-/** There was no answer within the time given. */
+/** There was no answer within the given time. */
 export class Overrun extends Error {}
 
 /**
- * Rejects with {@link Overrun} after a time; what it waited for is left to itself.
+ * Rejects with {@link Overrun} after a time, and then ignores the awaited result.
  *
- * A pause of this process uses up one half of the time at the most, and what was answered meanwhile is read in the other.
+ * A pause of this process uses up at most one half of the time; answers from the pause are read in the other half.
  */
 export async function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
@@ -251,7 +251,7 @@ export async function within<T>(timeoutMs: number, promise: Promise<T>): Promise
   }
 }
 
-/** Redis repeats no argument in its connection errors; anything longer is not one of these. */
+/** Redis repeats no argument in its connection errors; a longer message is not one of these. */
 function reason(error: unknown): string {
   if (!isNativeError(error)) return 'unknown error';
   const [first] = error instanceof AggregateError ? (error.errors as Error[]) : [error];

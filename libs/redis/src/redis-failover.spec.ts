@@ -10,7 +10,7 @@ import { openStore, StoreUnavailable, type SharedStore, type Subscription } from
 const PATIENCE_MS = 15_000;
 const TTL = { ttlMs: 60_000 };
 
-/** A store, and all that it says. */
+/** A store, and its log. */
 async function open(url: string): Promise<{ store: SharedStore; warnings: string[]; infos: string[] }> {
   const [warnings, infos]: [string[], string[]] = [[], []];
   const log = {
@@ -63,7 +63,7 @@ describe('a failover that keeps connections', () => {
       () => false,
     );
 
-  it('is followed to the new master by commands and subscriptions', async () => {
+  it('leads commands and subscriptions to the new master', async () => {
     const before = store.serverId;
     await promote();
     proxy.leadTo(promoted.port);
@@ -76,7 +76,7 @@ describe('a failover that keeps connections', () => {
     await until(() => heard.includes('promoted'));
   });
 
-  it('is followed as well when nothing is written', async () => {
+  it('is also followed when nothing is written', async () => {
     await promote();
     proxy.leadTo(promoted.port);
     await until(async () => /role:master/.test(await promoted.cli('INFO', 'replication')));
@@ -84,7 +84,7 @@ describe('a failover that keeps connections', () => {
     await until(writes, PATIENCE_MS);
   });
 
-  it('shows while the name still leads to the former master, which is read, written to in vain, and not listened to', async () => {
+  it('shows while the name still leads to the former master: reads work, writes fail, the subscription is not live', async () => {
     await promote();
     await until(() => store.problems.length > 0 && !subscription.live, PATIENCE_MS);
     await expect(store.set('written', '1', TTL)).rejects.toThrow(StoreUnavailable);
@@ -98,11 +98,11 @@ describe('a failover that keeps connections', () => {
     expect(infos).toContain('Redis does all that is asked of it again');
   });
 
-  it('where new connections lead to the new master while the former one still takes writes: both connections end up there', async () => {
+  it('leads both connections to the new master when only new connections reach it and the former one still accepts writes', async () => {
     await promoted.cli('REPLICAOF', 'NO', 'ONE');
     proxy.leadTo(promoted.port);
     const before = store.serverId;
-    // What cuts the subscription alone, as an idle time of a proxy does.
+    // Cuts only the subscription, as the idle timeout of a proxy does.
     await former.cli('CLIENT', 'KILL', 'TYPE', 'pubsub');
     await until(
       () => subscription.live && store.serverId !== undefined && store.serverId !== before,
@@ -113,7 +113,7 @@ describe('a failover that keeps connections', () => {
   });
 });
 
-describe('a Redis that answers and does not do what it is asked', () => {
+describe('a Redis that answers and refuses requests', () => {
   let redis: RedisServer;
   let store: SharedStore;
   let warnings: string[];
@@ -203,12 +203,12 @@ describe('a Redis that answers and does not do what it is asked', () => {
     expect(store.problems.join()).toContain('NOREPLICAS');
   });
 
-  it('is noticed while nothing is written', async () => {
+  it('is noticed even when nothing is written', async () => {
     await setting('min-replicas-to-write', '1');
     await until(() => store.problems.join().includes('NOREPLICAS'), PATIENCE_MS);
   });
 
-  it('BUSY with a script that does not end: shows as being away, and why', async () => {
+  it('BUSY with an endless script: shows as away, with the reason', async () => {
     await setting('busy-reply-threshold', '100');
     const endless = redis.cli('EVAL', 'while true do end', '0').catch(() => undefined);
     await until(() => store.problems.join().includes('BUSY'), PATIENCE_MS);
@@ -250,7 +250,7 @@ describe('a Redis that answers and does not do what it is asked', () => {
     await new Promise((resolve) => between.close(resolve));
   });
 
-  it('NOAUTH, since it has got a password: shows as being away, and why', async () => {
+  it('NOAUTH after it got a password: shows as away, with the reason', async () => {
     await acl('resetpass', '>secret');
     await redis.cli('-a', 'secret', 'CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
     await until(() => store.problems.join().includes('NOAUTH'), PATIENCE_MS);

@@ -5,7 +5,7 @@ import { RedisServer } from '../../../test/support/redis-server.js';
 import { until } from '../../../test/support/until.js';
 import { openStore, StoreUnavailable, type SharedStore, type Subscription } from './index.js';
 
-/** The budget of a read is 100 ms, the rest is for a process that is held up itself; what hangs takes for ever. */
+/** The budget of a read is 100 ms, the rest is for pauses of this process; a hanging call takes for ever. */
 const SOON_MS = 1_000;
 
 describe('a store whose connection to Redis is in trouble', () => {
@@ -88,7 +88,7 @@ describe('a store whose connection to Redis is in trouble', () => {
   });
 });
 
-it('a pause of this process that is longer than the budget: what was answered meanwhile is read, and the next read is tried', async () => {
+it('a pause of this process longer than the budget: answers from the pause are read, and the next read is tried', async () => {
   const redis = await RedisServer.start();
   const store = openStore(redis.url, { readTimeoutMs: 2_000 });
   await new Promise<void>((resolve) => store.onAvailable(resolve));

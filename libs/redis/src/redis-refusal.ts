@@ -1,8 +1,8 @@
 import { ErrorReply, MultiErrorReply } from 'redis';
 
 /**
- * A server that answers, and that does not do what is asked of it, whoever asks: a former master, one that cannot write to its disk,
- * is full, loads, lacks replicas, is cut off, held up by a script, or was told to refuse us.
+ * A server that answers, and refuses requests of every client: a former master, or one that cannot write to its disk, is full,
+ * loads, lacks replicas, is cut off, is busy with a script, or must refuse us.
  */
 const CODES =
   /\b(READONLY|MISCONF|NOPERM|LOADING|MASTERDOWN|NOAUTH|WRONGPASS|OOM|NOREPLICAS|BUSY|CLUSTERDOWN|MOVED|ASK|TRYAGAIN|CROSSSLOT|EXECABORT)\b/;
@@ -11,7 +11,7 @@ const NOPERM_IN_SCRIPT = /The user executing the script can't/;
 const MAX_LENGTH = 160;
 
 /**
- * What the server says of itself in this error, be it the answer to a command, within a transaction or within a script.
+ * The server's statement about itself in this error, from a command, a transaction or a script.
  *
  * @returns undefined where the error says nothing about the server
  */
@@ -32,12 +32,12 @@ export function refusalCode(refusal: string): string {
   return CODES.exec(refusal)?.[1] ?? refusal;
 }
 
-/** Without the arguments that an unknown command was given. */
+/** Without the arguments of an unknown command. */
 export function wordsOf({ message }: ErrorReply): string {
   return message.replace(/,? with args beginning with.*/s, '').slice(0, MAX_LENGTH);
 }
 
-/** What the server refuses is an answer; a connection that is lost is none. */
+/** A refusal of the server is an answer; a lost connection is not. */
 export function refusal(error: unknown): undefined {
   if (error instanceof ErrorReply) return undefined;
   throw error;

@@ -27,27 +27,27 @@ export interface RedisStoreOptions {
   readonly formerNames: FormerNames | undefined;
   /** Budget of a read, in milliseconds. */
   readonly readTimeoutMs: number;
-  /** Budget of a write, in milliseconds: longer, because what depends on a write has no other source. */
+  /** Budget of a write, in milliseconds: longer, because a write has no fallback. */
   readonly writeTimeoutMs: number;
   readonly log?: StoreLog | undefined;
 }
 
-/** How to tell that versions which put no prefix before names were here. */
+/** How to detect data of versions without prefixes. */
 export interface FormerNames {
-  /** Keys that they set, by their former names; one is enough. */
+  /** Keys of these versions, by their former names; one is enough. */
   readonly signs: readonly string[];
-  /** How long what they left may matter, in milliseconds. */
+  /** How long their data may matter, in milliseconds. */
   readonly keepMs: number;
 }
 
-/** Whose the former names are, where several deployments come to share what was the Redis of one: the first that finds them. */
+/** Owner of the former names, where several deployments share the Redis of a former one: the first that finds them. */
 const CLAIM_KEY = 'former-names:v1';
-/** How often it is tried to write while nobody else does: what has to be known is known before it is needed. */
+/** Interval of probe writes, so that trouble is known before a real write meets it. */
 const PROBE_MS = 5_000;
 const REPLICA = 'READONLY this Redis is a replica: nothing can be written';
 
 const DELETE_IF_EQUAL = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) else return 0 end`;
-/** The key is the condition, an empty value being none. Each command follows with the number of its words before it. */
+/** The key is the condition; an empty value means an absent key. Each command follows its number of words. */
 const WRITE_IF_EQUAL = `
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 local at = 2
@@ -57,7 +57,7 @@ while at <= #ARGV do
   at = last + 1
 end
 return 1`;
-/** Arguments: the window, then the limit of each key. Answers 0, or the milliseconds until the limit that was met is lifted. */
+/** Arguments: the window, then the limit of each key. Answers 0, or the milliseconds until the reached limit is lifted. */
 const COUNT_ALL = `
 local wait = 0
 for i, key in ipairs(KEYS) do
@@ -69,8 +69,8 @@ for _, key in ipairs(KEYS) do
 end
 return 0`;
 /**
- * Keys: of each limit that of the count, then that of the holders, by the time when they lose their place. Arguments: holder, lease, then
- * each limit. Answers as {@link COUNT_ALL} does, and -1 where what is held is in the way.
+ * Keys: for each limit the key of the count, then that of the holders, sorted by the end of their place. Arguments: holder, lease, then
+ * each limit. Answers as {@link COUNT_ALL} does, and -1 where held places are in the way.
  */
 const HOLD_ALL = `
 local time = redis.call('TIME')
@@ -89,7 +89,7 @@ for i = 2, #KEYS, 2 do
   redis.call('PEXPIRE', KEYS[i], ARGV[2])
 end
 return 0`;
-/** Keys as above. Arguments: holder, and how long to count, 0 for not at all. */
+/** Keys as above. Arguments: holder, and how long to count; 0 means not at all. */
 const GIVE_UP_ALL = `
 for i = 1, #KEYS, 2 do
   redis.call('ZREM', KEYS[i + 1], ARGV[1])
@@ -102,12 +102,12 @@ for _, key in ipairs(KEYS) do
 end
 return 0`;
 const SCAN_BATCH = 500;
-/** Redis does nothing else while it answers one command. */
+/** Bounded, because Redis does nothing else while it answers one command. */
 const MAX_BATCH_KEYS = 512;
 
-/** Keys that callers have asked for within one turn of the event loop: one command, and one deadline. */
+/** Keys requested in one turn of the event loop: one command, and one deadline. */
 interface ReadBatch {
-  /** Each name once, however many ask for it, and its place in the command. */
+  /** Each name once, however often it is requested, and its place in the command. */
   readonly places: Map<string, number>;
   readonly values: Promise<(string | null)[]>;
 }
@@ -116,7 +116,7 @@ interface ReadBatch {
  * Redis, with a budget on every call and a breaker on the reads.
  *
  * The breaker needs no thresholds: the first read that overruns its budget opens it, and reads fail at once until a
- * heartbeat sent later has been answered within that budget. Writes are always tried, with their own longer budget.
+ * later heartbeat is answered within that budget. Writes are always tried, with their own longer budget.
  */
 export class RedisStore extends SharedStore {
   override readonly shared = true;
@@ -128,7 +128,7 @@ export class RedisStore extends SharedStore {
   private readonly clock = new ServerClock();
   /** Names the process that answers; a new one after each start of Redis. */
   private runId: string | undefined;
-  /** Names the history of its data; a new one when it is given another's. */
+  /** Names the history of its data; a new one when it gets the data of another server. */
   private replicationId: string | undefined;
   private isReplica = false;
   private batch: ReadBatch | undefined;
@@ -396,7 +396,7 @@ export class RedisStore extends SharedStore {
   }
 
   private read<T>(command: (client: RedisClient) => Promise<T>, options?: CallOptions): Promise<T> {
-    // A caller with time of his own is not held back: the breaker is for those who cannot wait.
+    // A caller with its own timeout is not held back: the breaker is for callers that cannot wait.
     if (options?.timeoutMs === undefined && this.openedAtMs !== undefined) {
       return Promise.reject(new StoreUnavailable('Redis is too slow at the moment'));
     }
@@ -427,7 +427,7 @@ export class RedisStore extends SharedStore {
   }
 
   private async prepare(client: RedisClient): Promise<void> {
-    // At once: each trip to a Redis that is far away is one more of the time that a connection may take.
+    // Together: each trip to a distant Redis adds to the time of a connection.
     const [{ problems, formerNames }] = await Promise.all([this.check(client), this.identify(client)]);
     this.names.formerNames = formerNames;
     this.trouble.renewed(problems);
@@ -438,7 +438,7 @@ export class RedisStore extends SharedStore {
   private async suits(client: RedisClient): Promise<boolean> {
     const { problems, formerNames } = await this.check(client);
     if (client !== this.connection.client) return problems.length === 0;
-    // What refused all when it was connected to may not have told: one that was loading.
+    // A server that refused everything at first, e.g. while loading, may answer now.
     this.names.formerNames = formerNames;
     this.trouble.checked(problems);
     return problems.length === 0 && !this.otherServerFound;
@@ -453,7 +453,7 @@ export class RedisStore extends SharedStore {
     return { problems, formerNames };
   }
 
-  /** @returns whether there are former names that are ours; undefined where Redis does not tell */
+  /** @returns whether there are former names of ours; undefined where Redis does not tell */
   private claimFormerNames(client: RedisClient): { tries: Try[]; ours: Promise<boolean | undefined> } {
     const { formerNames } = this.options;
     if (!formerNames) return { tries: [], ours: Promise.resolve(false) };
@@ -467,7 +467,7 @@ export class RedisStore extends SharedStore {
     const ours = async () => {
       const found = await there.catch(refusal);
       if (!found) return found === 0 ? false : undefined;
-      // Where their claim cannot be read they are: a log-out of before must not be overlooked.
+      // With an unreadable claim they count as ours: an earlier log-out must not be overlooked.
       const [claim] = await Promise.all([claimed.catch(refusal), claiming.catch(refusal)]);
       const [claimedUntilMs, owner] = claim?.split(' ') ?? [untilMs, prefix];
       return owner === prefix && Date.now() < Number(claimedUntilMs);
@@ -483,7 +483,7 @@ export class RedisStore extends SharedStore {
     };
   }
 
-  /** A server that does not let us ask stays unknown, which the weaknesses tell. */
+  /** A server that refuses the question stays unknown, and `weaknesses` reports it. */
   private async identify(client: RedisClient): Promise<void> {
     this.runId = undefined;
     const info: unknown = await client.info('server').catch(refusal);
@@ -500,7 +500,7 @@ export class RedisStore extends SharedStore {
     this.replicationId = valueOf(replication, 'master_replid');
     this.isReplica = valueOf(replication, 'role') === 'slave';
     if (this.isReplica) this.trouble.refused(REPLICA);
-    // It may be allowed by now.
+    // INFO may be allowed by now.
     if (this.runId === undefined) await this.identify(client);
     const [seconds, microseconds] = Array.isArray(time) ? time.map(Number) : [];
     const serverMs = seconds! * 1000 + microseconds! / 1000;
@@ -508,7 +508,7 @@ export class RedisStore extends SharedStore {
     this.clock.learn(sentAtMs, serverMs);
   }
 
-  /** A server can stop taking writes while nobody writes. */
+  /** Detects a server that stops accepting writes while there are none. */
   private async probe(client: RedisClient): Promise<void> {
     if (performance.now() - this.probedAtMs < PROBE_MS) return;
     this.probedAtMs = performance.now();
@@ -529,11 +529,11 @@ export class RedisStore extends SharedStore {
     if (performance.now() - sentAtMs < this.options.readTimeoutMs) this.openedAtMs = undefined;
   }
 
-  /** cache-manager-redis-yet's store over the client of the moment, each method under the budget. */
+  /** cache-manager-redis-yet's store over the current client, each method under the budget. */
   private guardedCacheStore(): CacheManagerStore {
     const storeOf = (client: RedisClient): CacheManagerStore => {
       let store = this.cacheStores.get(client);
-      // Its type names the node-redis 4 that it brings along; it uses what both versions have.
+      // Its type names its own node-redis 4; it uses only features of both versions.
       store ??= redisInsStore(client as never) as unknown as CacheManagerStore;
       this.cacheStores.set(client, store);
       return store;
@@ -567,7 +567,7 @@ export class RedisStore extends SharedStore {
   }
 }
 
-/** -1 for a name that is not there to be asked for. */
+/** -1 for a name that is not in use. */
 function placesOf(names: readonly (string | undefined)[], places: Map<string, number>): number[] {
   return names.map((name) => {
     if (name === undefined) return -1;
@@ -581,7 +581,7 @@ async function valuesOf(client: RedisClient, names: string[]): Promise<(string |
   return names.length === 0 ? [] : asValues(await client.mGet(names), names.length);
 }
 
-/** What comes out of a connection that garbles answers can be well-formed, and of any type. */
+/** A garbled answer can be well-formed, and of any type. */
 function asValues(reply: unknown, count: number): (string | null)[] {
   if (Array.isArray(reply) && reply.length === count && reply.every(isValue)) return reply;
   throw notOfThatKind();
@@ -622,7 +622,7 @@ function commandsOf(write: Write, name: string, nowMs: number): string[][] {
         ['ZADD', name, String(wholeMs(nowMs + write.ttlMs)), write.member],
         ['ZREMRANGEBYSCORE', name, '-inf', String(nowMs)],
         ['ZREMRANGEBYRANK', name, '0', String(-1 - write.max)],
-        // The set outlives its last member at the most by what a shorter-lived one, added later, takes off.
+        // GT keeps the longer expiry, so that a later, shorter-lived member cannot end the set early.
         ['PEXPIRE', name, String(wholeMs(write.ttlMs)), 'GT'],
         ['PEXPIRE', name, String(wholeMs(write.ttlMs)), 'NX'],
       ];

@@ -4,26 +4,26 @@ import { valueOf } from './server-info.js';
 import type { StoreLog, Subscription } from './shared-store.js';
 
 /**
- * How long a heartbeat vouches for the subscription, from when it was sent. Messages and replies of one connection come in
- * order, so its answer proves that everything published before was delivered; a process that was paused or cut off finds its
- * lease run out.
+ * How long a heartbeat proves the subscription live, counted from its sending. Messages and replies of one connection come in
+ * order, so its answer proves that everything published before was delivered; after a pause or a cut, the process finds its
+ * lease expired.
  */
 const LEASE_MS = 500;
 
 export interface RedisSubscriptionOptions {
   readonly target: RedisTarget;
-  /** As Redis knows it. */
+  /** The name in Redis. */
   readonly channel: string;
   readonly log: StoreLog | undefined;
-  /** Names the server that answers the store's commands; undefined while that is not known. */
+  /** Names the server that answers the store's commands; undefined while it is unknown. */
   readonly runId: () => string | undefined;
-  /** This subscription has found another one. */
+  /** This subscription has found another server. */
   readonly onOtherServer: () => void;
 }
 
 /**
- * One channel on a connection of its own. It is never live on a replica, which may lag behind or be cut off, nor on another server than
- * the one that answers the store's commands: after a failover one connection may lead to the new master and the other to the former one.
+ * One channel on its own connection. It is never live on a replica, which may lag behind or be cut off, nor on a server other than
+ * the one that answers the store's commands: after a failover one connection may lead to the new master and the other to the old one.
  */
 export class RedisSubscription implements Subscription {
   private leaseEndsAtMs = 0;
@@ -56,7 +56,7 @@ export class RedisSubscription implements Subscription {
     );
   }
 
-  /** Why it is not live, as far as is known. */
+  /** The known reason why it is not live. */
   get trouble(): string | undefined {
     return this.connection.trouble;
   }
@@ -94,7 +94,7 @@ export class RedisSubscription implements Subscription {
   }
 
   private extendLease(endsAtMs: number): void {
-    // Run out without anybody having looked: what was learnt under the old lease is gone before the new one begins.
+    // The lease expired unnoticed: knowledge from the old lease must go before the new one begins.
     if (this.wasLive && !this.live) this.tell(false);
     this.leaseEndsAtMs = endsAtMs;
     if (this.live !== this.wasLive) this.tell(this.live);

@@ -45,7 +45,7 @@ describe('a Redis that speaks TLS and asks for a certificate', () => {
     return store;
   }
 
-  it('is used with its authority and a certificate of ours, for commands and subscriptions', async () => {
+  it('works with its authority and our certificate, for commands and subscriptions', async () => {
     const store = open(await authority.issue('user-token'));
     const subscription = store.subscribe('news', () => undefined);
     await until(() => subscription.live && store.available, PATIENCE_MS);
@@ -53,7 +53,7 @@ describe('a Redis that speaks TLS and asks for a certificate', () => {
     expect(store.problems).toEqual([]);
   });
 
-  it('is away, and says why, without a certificate, or where the authority is another one', async () => {
+  it('is away, with the reason, without a certificate or with another authority', async () => {
     const { ca, cert, key } = await authority.issue('user-token');
     const other = await (await newAuthority()).issue('user-token');
     const rows: [RedisTls, RegExp][] = [

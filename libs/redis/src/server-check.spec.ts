@@ -13,7 +13,7 @@ import {
 } from './index.js';
 import type { StoreUse } from './server-check.js';
 
-/** What a store finds when it comes to a server. */
+/** The findings of a store at a new server. */
 async function found(url: string, options: OpenStoreOptions = {}) {
   const warnings: string[] = [];
   const log = { info: () => undefined, warn: (line: string) => void warnings.push(line) };
@@ -25,7 +25,7 @@ async function found(url: string, options: OpenStoreOptions = {}) {
   return { problems: problems.join('\n'), warnings, health };
 }
 
-describe('what a Redis lacks is named when a store comes to it', () => {
+describe('a store names at its first connection what a Redis lacks', () => {
   let redis: RedisServer;
 
   beforeEach(async () => {
@@ -75,7 +75,7 @@ describe('what a Redis lacks is named when a store comes to it', () => {
     expect(health).toEqual({ up: false, detail: expect.stringContaining('NOPERM') });
   });
 
-  it('no right that is not needed: each service can do with those of docs/operations.md', async () => {
+  it('only needed rights: those of docs/operations.md are enough for each service', async () => {
     const urlOf = await paste(redis, (await rightsLines()).slice(0, 3));
     const ofUser = (user: RedisUser, use: StoreUse, prefix = 'dev:abc:') =>
       found(urlOf(user), { use, prefix });
@@ -84,7 +84,7 @@ describe('what a Redis lacks is named when a store comes to it', () => {
     expect(await ofUser('user-token', 'everything')).toMatchObject({ problems: '', health: { up: true } });
     expect((await ofUser('guard', 'clients')).problems).toContain('NOPERM');
     expect((await ofUser('gateway', 'everything')).problems).toContain('NOPERM');
-    // Another deployment's.
+    // Names of another deployment.
     expect((await ofUser('guard', 'cache', 'int:abc:')).problems).toContain('NOPERM');
   });
 
@@ -97,7 +97,7 @@ describe('what a Redis lacks is named when a store comes to it', () => {
     async (user, use) => {
       const urlOf = await paste(redis, (await rightsLines()).slice(0, 3));
       const { words } = (await rightsLines()).find((line) => line.user === user)!;
-      // Without INFO it goes on, with nothing cached, and databases other than the first are few.
+      // Without INFO it continues, with nothing cached; databases other than the first are rare.
       const commands = words.filter((word) => word.startsWith('+') && !['+info', '+select'].includes(word));
       expect(commands.length).toBeGreaterThan(3);
       const named = { signs: ['generation:v1'], keepMs: 60_000 };
@@ -150,7 +150,7 @@ it('a Redis in cluster mode is named as one', async () => {
   await redis.stop();
 });
 
-describe('whether there is something of earlier versions', () => {
+describe('the check for data of earlier versions', () => {
   const SIGN = formerName('sign');
   let redis: RedisServer;
   let store: SharedStore;
@@ -176,7 +176,7 @@ describe('whether there is something of earlier versions', () => {
     ['the command', ['allkeys', '-exists'], ['+exists']],
     ['the keys, as of a user that is limited to those of today', ['~dev:*'], ['%R~sign', '~former-names:v1']],
   ])(
-    'is asked again of a server that refused %s: until it tells nothing is overlooked, and nothing written',
+    'repeats after a refusal of %s: until there is an answer, nothing is overlooked, and nothing written',
     async (_title, rules, then) => {
       await redis.cli('SET', 'sign', 'of before');
       await user('allchannels', '+@all', ...rules);
@@ -197,14 +197,14 @@ describe('whether there is something of earlier versions', () => {
     },
   );
 
-  it('is no, where there is nothing, to a user that may look', async () => {
+  it('finds nothing on an empty server, for a user that may look', async () => {
     await user('~dev:*', '%R~sign', 'allchannels', '+@all');
     await open();
     expect(storeCheck(store)).toEqual({ up: true });
     expect(await store.getMany([SIGN])).toEqual([null]);
   });
 
-  it('is yes, and a problem, where it may be looked for and not be claimed', async () => {
+  it('finds the data, and reports a problem, for a user that may look but not claim', async () => {
     await redis.cli('SET', 'sign', 'of before');
     await user('~dev:*', '%R~sign', 'allchannels', '+@all');
     await open();

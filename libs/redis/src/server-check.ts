@@ -6,19 +6,19 @@ import { valueOf } from './server-info.js';
 import type { StoreNames } from './store-names.js';
 
 /**
- * What is done with a store: `cache` is all that a guarded service asks of it, `clients` what a gateway does besides that keeps its
- * OAuth clients there, and their command, `everything` what user-token does. docs/operations.md has the rights of each.
+ * Use of a store: `cache` for a guarded service, `clients` for a gateway with its OAuth clients in the store and for their command,
+ * `everything` for user-token. docs/operations.md lists the rights of each.
  */
 export type StoreUse = 'cache' | 'clients' | 'everything';
 
-/** What is tried, in words, and what comes of it. */
+/** An attempt, in words, and its result. */
 export type Try = readonly [what: string, done: Promise<unknown>];
 
 const PROBE_MS = 2_000;
 const MIN_MAJOR_VERSION = 7;
 const MAX_PROBLEMS = 5;
 
-/** Each command that a script of ours calls, and that is not tried by itself. */
+/** Each command that our scripts call, and that is not tried alone. */
 const SCRIPTS_OF_CLIENTS = `redis.call('GET', KEYS[1]) return redis.call('DEL', KEYS[1])`;
 const SCRIPTS = `
 redis.call('GET', KEYS[1]) redis.call('PTTL', KEYS[1]) redis.call('INCR', KEYS[1]) redis.call('DECR', KEYS[1])
@@ -26,10 +26,10 @@ redis.call('PEXPIRE', KEYS[1], ARGV[1]) redis.call('TIME')
 return cjson.encode({ redis.call('DEL', KEYS[1]) })`;
 
 /**
- * What the server behind this connection would refuse or cannot do, found out by doing it: one sentence each, none where all is
- * well. Leaves nothing behind for longer than two seconds.
+ * Finds by trying what the server behind this connection refuses or cannot do: one sentence each, none if all is well. Leaves
+ * nothing behind for longer than two seconds.
  *
- * @param more that is tried already
+ * @param more attempts that have already started
  * @throws when the connection is lost meanwhile
  */
 export async function problemsOf(
@@ -46,14 +46,14 @@ export async function problemsOf(
   for (const one of tried) {
     if (!one) continue;
     const code = refusalCode(one.words);
-    // What is forbidden is forbidden command by command; all else says the same of each.
+    // NOPERM differs for each command; any other refusal is the same for all.
     const key = code === 'NOPERM' ? one.words : code;
     if (!refused.has(key)) refused.set(key, `${one.what} is refused: ${one.words}`);
   }
   return [...shortcomingsOf(info), ...refused.values()].slice(0, MAX_PROBLEMS);
 }
 
-/** @throws what is no refusal */
+/** @throws any error that is no refusal */
 async function refusalOf([what, done]: Try) {
   try {
     await done;

@@ -1,16 +1,16 @@
-/** A look at the server's clock. */
+/** A reading of the server's clock. */
 interface Sample {
-  /** When it was answered half-way (performance.now()), and what the server's clock said. */
+  /** The middle of the round trip (performance.now()), and the time of the server's clock. */
   readonly atMs: number;
   readonly serverMs: number;
   readonly roundTripMs: number;
 }
 
-/** A slow answer says little about the clock; an old one nothing about a clock that was set since. */
+/** A slow answer is inexact; an old one says nothing about a clock that was set since. */
 const MAX_AGE_MS = 5_000;
 
 /**
- * The clock of the store's server, as far as its answers tell: the one clock that all processes share. It goes on by this
+ * The clock of the store's server, measured by its answers: the one clock that all processes share. It advances with this
  * process's monotonic time, so that setting this machine's clock does not move it. Until the first answer it is our own clock.
  */
 export class ServerClock {

@@ -1,4 +1,4 @@
-/** The value of a line of INFO; undefined as well where INFO is not allowed. */
+/** The value of a line of INFO; also undefined where INFO is not allowed. */
 export function valueOf(info: unknown, name: string): string | undefined {
   return typeof info === 'string' ? new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] : undefined;
 }

@@ -1,12 +1,12 @@
 import { refusalCode } from './redis-refusal.js';
 import type { StoreLog } from './shared-store.js';
 
-/** For how long a refusal shows though a check has found nothing since: not all that is asked of a server is part of the check. */
+/** How long a refusal shows after a later check has found nothing: the check does not cover every request. */
 const SHOWN_MS = 3_000;
-/** The same trouble that comes and goes is told once in this time. */
+/** Recurring trouble is logged once in this time. */
 const TOLD_AGAIN_MS = 60_000;
 
-/** What the server of the moment does not do: for readiness, and once for the log. */
+/** The refusals of the current server: for readiness, and once for the log. */
 export class ServerTrouble {
   private found: readonly string[] = [];
   private refusedAtMs = Number.NEGATIVE_INFINITY;
@@ -15,25 +15,25 @@ export class ServerTrouble {
 
   constructor(private readonly log: StoreLog | undefined) {}
 
-  /** A sentence each; none where all is well. */
+  /** One sentence each; none if all is well. */
   get problems(): readonly string[] {
     return this.found;
   }
 
-  /** It refused what was asked of it just now. */
+  /** The server has just refused a request. */
   refused(words: string): void {
     this.refusedAtMs = performance.now();
     const isKnown = this.found.some((problem) => refusalCode(problem) === refusalCode(words));
     if (!isKnown) this.become([...this.found, words]);
   }
 
-  /** It was checked once more. */
+  /** The result of another check. */
   checked(problems: readonly string[]): void {
     if (problems.length === 0 && performance.now() - this.refusedAtMs < SHOWN_MS) return;
     this.become(problems);
   }
 
-  /** It may be another server, of which this is known. */
+  /** The result of a check of a possibly different server. */
   renewed(problems: readonly string[]): void {
     this.refusedAtMs = Number.NEGATIVE_INFINITY;
     this.become(problems);

@@ -3,7 +3,7 @@ import type { OpenStoreOptions } from './open-store.js';
 import { isTlsInVain, storeUrlProblem } from './redis-address.js';
 import { storePrefix } from './store-names.js';
 
-/** Environment variables of a service that uses the shared store; to be spread into its settings. */
+/** Environment variables of a service that uses the shared store; spread them into its settings. */
 export const redisSettings = defineSettings({
   REDIS_URL: {
     schema: text().superRefine((url, context) => {

@@ -29,7 +29,7 @@ describe.each(['memory', 'redis'])('a shared store (%s)', (kind) => {
     expect(await store.getMany(['c', 'b', 'a'])).toEqual(['3', null, '1']);
   });
 
-  it('gives every caller of the same turn its own values', async () => {
+  it('gives each caller of the same turn its own values', async () => {
     const keys = Array.from({ length: 1_500 }, (_, index) => `of-many-${index}`);
     await store.writeAll(keys.map((key) => ({ op: 'set', key, value: key, ttlMs: 10_000 })));
     const read = await Promise.all(keys.map((key) => store.getMany([key, 'absent'])));
@@ -64,7 +64,7 @@ describe.each(['memory', 'redis'])('a shared store (%s)', (kind) => {
     expect(await store.getMany(['old', 'new'])).toEqual([null, 'y']);
   });
 
-  it('writes all, provided that a key still holds what it held', async () => {
+  it('writes all, provided that a key still holds its former value', async () => {
     await store.set('fence', 'mine', { ttlMs: 10_000 });
     const writes = (value: string) =>
       [
@@ -151,7 +151,7 @@ describe.each(['memory', 'redis'])('a shared store (%s)', (kind) => {
       expect(await store.getMany([narrow.key, wide.key])).toEqual([null, null]);
     });
 
-    it('until they are given up, for nothing or to count', async () => {
+    it('until they are given up, uncounted or counted', async () => {
       const limits = limitsOf(2);
       await hold(limits, 'a');
       await hold(limits, 'b');
@@ -168,14 +168,14 @@ describe.each(['memory', 'redis'])('a shared store (%s)', (kind) => {
       expect(waitMs).toBeLessThanOrEqual(5_000);
     });
 
-    it('says which limit is reached for longest, whatever is held elsewhere', async () => {
+    it('names the limit that is reached for longest, whatever is held elsewhere', async () => {
       const [held, counted] = limitsOf(1, 1) as [HoldableLimit, HoldableLimit];
       await hold([held], 'a');
       await store.giveUpAll([counted], { holder: 'b', countForMs: 60_000 });
       expect(await hold([held, counted], 'c')).toMatchObject({ reason: 'counted' });
     });
 
-    it('no longer than their lease, and counts those that were lost if they are said to', async () => {
+    it('no longer than their lease, and counts lost places when told to', async () => {
       const limits = limitsOf(1);
       await hold(limits, 'lost', 40);
       await delay(60);
@@ -191,7 +191,7 @@ describe.each(['memory', 'redis'])('a shared store (%s)', (kind) => {
       expect(answers.filter((answer) => answer === undefined)).toHaveLength(10);
     });
 
-    it('counts for as long as its first, and anew after that', async () => {
+    it('counts as long as its first place, and then anew', async () => {
       const limits = limitsOf(1);
       await store.giveUpAll(limits, { holder: 'a', countForMs: 40 });
       await delay(60);
@@ -208,7 +208,7 @@ describe.each(['memory', 'redis'])('a shared store (%s)', (kind) => {
     expect(found.get('scan:7')).toBe('7');
   });
 
-  it('delivers what is published with a transaction', async () => {
+  it('delivers messages published in a transaction', async () => {
     const messages: string[] = [];
     const subscription = store.subscribe('news', (message) => messages.push(message));
     await until(() => subscription.live);
@@ -312,7 +312,7 @@ describe('a store on a Redis in trouble', () => {
     await subscription.close();
   });
 
-  it('is not live while a frozen Redis may hold messages back', async () => {
+  it('is not live while a frozen Redis may hold back messages', async () => {
     const subscription = store.subscribe('news', () => undefined);
     await until(() => subscription.live);
     redis.freeze();
@@ -379,7 +379,7 @@ describe('opening a store', () => {
   );
 });
 
-it('reads what is asked for in one turn with one command', async () => {
+it('reads all keys requested in one turn with one command', async () => {
   const redis = await RedisServer.start();
   const store = openStore(redis.url, PATIENT);
   try {
@@ -427,7 +427,7 @@ describe('the server behind a Redis store', () => {
     expect(store.serverId).toBe(before);
   });
 
-  it('is another one when it is given the data of another, and goes on under the same process', async () => {
+  it('is another one after it gets the data of another, in the same process', async () => {
     const before = store.serverId;
     const other = await RedisServer.start(['--repl-diskless-sync-delay', '0']);
     await redis.cli('REPLICAOF', '127.0.0.1', String(other.port));
@@ -438,7 +438,7 @@ describe('the server behind a Redis store', () => {
     await other.stop();
   });
 
-  it('stays unknown where INFO is not allowed, which is told, while all else goes on', async () => {
+  it('stays unknown where INFO is not allowed, which is reported, while all else works', async () => {
     await redis.cli('ACL', 'SETUSER', 'default', '-info');
     await redis.cli('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
     await until(() => !store.available);
@@ -451,7 +451,7 @@ describe('the server behind a Redis store', () => {
     await until(() => store.serverId !== undefined);
   });
 
-  it('has the clock that counts, whatever ours says', async () => {
+  it('has the clock that counts, whatever our clock says', async () => {
     const date = Date.now;
     Date.now = () => date() + 3_600_000;
     try {

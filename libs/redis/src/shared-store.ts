@@ -5,7 +5,7 @@ export type Write =
   | { readonly op: 'set'; readonly key: string; readonly value: string; readonly ttlMs: number }
   | { readonly op: 'delete'; readonly key: string }
   | { readonly op: 'publish'; readonly channel: string; readonly message: string }
-  /** Into a set whose members expire each on its own; of more than `max` the oldest are dropped. */
+  /** Adds to a set with an expiry for each member; beyond `max`, the oldest are dropped. */
   | {
       readonly op: 'addMember';
       readonly key: string;
@@ -15,66 +15,66 @@ export type Write =
     }
   | { readonly op: 'removeMember'; readonly key: string; readonly member: string };
 
-/** How often something may happen, counted under a key. */
+/** How often an event may happen, counted under a key. */
 export interface Limit {
   readonly key: string;
   readonly max: number;
 }
 
-/** A limit at which places can be held by those of whom it is not known yet whether they count. */
+/** A limit with places for attempts that are not decided yet. */
 export interface HoldableLimit extends Limit {
-  /** Where those who hold a place are kept; not the key of the count. */
+  /** Key of the place holders; not the key of the count. */
   readonly heldKey: string;
 }
 
-/** Why no place can be held. `counted`: the limit is reached, for so long. `held`: it would be if all who hold a place counted. */
+/** Why there is no free place. `counted`: the limit is reached, for this long. `held`: it would be if all holders counted. */
 export type NoPlace = { readonly reason: 'counted'; readonly waitMs: number } | { readonly reason: 'held' };
 
 export interface CallOptions {
-  /** How long the caller is ready to wait. Default: the store's budget for reads or for writes. */
+  /** How long the caller can wait. Default: the store's budget for reads or for writes. */
   readonly timeoutMs?: number;
 }
 
 /** Messages of one channel. */
 export interface Subscription {
   /**
-   * Whether every message published so far has been delivered, as far as can be known: false from the moment the connection
-   * is lost, silent for half a second, or the process was paused, until it is certain again. Costs a comparison of numbers.
+   * Whether every message published so far has certainly been delivered: false once the connection is lost or silent for half
+   * a second, or the process was paused, until it is certain again. Costs a comparison of numbers.
    */
   readonly live: boolean;
-  /** Told whenever `live` has changed. */
+  /** Called whenever `live` has changed. */
   onChange(listener: (live: boolean) => void): void;
-  /** Told whenever the connection was lost: what is published from then on, until `live` is true again, is never delivered. */
+  /** Called whenever the connection was lost: messages from then on, until `live` is true again, are never delivered. */
   onLost(listener: () => void): void;
   close(): Promise<void>;
 }
 
 /**
- * What the services of the suite share. Names of keys and channels are those of one deployment: a Redis knows them with its prefix
- * before them (`storePrefix`), and never mixes them with those of others. Every call settles within its budget, whatever Redis does: with an answer, or by
- * rejecting with {@link StoreUnavailable}.
+ * The shared data of the suite's services. Names of keys and channels belong to one deployment: Redis stores them under its prefix
+ * (`storePrefix`), so they never mix with those of others. Every call settles within its budget, whatever Redis does: with an answer,
+ * or by rejecting with {@link StoreUnavailable}.
  */
 export abstract class SharedStore {
   /** False where no other process sees the data (`memory:`). */
   abstract readonly shared: boolean;
-  /** Whether a call has a chance right now; for readiness. */
+  /** Whether a call can succeed right now; for readiness. */
   abstract readonly available: boolean;
-  /** What is wrong with the store at the moment, a sentence each, for readiness: it is away, or refuses what is asked of it. */
+  /** The current problems of the store, a sentence each, for readiness: it is away, or refuses requests. */
   get problems(): readonly string[] {
     return [];
   }
 
-  /** False where the server behind the connection of the moment is a replica: nobody writes there, and it may lag behind. */
+  /** False where the current server is a replica: it accepts no writes, and may lag behind. */
   get takesWrites(): boolean {
     return true;
   }
 
   /**
-   * Names the server behind the connection of the moment, and the history of its data: another one after each start of Redis, and
-   * whenever a copy takes its place. Undefined while that is not known, and for a replica. A `getMany` that is answered comes from this server.
+   * Names the current server and the history of its data: it changes with each start of Redis, and whenever a copy takes over.
+   * Undefined while it is unknown, and for a replica. An answer of `getMany` comes from this server.
    */
   abstract readonly serverId: string | undefined;
-  /** The store's own clock, the one that all processes share: Unix time in milliseconds. Our own until the store was there. */
+  /** The store's own clock, shared by all processes: Unix time in milliseconds. Our own clock until the first contact. */
   abstract nowMs(): number;
   /** For Nest's CacheModule, by cache-manager's `KeyvAdapter`: values as JSON, TTLs in milliseconds. */
   abstract readonly cacheStore: CacheManagerStore;
@@ -91,20 +91,20 @@ export abstract class SharedStore {
   abstract delete(key: string, options?: CallOptions): Promise<void>;
   /** @returns whether the key held this value and has been deleted; atomic */
   abstract deleteIfEqual(key: string, value: string, options?: CallOptions): Promise<boolean>;
-  /** All of the writes or, when it rejects because one was refused, none. */
+  /** All of the writes, or none when it rejects because one was refused. */
   abstract writeAll(writes: readonly Write[], options?: CallOptions): Promise<void>;
-  /** All of the writes, provided that `key` still holds `value`, null being nothing at all; atomic. @returns whether it did */
+  /** All of the writes, provided that `key` still holds `value` (null: is absent); atomic. @returns whether it did */
   abstract writeAllIfEqual(
     key: string,
     value: string | null,
     writes: readonly Write[],
     options?: CallOptions,
   ): Promise<boolean>;
-  /** Members of a set that have not expired, in order of their expiry, the last to expire first. */
+  /** Members of a set that have not expired, the last to expire first. */
   abstract members(key: string, options?: CallOptions): Promise<readonly string[]>;
   /**
-   * Counts one more under each key unless one of them is at its limit, and then under none; atomic. A count starts its life
-   * of `windowMs` with its first.
+   * Counts one more under each key, or under none if one of them is at its limit; atomic. The first count under a key starts
+   * its `windowMs`.
    *
    * @returns how long to wait, in milliseconds, or undefined when it was counted
    */
@@ -113,8 +113,8 @@ export abstract class SharedStore {
     options: CallOptions & { readonly windowMs: number },
   ): Promise<number | undefined>;
   /**
-   * Holds a place at each limit, unless what is counted and what others hold there has reached one of them, and then at none; atomic.
-   * Who does not give a place up loses it after `leaseMs`.
+   * Holds a place at each limit, or at none if counts and held places have reached one of them; atomic. A place that is not given
+   * up ends after `leaseMs`.
    *
    * @returns undefined when the places are held
    */
@@ -122,26 +122,26 @@ export abstract class SharedStore {
     limits: readonly HoldableLimit[],
     options: CallOptions & { readonly holder: string; readonly leaseMs: number },
   ): Promise<NoPlace | undefined>;
-  /** Gives the places up; atomic. With `countForMs` they count from now on, whether they were still held or not. */
+  /** Gives up the places; atomic. With `countForMs` they count from now on, whether they were still held or not. */
   abstract giveUpAll(
     limits: readonly HoldableLimit[],
     options: CallOptions & { readonly holder: string; readonly countForMs?: number | undefined },
   ): Promise<void>;
-  /** Takes one back under each key. */
+  /** Takes back one count under each key. */
   abstract uncountAll(keys: readonly string[], options?: CallOptions): Promise<void>;
-  /** Every key with this prefix that exists throughout the scan; one that comes or goes meanwhile may be missed. */
+  /** Every key with this prefix that exists throughout the scan; keys added or deleted meanwhile may be missed. */
   abstract scan(prefix: string): AsyncIterable<{ readonly key: string; readonly value: string }>;
-  /** Whether the store keeps what was written when its server ends, so that a restart makes it no older than it was. */
+  /** Whether writes survive a restart of the store's server. */
   abstract keepsWrites(): Promise<boolean>;
-  /** What of the store's own configuration could lose what was written; empty when nothing. */
+  /** Settings of the store that could lose writes; empty if there are none. */
   abstract weaknesses(): Promise<readonly string[]>;
   abstract subscribe(channel: string, listener: (message: string) => void): Subscription;
-  /** Told each time the store becomes available, the first time included. Returns how to stop being told. */
+  /** Calls the listener each time the store becomes available, the first time included. Returns a function that ends this. */
   abstract onAvailable(listener: () => void): () => void;
   abstract close(): Promise<void>;
 }
 
-/** The store did not answer within the budget, refused, or cannot be reached. */
+/** The store did not answer within the budget, refused, or is unreachable. */
 export class StoreUnavailable extends Error {
   readonly code = 'store_unavailable';
 
@@ -151,7 +151,7 @@ export class StoreUnavailable extends Error {
   }
 }
 
-/** Where a store reports that it went away or came back, once each time. */
+/** Log of a store's outages and returns, one line each. */
 export interface StoreLog {
   info(message: string): void;
   warn(message: string): void;

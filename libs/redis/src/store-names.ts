@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { StoreUnavailable } from './shared-store.js';
 
-/** Whose data it is: one deployment against one issuer. */
+/** Owner of the data: one deployment with one issuer. */
 export interface StoreScope {
   /** ENVIRONMENT. */
   readonly environment: string;
@@ -10,7 +10,7 @@ export interface StoreScope {
 }
 
 /**
- * What every key and channel of a deployment starts with, so that several can share one Redis without reading each other:
+ * Prefix of every key and channel of a deployment, so that several can share one Redis without reading each other's data:
  * `dev:kT3xQ9aZ:`, the environment and 48 bits of the SHA-256 of the issuer.
  */
 export function storePrefix({ environment, issuer }: StoreScope): string {
@@ -21,8 +21,8 @@ const FORMER = '~';
 const FORMER_CODE = FORMER.charCodeAt(0);
 
 /**
- * The name that something had in versions which put no prefix before it. A store that was not told of such versions
- * (`OpenStoreOptions.formerNames`), or whose Redis holds nothing of theirs, has nothing under these names and writes nothing there.
+ * A name in versions without prefixes. A store without `OpenStoreOptions.formerNames`, or whose Redis holds no data of such
+ * versions, has nothing under these names and writes nothing there.
  */
 export function formerName(name: string): string {
   return FORMER + name;
@@ -32,30 +32,30 @@ export function isFormerName(name: string): boolean {
   return name.charCodeAt(0) === FORMER_CODE;
 }
 
-/** What {@link formerName} was made of; any other name as it is. */
+/** The input of {@link formerName}; any other name unchanged. */
 export function bareName(name: string): string {
   return isFormerName(name) ? name.slice(FORMER.length) : name;
 }
 
-/** Names as a Redis knows them. */
+/** Names as used in Redis. */
 export class StoreNames {
-  /** Whether former names are there, and ours; undefined while Redis does not tell. */
+  /** Whether there are former names of ours; undefined while Redis does not tell. */
   formerNames: boolean | undefined = false;
 
-  /** @param database channels know no databases, so that its number stands in their names */
+  /** @param database part of channel names, because channels are not bound to a database */
   constructor(
     readonly prefix: string,
     private readonly database: number,
   ) {}
 
-  /** For a name that is no former one. */
+  /** For a name that is not a former name. */
   own(key: string): string {
     return this.prefix + key;
   }
 
   /**
    * @returns undefined for a former name where there are none
-   * @throws {StoreUnavailable} for a former name while it is not known: a log-out of before could stand there, or another deployment's
+   * @throws {StoreUnavailable} for a former name while this is unknown: it could hold an earlier log-out, or another deployment's
    */
   key(key: string): string | undefined {
     if (!isFormerName(key)) return this.prefix + key;
