@@ -12,7 +12,7 @@ const FIELDS: AccessFields = {
   requestId: 'request-7',
 };
 
-/** Without a backslash, of which pino-pretty drops one. */
+/** Without a backslash, because pino-pretty drops one. */
 const HOSTILE = 'a"bc\n\r\u001b[2J\u007f\u0085\u009b\u2028\u202e\ud800';
 
 const CASES: readonly [string, AccessFields][] = [
@@ -42,7 +42,7 @@ describe('an access line', () => {
   ];
 
   describe.each(forms)('as %s', (_form, open) => {
-    it.each(CASES)('of %s is what pino makes of the same fields', (_title, fields) => {
+    it.each(CASES)('of %s is the same line as from pino', (_title, fields) => {
       const written: string[] = [];
       const lines = open(written);
       const logger = pino({ base: { service: 'test', part: 'b\u202e' } }, lines);
@@ -57,7 +57,7 @@ describe('an access line', () => {
     });
   });
 
-  it('keeps nothing of methods without end', () => {
+  it('does not remember an unlimited number of methods', () => {
     const written: string[] = [];
     const logger = createLogger({
       service: 'test',

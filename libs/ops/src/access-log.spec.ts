@@ -30,7 +30,7 @@ function answer(status: number): string {
 @Module({ controllers: [TestController] })
 class TestModule {}
 
-/** Paths that were asked for, and which of them leave a line. */
+/** Requested paths, and which of them leave a line. */
 const REQUESTS = ['/plain/200', '/plain/401', '/quiet/200', '/quiet/403', '/files/200', '/nowhere', '/%'];
 
 const LINES: Readonly<Record<AccessLogMode, readonly string[]>> = {
@@ -83,7 +83,7 @@ describe('the access log', () => {
     expect(messages()).toEqual([]);
   });
 
-  it('has no line of a health check that finds all well', async () => {
+  it('has no line for a health check without problems', async () => {
     let up = true;
     const health = HealthModule.forState({ checks: { it: () => ({ up }) }, draining: false });
     const app = await createHttpApplication(health, { logger });

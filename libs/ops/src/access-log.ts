@@ -4,18 +4,18 @@ import type { Logger } from 'pino';
 import type { AccessFields } from './access-line.js';
 import { accessWriterOf } from './log-lines.js';
 
-/** Which requests leave a line: each, those answered 400 or more, or none. */
+/** Requests that leave a line: all, those answered 400 or more, or none. */
 export type AccessLogMode = 'all' | 'refused' | 'off';
 
-/** For a route that is Fastify's own, as its `config`. */
+/** `config` for a route of Fastify's own. */
 export const NO_ACCESS_LOG = { accessLog: 'refused' } as const;
 
-/** A route that is asked for so often, or matters so little, that only refusals and failures (400 and more) leave a line. */
+/** Marks a frequent or unimportant route: only refusals and failures (400 and more) leave a line. */
 export function NoAccessLog(): MethodDecorator {
   return RouteConfig(NO_ACCESS_LOG);
 }
 
-/** The line that a request leaves once it is answered. */
+/** Writes the line of an answered request. */
 export class AccessLog {
   private readonly write: (fields: AccessFields) => void;
 
@@ -26,7 +26,7 @@ export class AccessLog {
     this.write = accessWriterOf(logger);
   }
 
-  /** @returns undefined where no request leaves a line */
+  /** @returns undefined if no request leaves a line */
   static open(logger: Logger, mode: AccessLogMode): AccessLog | undefined {
     return mode === 'off' || !logger.isLevelEnabled('info') ? undefined : new AccessLog(logger, mode);
   }

@@ -1,17 +1,17 @@
 import type { CheckResult } from './health.module.js';
 
-/** From here on clocks that differ are told of. */
+/** Smallest difference of clocks that is reported. */
 const TOLD_FROM_MS = 2_000;
 const LOOK_MS = 5_000;
 
-/** Says in log and readiness when this machine's clock and another one differ; the service allows for it. */
+/** Reports in log and readiness when this machine's clock and another one differ; the service tolerates it. */
 export class ClockWatch {
   private told = false;
   private readonly looking = setInterval(() => this.look(), LOOK_MS).unref();
 
   /**
-   * @param skewMs how far the other clock is ahead of ours (negative: behind); undefined while that is not known
-   * @param other whose clock it is, as the log is to name it
+   * @param skewMs how far the other clock is ahead of ours (negative: behind); undefined while unknown
+   * @param other owner of the other clock, as named in the log
    */
   constructor(
     private readonly skewMs: () => number | undefined,

@@ -151,7 +151,7 @@ describe('with CORS_ORIGINS', () => {
     ]);
   });
 
-  it('a client that is no browser gets the same as without', async () => {
+  it('a client that is no browser gets the same answer as without', async () => {
     const answer = await ask('/ok', 'GET', []);
     expect(answer).toMatchObject({ status: 200, body: 'fine' });
     expect(answer.headers).not.toHaveProperty('access-control-allow-origin');
@@ -159,7 +159,7 @@ describe('with CORS_ORIGINS', () => {
 });
 
 describe('without CORS_ORIGINS', () => {
-  it('nothing tells a browser that a page of another origin may read an answer', async () => {
+  it('no header allows a page of another origin to read an answer', async () => {
     const service = await start(undefined);
     try {
       for (const [method, path, status] of [

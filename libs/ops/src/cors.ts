@@ -2,13 +2,13 @@
 import type { z } from 'zod';
 import { list, type Setting } from './settings.js';
 
-/** What a page needs to know of an answer beyond its body: why it was refused, when to ask again, and what to quote to an operator. */
+/** Headers that a page needs besides the body: the reason of a refusal, the time to retry, and the id to quote to an operator. */
 const EXPOSED_HEADERS = ['WWW-Authenticate', 'Retry-After', 'X-Request-Id'];
 
-/** How long a browser need not ask again, in seconds. */
+/** How long a browser may keep a preflight's answer, in seconds. */
 const PREFLIGHT_MAX_AGE_SECONDS = 600;
 
-/** `CORS_ORIGINS` of a service that front ends call. */
+/** `CORS_ORIGINS` of a service with front ends. */
 export const corsOriginsSetting: Setting<readonly string[]> = {
   schema: origins().default([]),
   doc: 'origins whose pages may call this service, comma-separated, e.g. https://app.acme.example; unset: its own only',
@@ -32,12 +32,12 @@ export function corsOptions(allowed: readonly string[]) {
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     exposedHeaders: EXPOSED_HEADERS,
     maxAge: PREFLIGHT_MAX_AGE_SECONDS,
-    // It would answer any other OPTIONS in words of its own.
+    // It would answer any other OPTIONS in its own words.
     strictPreflight: false,
   };
 }
 
-/** Headers of an answer that is given before {@link corsOptions} are looked at. */
+/** Headers of an answer sent before {@link corsOptions} apply. */
 export function corsHeaders(
   origin: string | undefined,
   allowed: readonly string[],

@@ -6,7 +6,7 @@ const WELL: Findings<Name> = { issuer: 'well', client: 'well' };
 const WRONG_SECRET: Findings<Name> = { client: { detail: 'wrong secret', holdsBackNew: true } };
 const OUTAGE: Findings<Name> = { issuer: { detail: 'no answer', holdsBackNew: false } };
 
-describe('a watch on what a service needs', () => {
+describe('a watch on a dependency of a service', () => {
   let lines: string[];
   let found: Findings<Name> | Error;
   let looks: number;
@@ -49,13 +49,13 @@ describe('a watch on what a service needs', () => {
     await jest.advanceTimersByTimeAsync(0);
   };
 
-  it('finds it well', async () => {
+  it('reports a healthy dependency', async () => {
     const one = await start();
     expect([one.check('issuer'), one.check('client')]).toEqual([{ up: true }, { up: true }]);
     expect(lines).toEqual([]);
   });
 
-  it('keeps traffic from a process whose settings were never right, and lets it in once they are', async () => {
+  it('keeps traffic from a process whose settings were never right, until they are', async () => {
     found = { issuer: 'well', ...WRONG_SECRET };
     const one = await start();
     expect(one.check('client')).toEqual({ up: false, detail: 'wrong secret' });
@@ -64,35 +64,35 @@ describe('a watch on what a service needs', () => {
     expect(lines).toEqual(['warn wrong secret', 'info no longer: wrong secret']);
   });
 
-  it('takes it from none that was well before, and tells all the same', async () => {
+  it('keeps traffic for a process that was well before, and still reports the fault', async () => {
     const one = await start();
     await next(WRONG_SECRET);
     expect(one.check('client')).toEqual({ up: true, degraded: true, detail: 'wrong secret' });
     expect(one.check('issuer')).toEqual({ up: true });
   });
 
-  it('takes it from none for an outage, not even from a new one', async () => {
+  it('keeps traffic during an outage, even for a new process', async () => {
     found = OUTAGE;
     const one = await start();
     expect(one.check('issuer')).toEqual({ up: true, degraded: true, detail: 'no answer' });
     expect(one.check('client')).toEqual({ up: true, detail: 'not known yet' });
   });
 
-  it('counts nothing as well that an outage has kept from being looked at', async () => {
+  it('does not count a check as well if an outage has prevented it', async () => {
     found = OUTAGE;
     const one = await start();
     await next({ issuer: 'well', ...WRONG_SECRET });
     expect(one.check('client')).toEqual({ up: false, detail: 'wrong secret' });
   });
 
-  it('keeps what it knew of what a look did not get to', async () => {
+  it('keeps the last result of a check that was not reached', async () => {
     const one = await start();
     await next(WRONG_SECRET);
     await next(OUTAGE);
     expect(one.check('client')).toMatchObject({ degraded: true, detail: 'wrong secret' });
   });
 
-  it('tells once of what stays as it is', async () => {
+  it('logs an unchanged state once', async () => {
     await start();
     for (let i = 0; i < 5; i += 1) await next(OUTAGE);
     await next({ issuer: { detail: 'answered 500', holdsBackNew: false } });
@@ -100,7 +100,7 @@ describe('a watch on what a service needs', () => {
     expect(lines).toEqual(['warn no answer', 'warn answered 500', 'info no longer: answered 500']);
   });
 
-  it('looks seldom, more often while something is wrong, and not at the same times as others', async () => {
+  it('checks seldom, more often during a fault, and not at the same times as other processes', async () => {
     await start();
     await jest.advanceTimersByTimeAsync(239_000);
     expect(looks).toBe(1);
@@ -113,7 +113,7 @@ describe('a watch on what a service needs', () => {
     expect(looks - before).toBeLessThanOrEqual(13);
   });
 
-  it('looks until all is well, where it is told to', async () => {
+  it('checks until all is well, when configured so', async () => {
     found = OUTAGE;
     await start(0);
     await next(WELL);
@@ -122,14 +122,14 @@ describe('a watch on what a service needs', () => {
     expect(looks).toBe(2);
   });
 
-  it('looks no more once it is closed', async () => {
+  it('stops its checks once it is closed', async () => {
     const one = await start();
     one.close();
     await jest.advanceTimersByTimeAsync(3_600_000);
     expect(looks).toBe(1);
   });
 
-  it('goes on after a look that failed, and leaves what it knew', async () => {
+  it('continues after a failed check, and keeps the last results', async () => {
     const one = await start();
     await next(new Error('a bug'));
     expect(one.check('client')).toEqual({ up: true });
@@ -138,7 +138,7 @@ describe('a watch on what a service needs', () => {
     expect(one.check('client')).toMatchObject({ degraded: true });
   });
 
-  it('holds up no caller that waits for the first look', async () => {
+  it('delays no caller that waits for the first check', async () => {
     let answer: (findings: Findings<Name>) => void = () => undefined;
     watch = new DependencyWatch<Name>({
       names: ['issuer', 'client'],

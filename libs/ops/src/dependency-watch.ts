@@ -1,30 +1,30 @@
 import type { CheckResult } from './health.module.js';
 
 export interface Fault {
-  /** For operators: what is wrong, and which setting to look at. */
+  /** For operators: the fault, and the setting to check. */
   readonly detail: string;
   /**
-   * Whether it keeps traffic from a process that never was without it: then its settings are wrong, or what it needs is not there
-   * yet. One that was well before stays ready, however bad the fault: it would be taken from all of its kind at once.
+   * Whether the fault keeps traffic from a process that always had it: then its settings are wrong, or its dependency is not there
+   * yet. A process that was well before stays ready, however bad the fault: otherwise all replicas would lose traffic at once.
    */
   readonly holdsBackNew: boolean;
 }
 
-/** By the name of the check. What a look did not get to is left out, and stays as it was. */
+/** By the name of the check. A check that was not reached is left out, and keeps its last result. */
 export type Findings<Name extends string> = Partial<Readonly<Record<Name, Fault | 'well'>>>;
 
 export interface DependencyWatchOptions<Name extends string> {
   readonly names: readonly Name[];
-  /** Bounded in time by itself. */
+  /** Must limit its own time. */
   readonly look: () => Promise<Findings<Name>>;
-  /** Time between looks, which is varied by a fifth; 0: none once all is well. */
+  /** Time between checks, varied by a fifth; 0: none once all is well. */
   readonly everyMs: number;
-  /** The same while something is wrong or not known. */
+  /** The same while something is wrong or unknown. */
   readonly retryMs: number;
   readonly log: { info(fields: object, text: string): void; warn(fields: object, text: string): void };
 }
 
-/** Looks after what a service needs of others, now and then, and tells of it in log and readiness. */
+/** Checks the dependencies of a service from time to time, and reports them in log and readiness. */
 export class DependencyWatch<Name extends string> {
   private readonly findings = new Map<Name, Fault | 'well'>();
   private wasWell = false;
@@ -37,7 +37,7 @@ export class DependencyWatch<Name extends string> {
     void this.firstLook.then(() => this.lookLater());
   }
 
-  /** Waits for the first look, but no longer than that. */
+  /** Waits for the first check, but at most this long. */
   async settled(atMostMs: number): Promise<void> {
     let late: NodeJS.Timeout | undefined;
     await Promise.race([this.firstLook, new Promise((resolve) => (late = setTimeout(resolve, atMostMs)))]);

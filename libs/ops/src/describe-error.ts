@@ -4,8 +4,8 @@ import { printableStack } from './printable.js';
 const MAX_CAUSES = 4;
 
 /**
- * Name, message, code and stack, and the same of what caused it. Everything else that libraries hang on errors, requests
- * and responses among it, stays out of the log.
+ * Name, message, code and stack, and the same of its cause. Everything else that libraries attach to errors, such as requests
+ * and responses, stays out of the log.
  */
 export function describeError(error: unknown, depth = 0): object {
   if (!isError(error)) return { message: typeof error === 'string' ? error : typeof error };
@@ -19,7 +19,7 @@ export function describeError(error: unknown, depth = 0): object {
   };
 }
 
-/** A time-out is a DOMException, which Node 20 does not count among its native errors. */
+/** A time-out is a DOMException, which is no native error for Node 20. */
 export function isError(error: unknown): error is Error {
   return isNativeError(error) || error instanceof Error || error instanceof DOMException;
 }

@@ -161,7 +161,7 @@ describe('a request that is refused before there is a route', () => {
     expect(received + logs.join('')).not.toMatch(/canary|%ZZ/i);
   });
 
-  it('carries the request id that it came with', async () => {
+  it('carries its own request id', async () => {
     for (const start of ['GET /%ZZ HTTP/1.1', 'CONNECT a:1 HTTP/1.1', 'PUT /%ZZ HTTP/1.1']) {
       const received = await rawExchange(
         service.port,
@@ -176,7 +176,7 @@ describe('a request that is refused before there is a route', () => {
     expect(received).toMatch(/^HTTP\/1\.1 400 [^]*\r\n\r\n$/);
   });
 
-  it('for its URL alone leaves the connection to the next one', async () => {
+  it('leaves the connection open if only its URL is wrong', async () => {
     const received = await rawExchange(
       service.port,
       `GET /%ZZ HTTP/1.1\r\n${HOST}\r\n`,
@@ -215,7 +215,7 @@ describe('a request that is refused before there is a route', () => {
     expect(await statusOfOk(service.port)).toBe(200);
   });
 
-  it('is no such request when it is in absolute form, or would like to upgrade', async () => {
+  it('is not refused for an absolute form or an upgrade', async () => {
     for (const head of [
       `GET http://canary/ok HTTP/1.1\r\n${HOST}`,
       `GET /ok HTTP/1.1\r\n${HOST}Upgrade: h2c\r\n`,
@@ -224,7 +224,7 @@ describe('a request that is refused before there is a route', () => {
     }
   });
 
-  it('at the ops listener is answered alike, and leaves no line', async () => {
+  it('at the ops listener gets the same answer, and leaves no line', async () => {
     for (const request of [
       `GET /%ZZ HTTP/1.1\r\n${HOST}${CLOSE}`,
       'canary\r\n\r\n',
@@ -258,7 +258,7 @@ describe('a request that does not arrive', () => {
     logs.length = 0;
   });
 
-  /** One byte every 10 ms, for as long as anybody takes them. */
+  /** One byte every 10 ms, as long as the server reads them. */
   async function dribble(port: number, head: string): Promise<{ received: string; tookMs: number }> {
     const socket = connect({ port, host: '127.0.0.1' });
     const startedAtMs = performance.now();
@@ -297,25 +297,25 @@ describe('a request that does not arrive', () => {
     expect(lines()).toEqual([expect.objectContaining({ status: 408 })]);
   });
 
-  it('is not answered twice where it was refused before all of it had come', async () => {
+  it('is answered once if it was refused before it was complete', async () => {
     const refused = POST.replace('application/json', 'text/canary');
     const { received } = await dribble(service.port, `${refused}Content-Length: 9999\r\n\r\n`);
     expect(answersIn(received).map(({ status }) => status)).toEqual([415]);
     expect(lines()).toHaveLength(1);
   });
 
-  it('because nothing comes at all is answered 408 and cut', async () => {
+  it('is answered 408 and cut if nothing comes at all', async () => {
     expectRefusal(answersIn(await rawExchange(service.port))[0], 408);
   });
 
-  it('is the end of a connection that served another before, and of that connection alone', async () => {
+  it('ends a connection that served another before, and only this connection', async () => {
     const received = await rawExchange(service.port, `GET /ok HTTP/1.1\r\n${HOST}\r\n`, 'GET /o');
     const answers = answersIn(received);
     expect(answers.map(({ status }) => status)).toEqual([200, 408]);
     expect(await statusOfOk(service.port)).toBe(200);
   });
 
-  it('holds at the ops listener, too', async () => {
+  it('has the same limits at the ops listener', async () => {
     const ops = await startOps({
       service: 'test',
       host: '127.0.0.1',

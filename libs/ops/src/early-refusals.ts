@@ -1,20 +1,20 @@
-// RFC 9112: what Node and Fastify refuse before there is a route.
+// RFC 9112: requests that Node and Fastify refuse before there is a route.
 import { randomUUID } from 'node:crypto';
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { corsHeaders } from './cors.js';
 
-/** An error as an application words it. */
+/** An error in the application's words. */
 export interface WordedError {
   /** `Content-Type`. */
   readonly contentType: string;
-  /** What is sent as JSON. */
+  /** Sent as JSON. */
   readonly body: object;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Words an error in the application's own form; `description` may be shown to anybody. */
+/** Words an error in the application's own form; `description` is public. */
 export type ErrorWording = (status: number, description: string, requestId: string) => WordedError;
 
 export interface EarlyRefusalsOptions {
@@ -25,11 +25,11 @@ export interface EarlyRefusalsOptions {
   readonly logger: Logger | undefined;
 }
 
-/** Why a request was refused, for the log: a code of Node or Fastify, never what was sent. */
+/** Reason of a refusal, for the log: a code of Node or Fastify, never the input. */
 export interface EarlyRefusal {
   readonly status: number;
   readonly reason: string;
-  /** Default: the connection ends, for it cannot be known where the next request begins. */
+  /** Default: the connection ends, because the start of the next request is unknown. */
   readonly keepAlive?: boolean;
 }
 
@@ -49,19 +49,19 @@ const STATUS_OF: Readonly<Record<string, number>> = {
   HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
 };
 
-/** How long a client has to take its answer in, in ms. What it goes on sending would otherwise reset the connection at once. */
+/** Time for a client to read its answer, in ms. Without it, further input would reset the connection at once. */
 const LINGER_MS = 1_000;
 
 const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
-/** The id that a request came with, or a new one that it carries from now on. */
+/** The request's own id, or a new one that it carries from now on. */
 export function requestIdOf({ headers }: IncomingMessage): string {
   const given = headers['x-request-id'];
   if (typeof given === 'string' && REQUEST_ID.test(given)) return given;
   return (headers['x-request-id'] = randomUUID());
 }
 
-/** Answers what never reaches a filter or a hook with the same shape, headers and log line as any other refusal. */
+/** Answers requests that never reach a filter or a hook, with the same shape, headers and log line as any other refusal. */
 export class EarlyRefusals {
   private readonly refused = new WeakSet<object>();
 
@@ -74,26 +74,26 @@ export class EarlyRefusals {
     this.log({ method, requestId, ...refusal });
   }
 
-  /** CONNECT, which Node hands over together with its connection. */
+  /** CONNECT, which Node passes on together with its connection. */
   refuseTunnel(request: IncomingMessage, socket: Socket): void {
     socket.on('error', () => undefined);
     const refusal = { status: 405, reason: 'CONNECT' };
     const requestId = requestIdOf(request);
-    // RFC 9110 section 15.5.6: a 405 says which methods the target has. It has none.
+    // RFC 9110 section 15.5.6: a 405 lists the methods of the target. It has none.
     this.answerOn(socket, requestId, refusal, { allow: '' });
     this.log({ method: 'CONNECT', requestId, ...refusal });
   }
 
-  /** What Node's parser gave up, or what did not arrive in time: a server's `clientError`. */
+  /** Input that Node's parser rejected, or that did not arrive in time: a server's `clientError`. */
   refuseUnread(error: Error & { readonly code?: string }, socket: Socket): void {
-    // The parser complains again about all that follows.
+    // The parser reports all further input again.
     if (this.refused.has(socket)) return;
     if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
     const reason = error.code ?? error.name;
     const refusal = { status: STATUS_OF[reason] ?? 400, reason };
     const { _httpMessage: answering, parser } = socket as SocketOfNode;
     if (!answering && parser?.incoming?.complete === false) {
-      // It was answered before all of it had come, and logged then.
+      // It was answered and logged before it was complete.
       socket.destroy();
     } else if (!answering) {
       this.refused.add(socket);
@@ -102,10 +102,10 @@ export class EarlyRefusals {
       this.log({ method: undefined, requestId, ...refusal });
     } else if (!answering.req.complete && !answering.headersSent) {
       this.refused.add(socket);
-      // Fastify knows of this request, and logs what it is answered.
+      // Fastify knows this request, and logs its answer.
       this.answer(answering, requestIdOf(answering.req), refusal);
     } else {
-      // It is the request before that is being answered.
+      // The current answer belongs to the previous request.
       this.refused.add(socket);
       answering.once('close', () => {
         this.refused.delete(socket);
@@ -157,7 +157,7 @@ export class EarlyRefusals {
   }
 }
 
-/** Node's own default handler looks here, too: there is no other way to know what is being answered on a connection. */
+/** Node's own default handler also reads this: there is no other way to find the current answer on a connection. */
 interface SocketOfNode extends Socket {
   readonly _httpMessage?: ServerResponse | null;
   readonly parser?: { readonly incoming: IncomingMessage | null } | null;
@@ -168,7 +168,7 @@ interface LoggedRequest {
   readonly requestId: string;
 }
 
-/** Headers of every answer. What is answered here depends on who asks; a route that may be cached says so itself. */
+/** Headers of every answer. Answers depend on the caller; a cacheable route sets its own headers. */
 export function frameHeaders(requestId: string): Record<string, string> {
   return { 'x-request-id': requestId, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' };
 }

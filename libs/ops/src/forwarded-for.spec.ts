@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { createLogger } from './index.js';
 import { forwardedForReader, plainAddress } from './forwarded-for.js';
 
-describe('an address as others write it', () => {
+describe('an address as proxies and sockets write it', () => {
   it.each([
     ['203.0.113.8', '203.0.113.8'],
     ['203.0.113.8:50001', '203.0.113.8'],
@@ -96,7 +96,7 @@ describe('X-Forwarded-For', () => {
     expect(lines).toHaveLength(1);
   });
 
-  it('is told once, and no more of it than a line holds', () => {
+  it('is logged once, and at most a line of it', () => {
     const read = forwardedForReader(1, logger);
     for (let i = 0; i < 3; i += 1) {
       read({ headers: { 'x-forwarded-for': `${'x'.repeat(5_000)}${i}` } } as unknown as IncomingMessage);
@@ -105,7 +105,7 @@ describe('X-Forwarded-For', () => {
     expect(lines[0]!.length).toBeLessThan(1_000);
   });
 
-  it('is left as it is, where it is not believed', () => {
+  it('stays unchanged where it is not trusted', () => {
     expect(left(0, 'anything')).toBe('anything');
     expect(left(1, undefined)).toBeUndefined();
     expect(lines).toEqual([]);

@@ -1,20 +1,20 @@
-// X-Forwarded-For, which no standard describes: https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/X-Forwarded-For
+// X-Forwarded-For, which has no standard: https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/X-Forwarded-For
 import type { IncomingMessage } from 'node:http';
 import { isIP, SocketAddress } from 'node:net';
 import type { Logger } from 'pino';
 
-/** Leaves in a request's `X-Forwarded-For` the client's address and nothing else. */
+/** Leaves only the client's address in a request's `X-Forwarded-For`. */
 export type ForwardedForReader = (request: IncomingMessage) => void;
 
 /** Longest part of a header that is shown in the log. */
 const SHOWN_LENGTH = 100;
 
 /**
- * Each proxy adds what it saw at the end, so that the entry of the outermost of ours is as many from the end as there are. What
- * it wrote there may be no address; its caller then counts under the proxy's own, as the next one inwards saw it, or the
- * socket's.
+ * Each proxy adds its caller's address at the end. So the entry of our outermost proxy is at the position of our number of proxies,
+ * counted from the end. If it is no address, the caller counts under the address of the proxy, as the next inner proxy or the socket
+ * saw it.
  *
- * @param trustedProxyHops proxies of our own in front; with 0 the header is left as it is, for nobody believes it
+ * @param trustedProxyHops number of our own proxies in front; with 0 the header stays unchanged, because nothing reads it
  */
 export function forwardedForReader(trustedProxyHops: number, logger: Logger): ForwardedForReader {
   if (trustedProxyHops === 0) return () => undefined;
@@ -38,16 +38,16 @@ export function forwardedForReader(trustedProxyHops: number, logger: Logger): Fo
 }
 
 /**
- * The address in what proxies and sockets write: without port, brackets, quotes and zone, IPv6 in its shortest spelling (RFC
+ * The address in an entry of a proxy or socket: without port, brackets, quotes and zone, IPv6 in its shortest spelling (RFC
  * 5952), IPv4 not as IPv6.
  *
- * @returns undefined for what is no address
+ * @returns undefined for a text that is no address
  */
 export function plainAddress(text: string): string | undefined {
   const [, unquoted = text] = /^"(.*)"$/.exec(text) ?? [];
   const [, bracketed] = /^\[(.*)\](?::\d*)?$/.exec(unquoted) ?? [];
   const [, beforePort] = /^([\d.]+):\d*$/.exec(unquoted) ?? [];
-  // SocketAddress throws for some that `isIP` takes with a zone.
+  // SocketAddress throws for some addresses with a zone that `isIP` accepts.
   const address = (bracketed ?? beforePort ?? unquoted).replace(/%.*$/, '');
   switch (isIP(address)) {
     case 4:

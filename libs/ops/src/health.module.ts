@@ -2,22 +2,22 @@ import { Controller, Get, Inject, Module, type DynamicModule } from '@nestjs/com
 import { HealthCheck, HealthCheckService, HealthIndicatorService, TerminusModule } from '@nestjs/terminus';
 import { NoAccessLog } from './access-log.js';
 
-/** State of one thing that the service needs. `detail` is shown to operators. */
+/** State of one dependency of the service. `detail` is for operators. */
 export interface CheckResult {
   readonly up: boolean;
-  /** Up, but not all that it should be: shown, and no reason to keep traffic away. */
+  /** Up, but with a fault: shown, and no reason to keep traffic away. */
   readonly degraded?: boolean;
   readonly detail?: string;
 }
 
 export type Checks = Readonly<Record<string, () => CheckResult | Promise<CheckResult>>>;
 
-/** Of what the service can do without, or only slower: down is degraded. */
+/** For a dependency that the service can miss, or miss with less speed: down becomes degraded. */
 export function degradedAtMost({ up, degraded, ...rest }: CheckResult): CheckResult {
   return { ...rest, up: true, degraded: !up || Boolean(degraded) };
 }
 
-/** What readiness is made of. */
+/** The checks of readiness. */
 export interface Health {
   readonly checks: Checks;
   draining: boolean;
@@ -33,14 +33,14 @@ class HealthController {
     @Inject(HEALTH) private readonly state: Health,
   ) {}
 
-  /** The process runs; restarting it would help nothing that this does not show. */
+  /** The process runs. Other faults do not show here, because a restart would not repair them. */
   @Get('live')
   @NoAccessLog()
   live(): { status: 'ok' } {
     return { status: 'ok' };
   }
 
-  /** Traffic is welcome: no check is down, degraded ones or not, and the service is not draining. 503 otherwise. */
+  /** The service can take traffic: no check is down (degraded is allowed), and it is not draining. 503 otherwise. */
   @Get('ready')
   @NoAccessLog()
   @HealthCheck()
@@ -61,7 +61,7 @@ class HealthController {
   }
 }
 
-/** A check that fails is a thing that is down; why is for the log of that thing, not for whoever asks. */
+/** A failing check means that its dependency is down; the reason goes to the log, not to the caller. */
 async function resultOf(check: Checks[string]): Promise<CheckResult> {
   try {
     return await check();

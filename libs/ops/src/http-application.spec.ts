@@ -82,7 +82,7 @@ describe('an HTTP service', () => {
   const post = (body: string, type = 'application/json') =>
     rawRequest(`${service.url}/input`, { method: 'POST', headers: ['Content-Type', type], body });
 
-  it('takes over a request id that is one, and makes one otherwise', async () => {
+  it('keeps a valid request id, and otherwise makes one', async () => {
     const given = await rawRequest(`${service.url}/ip`, { headers: ['X-Request-Id', 'abc-1'] });
     expect(given.headers['x-request-id']).toBe('abc-1');
     const made = await rawRequest(`${service.url}/ip`, { headers: ['X-Request-Id', 'a b"'] });
@@ -117,7 +117,7 @@ describe('an HTTP service', () => {
     expect(answer.body + logs.join()).not.toContain('canary');
   });
 
-  it('repeats nothing of a URL that it does not know', async () => {
+  it('repeats nothing of an unknown URL', async () => {
     logs.length = 0;
     for (const method of ['GET', 'POST', 'PROPFIND', 'M-SEARCH', 'OPTIONS']) {
       const answer = await rawRequest(`${service.url}/canary?access_token=canary`, { method });
@@ -129,7 +129,7 @@ describe('an HTTP service', () => {
     expect(logs.join()).not.toContain('canary');
   });
 
-  it('answers a fault with 500 and nothing else, and logs it without what hangs on the error', async () => {
+  it('answers a fault with only 500, and logs it without attachments of the error', async () => {
     logs.length = 0;
     const answer = await rawRequest(`${service.url}/fault`);
     expect(answer.status).toBe(500);
@@ -138,7 +138,7 @@ describe('an HTTP service', () => {
     expect(logs.join()).not.toContain('"password"');
   });
 
-  it('does not let a flood of 503s fill the log, nor hide another reason or a fault', async () => {
+  it('keeps a flood of 503s from filling the log, and from hiding another reason or a fault', async () => {
     logs.length = 0;
     const told = () => logs.filter((line) => line.includes('a request failed'));
     for (let i = 0; i < 50; i += 1)
@@ -161,14 +161,14 @@ describe('an HTTP service', () => {
     expect((await rawRequest(`${service.url}/ip`, { headers })).body).toBe('{"address":"127.0.0.1"}');
   });
 
-  it('takes the address that the outermost of its own proxies saw', async () => {
+  it('takes the address seen by the outermost of its own proxies', async () => {
     const proxied = await start({ trustedProxyHops: 1 });
     const headers = ['X-Forwarded-For', '198.51.100.1, 203.0.113.7'];
     expect((await rawRequest(`${proxied.url}/ip`, { headers })).body).toBe('{"address":"203.0.113.7"}');
     await proxied.stop();
   });
 
-  it('answers what it has accepted when it is stopped, on a connection that is kept alive, and takes nothing new', async () => {
+  it('answers accepted requests after a stop, on a kept-alive connection, and accepts no new ones', async () => {
     const stopping = await start();
     const before = slowOnes;
     const slow = fetch(`${stopping.url}/slow`);

@@ -16,28 +16,28 @@ import { ignoreMalformedType, readBodiesOnDemand } from './request-body.js';
 export interface HttpApplicationOptions {
   readonly logger: Logger;
   /**
-   * How many proxies of our own stand in front. The client's address is what the outermost of them wrote into
-   * `X-Forwarded-For`; with 0, the default, it is the socket's, and no header can change it.
+   * Number of our own proxies in front. The client's address is the entry of the outermost one in `X-Forwarded-For`;
+   * with 0, the default, it is the socket's, and no header can change it.
    */
   readonly trustedProxyHops?: number;
-  /** Longest request body, in bytes; of a form as it is once decoded. Default 16,384 (16 KiB). */
+  /** Longest request body, in bytes; for a form after decoding. Default 16,384 (16 KiB). */
   readonly bodyLimitBytes?: number;
-  /** Origins whose pages may read answers, as browsers send them. Default none: those of the service's own origin only. */
+  /** Origins whose pages may read answers, as browsers send them. Default none: only the service's own origin. */
   readonly corsOrigins?: readonly string[];
-  /** Which requests leave a log line. Default `all`, but for routes that say otherwise. */
+  /** Requests that leave a log line. Default `all`, except for routes that opt out. */
   readonly accessLog?: AccessLogMode | undefined;
-  /** How errors are worded before there is a route, and with it a filter. Default: problem details. */
+  /** Words errors before there is a route, and so a filter. Default: problem details. */
   readonly word?: ErrorWording;
   readonly arrival?: Partial<ArrivalLimits>;
 }
 
-/** How long a client may take to send a request. What is late is answered 408, and its connection closed. */
+/** Time for a client to send a request. A late request gets 408, and its connection is closed. */
 export interface ArrivalLimits {
-  /** From its first byte, or from the connection's opening, to the end of its header. Default 10,000 (10 s). */
+  /** From the first byte, or from the opening of the connection, to the end of the header. Default 10,000 (10 s). */
   readonly headersTimeoutMs: number;
-  /** From its first byte to the end of its body. Default 30,000 (30 s). */
+  /** From the first byte to the end of the body. Default 30,000 (30 s). */
   readonly requestTimeoutMs: number;
-  /** How often connections are looked at: both limits are kept to within so much. Default 1,000 (1 s). */
+  /** Interval of the checks, and so the precision of both limits. Default 1,000 (1 s). */
   readonly checkEveryMs: number;
 }
 
@@ -46,8 +46,8 @@ const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 const CLOSE_IDLE_EVERY_MS = 25;
 
 /**
- * A Nest application on Fastify with the frame that every HTTP service here has: request ids, access log, limits, time-outs,
- * bodies that are JSON (`request.body`) and refused only where a route reads them, CORS.
+ * A Nest application on Fastify with the common frame of our HTTP services: request ids, access log, limits, time-outs,
+ * JSON bodies (`request.body`), refused only where a route reads them, CORS.
  */
 export async function createHttpApplication(
   module: Type | DynamicModule,
@@ -68,7 +68,7 @@ export async function createHttpApplication(
     bodyLimit: bodyLimitBytes,
     trustProxy: trustedProxyHops === 0 ? false : (_address: string, hop: number) => hop < trustedProxyHops,
     genReqId: requestIdOf,
-    // A request that got through before the listener closed is answered, not turned away.
+    // A request accepted before the listener closed is answered, not refused.
     return503OnClosing: false,
     serverFactory: (handle: RequestListener) =>
       listener(handle, { refusals, readForwardedFor, limits: { ...ARRIVAL, ...arrival } }),
@@ -101,8 +101,8 @@ export async function createHttpApplication(
 }
 
 /**
- * Closing a server closes the connections that are idle at that moment; one that was busy would be kept alive after its
- * answer, and hold up the stop for as long as its client likes.
+ * Closing a server closes its idle connections; a busy one would be kept alive after its answer, and its client could delay the
+ * stop without limit.
  */
 function closeConnectionsOnceIdle(fastify: FastifyInstance): void {
   let closing: NodeJS.Timeout | undefined;
@@ -122,7 +122,7 @@ interface Door {
   readonly limits: ArrivalLimits;
 }
 
-/** Takes every request that Node would answer by itself to the application's own words. */
+/** Lets the application word the answer to each request that Node would answer by itself. */
 function listener(handle: RequestListener, { refusals, readForwardedFor, limits }: Door): Server {
   const server = createServer(
     {
@@ -133,7 +133,7 @@ function listener(handle: RequestListener, { refusals, readForwardedFor, limits 
       requireHostHeader: false,
     },
     (request, response) => {
-      // RFC 9112 section 3.2. HTTP/1.0 knows no Host.
+      // RFC 9112 section 3.2. HTTP/1.0 has no Host.
       if (request.headers.host === undefined && request.httpVersion === '1.1')
         return refusals.refuse(response, { status: 400, reason: 'NO_HOST' });
       readForwardedFor(request);

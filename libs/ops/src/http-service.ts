@@ -22,7 +22,7 @@ export interface RunningHttpService extends RunningService {
 }
 
 /**
- * Says at once where a service cannot listen, before it waits for anything else.
+ * Reports at once where a service cannot listen, before any other wait.
  *
  * @throws {StartError}
  */
@@ -42,9 +42,9 @@ function listenersOf(
 }
 
 /**
- * Binds an HTTP application, which {@link ensureServiceListenable} said can be, and its ops listener; stopping it drains first.
+ * Binds an HTTP application, after {@link ensureServiceListenable}, and its ops listener; a stop drains first.
  *
- * @throws {StartError} and then the application is closed
+ * @throws {StartError} after closing the application
  */
 export async function startHttpService(
   service: string,

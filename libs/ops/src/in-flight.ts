@@ -1,4 +1,4 @@
-/** Counts what has been accepted and not answered yet, so that a stop can wait for it. */
+/** Counts accepted requests without an answer, so that a stop can wait for them. */
 export class InFlight {
   private count = 0;
   private waiting: (() => void)[] = [];
@@ -13,7 +13,7 @@ export class InFlight {
     for (const resolve of this.waiting.splice(0)) resolve();
   }
 
-  /** Resolves with true once nothing is in flight, with false when that takes longer. */
+  /** Resolves with true once nothing is in flight, with false if that takes too long. */
   async idle(timeoutMs: number): Promise<boolean> {
     if (this.count === 0) return true;
     let timer: NodeJS.Timeout | undefined;

@@ -5,32 +5,32 @@ import {
   type ArgumentMetadata,
 } from '@nestjs/common';
 
-/** Which part of the input is wrong, and how; never what was received. */
+/** The wrong part of the input, and the fault; never the received value. */
 export interface InputError {
-  /** Of a field of the body, a header's name, or `body`. */
+  /** Path of a field of the body, a header's name, or `body`. */
   readonly path: string;
   readonly message: string;
 }
 
-/** Response of an exception about input, as both filters word it. */
+/** Response of an exception about input, worded by both filters. */
 export function notValid(errors: readonly InputError[]) {
   return { message: 'The input is not valid', errors };
 }
 
-/** A body where JSON is read and something else was sent. */
+/** A body of another type where JSON is expected. */
 export function notJson(): UnsupportedMediaTypeException {
   const message = 'must be application/json, and the body JSON';
   return new UnsupportedMediaTypeException(notValid([{ path: 'Content-Type', message }]));
 }
 
-/** Parameters of a form by name: a text, or a list where one is given more than once. */
+/** Parameters of a form by name: a text, or a list for a repeated one. */
 export class FormBody {
   readonly [name: string]: string | readonly string[] | undefined;
 }
 
 /**
- * Checks input against the schema that its decorator names (`@Body({ schema })`). The exception says which field is wrong
- * and how, never what was received. A body with a schema has to be JSON.
+ * Checks input against the schema in its decorator (`@Body({ schema })`). The exception names the wrong field and the fault,
+ * never the received value. A body with a schema must be JSON.
  */
 export class InputPipe extends StandardSchemaValidationPipe {
   constructor() {
@@ -45,7 +45,7 @@ export class InputPipe extends StandardSchemaValidationPipe {
   }
 
   override async transform<T>(value: T, metadata: ArgumentMetadata): Promise<T> {
-    // `curl -d` calls JSON a form; the names of the fields that are missing then would lead nobody to the header.
+    // `curl -d` labels JSON as a form; names of missing fields would not point to that header.
     if (metadata.schema && value instanceof FormBody) throw notJson();
     return super.transform(value, metadata);
   }

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { LineLimit } from './index.js';
 
 describe('LineLimit', () => {
-  it('lets so many lines of a kind through, and then tells how many were left out', async () => {
+  it('lets a number of lines of a kind through, and then reports how many were left out', async () => {
     const limit = new LineLimit({ lines: 2, perMs: 500 });
     expect(Array.from({ length: 5 }, () => limit.admit('one'))).toEqual([{}, {}, ...Array(3)]);
     expect(limit.admit('another')).toEqual({});
@@ -12,7 +12,7 @@ describe('LineLimit', () => {
     expect(limit.admit('one')).toBeUndefined();
   });
 
-  it('holds however many kinds there are', () => {
+  it('holds for any number of kinds', () => {
     const limit = new LineLimit({ lines: 1, perMs: 60_000 });
     const told = Array.from({ length: 1_000 }, (_, i) => limit.admit(`kind ${i}`)).filter(Boolean);
     expect(told).toHaveLength(101);

@@ -10,19 +10,19 @@ interface Window {
   untold: number;
 }
 
-/** What comes beyond so many kinds counts as one. */
+/** All kinds beyond this number count as one. */
 const MAX_KINDS = 100;
 const OTHER_KINDS = '';
 
-/** Keeps what anybody can bring about, as often as he likes, from filling the log. */
+/** Keeps lines that any client can cause from filling the log. */
 export class LineLimit {
   private readonly windows = new Map<string, Window>();
 
   constructor(private readonly options: LineLimitOptions = { lines: 10, perMs: 60_000 }) {}
 
   /**
-   * @param kind what lines are counted together
-   * @returns what to add to the line, `untold` being how many were left out since the last one; undefined for a line too many
+   * @param kind lines of one kind are counted together
+   * @returns fields to add to the line, with the number of lines left out since the last one (`untold`); undefined for a line too many
    */
   admit(kind: string): { readonly untold?: number } | undefined {
     const { lines, perMs } = this.options;

@@ -17,7 +17,7 @@ describe('a listener', () => {
     taken.close();
   });
 
-  it('that can be had is free again once that is known', async () => {
+  it('is free again after a successful check', async () => {
     const { port } = taken.address() as AddressInfo;
     await expect(ensureListenable({ ...venue, port })).rejects.toThrow(`Port ${port} (venue)`);
     await ensureListenable(venue);
@@ -67,7 +67,7 @@ describe('a listener', () => {
   });
 
   it.each([new Error('a bug'), Object.assign(new Error('a bug'), { code: 'ERR_INVALID_ARG_TYPE' })])(
-    'that fails for reasons of our own is not: %p',
+    'that fails for a bug is not explained: %p',
     async (bug) => {
       await expect(listenOrExplain(venue, () => Promise.reject(bug))).rejects.toBe(bug);
     },

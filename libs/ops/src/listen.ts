@@ -2,7 +2,7 @@ import { createServer, isIP } from 'node:net';
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import { StartError } from './start-error.js';
 
-/** Where a service is to listen. */
+/** Address for a service to listen on. */
 export interface Listening {
   readonly service: string;
   readonly host: string;
@@ -11,11 +11,11 @@ export interface Listening {
   readonly setting: 'PORT' | 'OPS_PORT';
 }
 
-/** Names that do not resolve can take half a minute to say so. */
+/** A name that does not resolve can take half a minute to fail. */
 const RESOLVE_TIMEOUT_MS = 1_500;
 
 /**
- * Binds the listener for a moment, so that a service that takes a while to start says at once that it cannot be had.
+ * Binds the listener for a moment, so that a slowly starting service reports an unusable address at once.
  *
  * @throws {StartError}
  */
@@ -42,7 +42,7 @@ export async function ensureListenable(listening: Listening): Promise<void> {
 }
 
 /**
- * Binds a listener, and explains it where that fails.
+ * Binds a listener, and explains a failure.
  *
  * @throws {StartError}
  */

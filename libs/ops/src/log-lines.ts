@@ -5,17 +5,17 @@ import { printable, printableFrames, printableJson } from './printable.js';
 
 /** Where lines go. */
 export interface LineSink extends DestinationStream {
-  /** As soon as there are some more; left out, at once. */
+  /** Writes once there are more lines; when absent, at once. */
   writeSoon?(line: string): void;
 }
 
-/** The lines of a logger in the form in which they are written. */
+/** The lines of a logger in their written form. */
 export interface LogLines extends DestinationStream {
   /** Writes access lines, past pino, for a logger with these bindings. */
   accessWriter(bindings: Bindings): (fields: AccessFields) => void;
 }
 
-/** Writes access lines where a logger writes its lines; through it, where that is no {@link LogLines}. */
+/** Writes access lines to the logger's own output, or through the logger if that is no {@link LogLines}. */
 export function accessWriterOf(logger: Logger): (fields: AccessFields) => void {
   const lines = (logger as unknown as Record<symbol, Partial<LogLines>>)[pino.symbols.streamSym];
   return (
@@ -56,10 +56,10 @@ function writeSoon(sink: LineSink, line: string): void {
   else sink.write(line);
 }
 
-/** Fields of a line that hold an error, as `describeError` makes it. */
+/** Fields of a line that hold an error described by `describeError`. */
 const ERROR_FIELDS: readonly string[] = ['err', 'error'];
 
-/** @param describes whether `value` is what `describeError` made, or `all` of a line, in which two fields are */
+/** @param describes whether `value` comes from `describeError`, or is `all` of a line, with two such fields */
 function readable(value: unknown, describes: 'all' | 'error' | 'anything' = 'all'): unknown {
   if (typeof value === 'string') return printable(value);
   if (typeof value !== 'object' || value === null) return value;

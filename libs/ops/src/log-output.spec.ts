@@ -9,14 +9,14 @@ const folder = mkdtempSync(join(tmpdir(), 'log-output-'));
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** What a pipe of Linux holds. */
+/** Size of a pipe in Linux. */
 const PIPE_BYTES = 65_536;
 
 const PATIENCE_MS = 60_000;
 
 describe('the output of a log', () => {
   it.each(['write', 'writeSoon'] as const)(
-    'drops a line that can never fit (%s), and goes on',
+    'drops a line that can never fit (%s), and continues',
     async (how) => {
       const path = join(folder, how);
       const descriptor = openSync(path, 'w');
@@ -30,7 +30,7 @@ describe('the output of a log', () => {
     },
   );
 
-  it('keeps the order of lines that wait and of those that do not', async () => {
+  it('keeps the order of waiting and immediate lines', async () => {
     const path = join(folder, 'order');
     const output = new LogOutput({ descriptor: openSync(path, 'w') });
     output.writeSoon('1\n');
@@ -40,7 +40,7 @@ describe('the output of a log', () => {
     await until(() => readFileSync(path, 'utf8') === '1\n2\n3\n', PATIENCE_MS);
   });
 
-  it('keeps what a reader has no room for, tells it in the place of what did not fit, and then writes on', async () => {
+  it('keeps lines that a reader has no room for, reports dropped ones in their place, and then continues', async () => {
     const path = join(folder, 'pipe');
     spawnSync('mkfifo', [path]);
     const reading = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -55,7 +55,7 @@ describe('the output of a log', () => {
       try {
         text += chunk.toString('utf8', 0, readSync(reading, chunk));
       } catch {
-        // It is empty for the moment.
+        // It is empty at this moment.
       }
       return text;
     };
@@ -63,7 +63,7 @@ describe('the output of a log', () => {
     output.write('the last\n');
     await until(() => read().includes('the last'), PATIENCE_MS);
     closeSync(reading);
-    // 64 of them fit into the pipe and twice as many here.
+    // 64 lines fit into the pipe, and twice as many here.
     const kept = 3 * 64;
     expect(text).toBe(`${line.repeat(kept)}lost ${300 - kept}\nthe last\n`);
   });

@@ -3,23 +3,23 @@ import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 export interface LogOutputOptions {
   /** Default 1, standard output. */
   readonly descriptor?: number;
-  /** How much waits for a reader before lines are dropped. Default 4 MiB. */
+  /** Bytes that wait for a reader before lines are dropped. Default 4 MiB. */
   readonly maxWaitingBytes?: number;
   /** How long the end of the process may wait for a reader. Default 1,000 (1 s). */
   readonly exitTimeoutMs?: number;
 }
 
-/** Lines that are written at once: what Docker reads at once. With less, writes cost a request more than its line does. */
+/** Size of one write: what Docker reads at once. With less, a write costs a request more than its line does. */
 const CHUNK_BYTES = 16_384;
 
-/** How long lines may wait for others that are written along with them. */
+/** How long lines may wait for others in the same write. */
 const GATHER_MS = 10;
 
-/** After a reader had no room: at first, and at the most. */
+/** Wait after a reader had no room: first, and maximum. */
 const FIRST_PAUSE_MS = 1;
 const LONGEST_PAUSE_MS = 50;
 
-/** After a failure that room does not mend: no reader, or no space on the disk. */
+/** Wait after a failure that room does not repair: no reader, or no space on the disk. */
 const FAILED_PAUSE_MS = 1_000;
 
 const LINE_FEED = 0x0a;
@@ -30,12 +30,12 @@ interface Chunk {
 }
 
 /**
- * Where log lines leave the process. A write never waits: what the reader has no room for stays here, up to a bound, and lines
- * beyond that are dropped and counted. A stream that writes in the background would hold up the end of the process for as long
- * as its reader stands still: Node waits there for writes that are under way.
+ * The exit of log lines from the process. A write never waits: lines without room at the reader stay here, up to a bound, and lines
+ * beyond that are dropped and counted. A stream that writes in the background would delay the end of the process while its reader
+ * stands still: Node waits there for pending writes.
  */
 export class LogOutput {
-  /** Called once there is room again, with how many lines were dropped. */
+  /** Called once there is room again, with the number of dropped lines. */
   onLoss: (dropped: number) => void = () => undefined;
 
   private readonly descriptor: number;
@@ -108,7 +108,7 @@ export class LogOutput {
   private writeChunks(): void {
     const failure = this.writeWhatFits();
     if (failure !== undefined) this.pause(failure);
-    // From half of the bound on, so that a reader that is a little too slow is not told of every line.
+    // From half of the bound on, so that a slightly slow reader gets few such reports.
     if (!this.full || this.waitingBytes > this.maxWaitingBytes / 2) return;
     const { dropped } = this;
     this.full = false;
@@ -116,7 +116,7 @@ export class LogOutput {
     this.onLoss(dropped);
   }
 
-  /** @returns why not all of it was written */
+  /** @returns the reason why a rest was not written */
   private writeWhatFits(): NodeJS.ErrnoException | undefined {
     for (let chunk = this.chunks[0]; chunk !== undefined; chunk = this.chunks[0]) {
       try {
@@ -143,7 +143,7 @@ export class LogOutput {
     }, pauseMs).unref();
   }
 
-  /** What is left, for a reader that takes it in time. */
+  /** Writes the rest, for a reader that takes it in time. */
   private end(): void {
     this.ending = true;
     this.seal();
@@ -159,8 +159,8 @@ export class LogOutput {
 }
 
 /**
- * A descriptor of the same pipe, terminal or socket whose writes fail where they would wait. A pipe is opened anew where that can
- * be done, since to be without waiting is a property that all processes share which write there.
+ * A descriptor of the same pipe, terminal or socket whose writes fail instead of waiting. A pipe is opened again where possible,
+ * because all processes that write to it share this property.
  */
 function neverBlocking(descriptor: number): number {
   const stats = fstatSync(descriptor);
@@ -169,10 +169,10 @@ function neverBlocking(descriptor: number): number {
       const { O_WRONLY, O_NONBLOCK, O_NOCTTY } = constants;
       return openSync(`/proc/self/fd/${descriptor}`, O_WRONLY | O_NONBLOCK | O_NOCTTY);
     } catch {
-      // There is no /proc, no reader any more, or no right to.
+      // There is no /proc, no reader any more, or no right.
     }
   }
-  // Node makes pipes and sockets so once its own stream for them is there.
+  // Node sets this for pipes and sockets when its own stream for them exists.
   if (!stats.isFile() && descriptor === 1) void process.stdout;
   return descriptor;
 }

@@ -15,7 +15,7 @@ describe('a log line', () => {
     },
   );
 
-  it('describes an error and what caused it, and nothing that hangs on them', () => {
+  it('describes an error and its cause, and nothing attached to them', () => {
     const cause = Object.assign(new Error('refused'), { code: 'ECONNREFUSED', config: { key: 'canary' } });
     logger.error({ err: Object.assign(new Error('failed', { cause }), { response: 'canary' }) }, 'x');
     expect(logged().err).toMatchObject({
@@ -35,7 +35,7 @@ describe('a log line', () => {
     });
   });
 
-  it('carries the request id that it was written under', () => {
+  it('carries the request id of its context', () => {
     runWithRequestId('request-7', () => logger.info('x'));
     expect(logged().requestId).toBe('request-7');
   });

@@ -8,14 +8,14 @@ import type { LogLevel } from './settings.js';
 
 export interface LoggerOptions {
   readonly service: string;
-  /** `local` writes for people, all others JSON lines. */
+  /** `local` writes lines for people, all others write JSON lines. */
   readonly environment: string;
   readonly level?: LogLevel;
-  /** Where lines go at once, as JSON; standard output by default. */
+  /** Gets lines at once, as JSON; default: standard output. */
   readonly destination?: DestinationStream | undefined;
 }
 
-/** The logger of a service. What has the name of a secret is replaced, at any depth. */
+/** The logger of a service. It replaces fields with the name of a secret, at any depth. */
 export function createLogger({ service, environment, level = 'info', destination }: LoggerOptions): Logger {
   const logger = pino(
     {
@@ -43,7 +43,7 @@ export function createLogger({ service, environment, level = 'info', destination
   return logger;
 }
 
-/** What a child says on each of its lines is no field of a line to pino. */
+/** For pino, the bindings of a child are not fields of a line. */
 function redactChildren(logger: Logger): void {
   const makeChild = Reflect.get(logger, 'child') as unknown as (...args: unknown[]) => Logger;
   Reflect.set(logger, 'child', function (this: Logger, bindings: object, ...options: unknown[]) {
@@ -51,7 +51,7 @@ function redactChildren(logger: Logger): void {
   });
 }
 
-/** One for all loggers of the process, or their lines would overtake each other. */
+/** One for all loggers of the process; otherwise their lines could overtake each other. */
 let output: LogOutput | undefined;
 
 function standardOutput(environment: string): LogLines {

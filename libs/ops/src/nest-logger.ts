@@ -2,8 +2,8 @@ import type { LoggerService } from '@nestjs/common';
 import type { Logger } from 'pino';
 
 /**
- * Nest's own log lines, through ours. nestjs-pino would bring a middleware along that runs for every request, which the
- * guarded path cannot afford, and does not support the Node versions that we do.
+ * Sends Nest's own log lines through our logger. nestjs-pino would add a middleware to every request, which the guarded path
+ * cannot afford, and does not support all our Node versions.
  */
 export class NestLogger implements LoggerService {
   constructor(private readonly logger: Logger) {}

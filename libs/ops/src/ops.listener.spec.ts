@@ -39,7 +39,7 @@ describe('the ops listener', () => {
     expect(answer.body).not.toContain('canary');
   });
 
-  it('tells what is degraded apart from what is well and what is down', async () => {
+  it('distinguishes degraded checks from those that are up or down', async () => {
     const checks: Checks = {
       store: () => ({ up: true }),
       client: () => ({ up: true, degraded: true, detail: 'wrong secret' }),

@@ -18,12 +18,12 @@ export interface OpsOptions {
 
 export interface OpsListener {
   readonly port: number;
-  /** From now on not ready, so that balancers stop sending. */
+  /** Not ready from now on, so that balancers stop sending. */
   drain(): void;
   close(): Promise<void>;
 }
 
-/** The internal listener of a service: `GET /health/live` and `GET /health/ready`. Not to be published. */
+/** The internal listener of a service: `GET /health/live` and `GET /health/ready`. Do not publish it. */
 export async function startOps({
   service,
   host,

@@ -20,7 +20,7 @@ const TEXTS: readonly [string, string][] = [
   ['bidi marks', 'a\u200ecanary\u200f\u061c'],
 ];
 
-describe.each(TEXTS)('%s in what others sent', (_title, text) => {
+describe.each(TEXTS)('%s in foreign text', (_title, text) => {
   let output: string;
   const sink = { write: (line: string) => void (output += line) };
   const jsonLogger = () => createLogger({ service: 'test', environment: 'prod', destination: sink });

@@ -1,14 +1,14 @@
 /**
- * Text of others, such that it moves no cursor, begins no line and turns no direction: C0 and C1 controls and DEL, the separators of
+ * Makes foreign text unable to move the cursor, begin a line or change the direction: C0 and C1 controls and DEL, the separators of
  * lines and paragraphs, and the marks, embeddings, overrides and isolates of bidirectional text (Unicode UAX 9).
  */
 const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
-/** Of these, what JSON may hold as it is. Each log line is searched, and classes of Unicode take three times as long. */
+/** Those that JSON may hold unescaped. Every log line is searched, and classes of Unicode take three times as long. */
 const UNPRINTABLE_IN_JSON = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 const FIRST_FRAME = /\n {4}at /;
 
-/** Shows what cannot be printed: `␊` for a line feed, `<U+202E>` where there is no such sign. */
+/** Shows unprintable characters: `␊` for a line feed, `<U+202E>` where there is no such sign. */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (character) => {
     const code = character.charCodeAt(0);
@@ -17,13 +17,13 @@ export function printable(text: string): string {
   });
 }
 
-/** JSON of the same meaning that can be printed. */
+/** Printable JSON with the same meaning. */
 export function printableJson(json: string): string {
   return json.replace(UNPRINTABLE_IN_JSON, (character) => `\\u${hex(character.charCodeAt(0))}`);
 }
 
 /**
- * An error's stack, in which only frames begin a line. Its message stands before them, and may be made to look like some.
+ * An error's stack, in which only frames begin a line. The message comes before them, and may imitate frames.
  *
  * @returns undefined for an error without a stack
  */

@@ -8,7 +8,7 @@ import { RequestFailures } from './request-failures.js';
 
 const PROBLEM_JSON = 'application/problem+json; charset=utf-8';
 
-/** What Nest says where there is no route. It repeats the URL. */
+/** Nest's message if there is no route. It repeats the URL. */
 const NO_ROUTE = /^Cannot [A-Z-]+ /;
 
 /** Body of an error response, `application/problem+json`. */
@@ -19,12 +19,12 @@ export interface ProblemDetails {
   readonly detail?: string;
   /** OAuth error code where there is one, e.g. `invalid_token`. */
   readonly error?: string;
-  /** Which fields of the input are wrong, and how. */
+  /** The wrong fields of the input, and their faults. */
   readonly errors?: readonly { readonly path: string; readonly message: string }[];
   readonly request_id?: string;
 }
 
-/** Of a request that no filter sees. */
+/** For a request that no filter sees. */
 export function wordProblem(status: number, detail: string, requestId: string): WordedError {
   const problem: ProblemDetails = {
     type: 'about:blank',
@@ -36,7 +36,7 @@ export function wordProblem(status: number, detail: string, requestId: string): 
   return { contentType: PROBLEM_JSON, body: problem };
 }
 
-/** Answers every exception of an HTTP application with problem details; headers that were set before are kept. */
+/** Answers every exception of an HTTP application with problem details; earlier headers are kept. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   private readonly failures: RequestFailures;
@@ -77,7 +77,7 @@ function problemOf(exception: unknown): ProblemDetails {
   };
 }
 
-/** Fastify's own errors carry a status and no secrets but, in their message, what was sent: only the status is taken. */
+/** Fastify's own errors repeat the input in their message: only their status is used. */
 export function statusOf(exception: unknown): number {
   if (exception instanceof HttpException) return exception.getStatus();
   const status = (exception as { statusCode?: unknown } | null)?.statusCode;

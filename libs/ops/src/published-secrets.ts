@@ -1,4 +1,4 @@
-/** Secrets that stand in this repository for everybody to read. Outside of ENVIRONMENT=local no setting that is a secret takes one. */
+/** Secrets that are public in this repository. Outside of ENVIRONMENT=local no secret setting accepts one. */
 export const PUBLISHED_SECRETS = {
   tokenCache: 'local-only-token-cache-secret-change-me',
   session: 'local-only-session-secret-change-me-000',

@@ -30,7 +30,7 @@ const SPELLINGS: readonly [string, (words: readonly string[]) => string][] = [
   ['dotted.case', (words) => words.join('.')],
 ];
 
-/** Each puts a secret, under its name, somewhere into the fields of a line. */
+/** Each puts a secret, under its name, into the fields of a line. */
 const PLACES: readonly [string, (secret: Record<string, unknown>) => object][] = [
   ['at the top', (secret) => secret],
   ['in a field', (secret) => ({ a: secret })],
@@ -71,7 +71,7 @@ describe('a secret in a log line', () => {
 
   const names = WORDS.flatMap((words) => SPELLINGS.map(([, spell]) => spell(words.split(' '))));
 
-  it.each(PLACES)('is not there %s, in whatever way its name is spelt', (_title, place) => {
+  it.each(PLACES)('is removed %s, in any spelling of its name', (_title, place) => {
     for (const name of names) {
       logger.info(place({ [name]: CANARY, shown: 1 }), 'x');
       logger.info(place({ [name]: { deep: [CANARY] } }), 'x');
@@ -81,13 +81,16 @@ describe('a secret in a log line', () => {
     for (const line of lines) expect(JSON.parse(line)).toMatchObject({ service: 'test', msg: 'x' });
   });
 
-  it.each(['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const)('is not there at %s', (level) => {
-    for (const [, place] of PLACES) logger[level](place({ refresh_token: CANARY }), 'x');
-    expect(lines).toHaveLength(PLACES.length);
-    expect(lines.join('')).not.toContain(CANARY);
-  });
+  it.each(['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const)(
+    'is removed at level %s',
+    (level) => {
+      for (const [, place] of PLACES) logger[level](place({ refresh_token: CANARY }), 'x');
+      expect(lines).toHaveLength(PLACES.length);
+      expect(lines.join('')).not.toContain(CANARY);
+    },
+  );
 
-  it('is not put into a message', () => {
+  it('is removed from a message', () => {
     const secret = { password: CANARY };
     logger.info('%o and %j', secret, { a: secret });
     logger.info({ b: 1 }, 'and %o', [secret]);
@@ -96,14 +99,14 @@ describe('a secret in a log line', () => {
     expect(lines.join('')).not.toContain(CANARY);
   });
 
-  it('is not what a child says on each of its lines', () => {
+  it('is removed from the bindings of a child', () => {
     const child = logger.child({ a: { clientSecret: CANARY } }).child({ token: CANARY, part: 'b' });
     child.info({ idToken: CANARY }, 'x');
     expect(lines.join('')).not.toContain(CANARY);
     expect(JSON.parse(lines[0]!)).toMatchObject({ part: 'b', a: { clientSecret: '[redacted]' } });
   });
 
-  it('leaves what stands around it as it was, in its order', () => {
+  it('leaves the fields around it unchanged, in their order', () => {
     const at = new Date(0);
     const fields = {
       b: 1,
@@ -120,7 +123,7 @@ describe('a secret in a log line', () => {
     );
   });
 
-  it('costs no exception, whatever the fields are', () => {
+  it('causes no exception, whatever the fields are', () => {
     const throws = {
       get a() {
         throw new Error('x');

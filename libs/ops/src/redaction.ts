@@ -2,21 +2,21 @@ import { describeError, isError } from './describe-error.js';
 
 const CENSOR = '[redacted]';
 
-/** Names in lower case, without what separates their words. */
+/** Names in lower case, without separators of words. */
 const SECRET_NAME =
   /password|passwd|secret|(?:token|authorization|cookie|credential|passphrase|apikey|privatekey|assertion|codeverifier)s?$/;
 
-/** Fields that hold an error, whatever is thrown. */
+/** Fields that hold an error, whatever was thrown. */
 const ERROR_FIELDS = new Set(['err', 'error']);
 
-/** Deeper than anything that is meant for a log. */
+/** Deeper than any intended log field. */
 const MAX_DEPTH = 16;
 
-/** Names come from code, but may come from input as well. */
+/** Names come from code, but may also come from input. */
 const MAX_KNOWN_NAMES = 2_000;
 const knownNames = new Map<string, boolean>();
 
-/** Whether what has this name is a secret, in whatever way its words are joined: `refresh_token`, `Client-Secret`, `setCookie`. */
+/** Whether this is the name of a secret, however its words are joined: `refresh_token`, `Client-Secret`, `setCookie`. */
 export function isSecretName(name: string): boolean {
   let secret = knownNames.get(name);
   if (secret === undefined) {
@@ -27,8 +27,8 @@ export function isSecretName(name: string): boolean {
 }
 
 /**
- * The fields of a log line as JSON would have them, with nothing in them that has the name of a secret, at any depth; headers as
- * lists or as pairs included. Errors are described, wherever they stand.
+ * The fields of a log line as in JSON, without any value that has the name of a secret, at any depth; headers as lists or as pairs
+ * included. Errors are described, wherever they are.
  */
 export function redacted(fields: object): Record<string, unknown> {
   const copy: Record<string, unknown> = {};
@@ -40,7 +40,7 @@ export function redacted(fields: object): Record<string, unknown> {
   return copy;
 }
 
-/** What is put into a message, e.g. for its `%o`. */
+/** An argument of a message, e.g. for its `%o`. */
 export function redactedValue(value: unknown): unknown {
   return copyOf(value, []);
 }
@@ -59,7 +59,7 @@ function copyOf(value: unknown, within: readonly object[]): unknown {
 }
 
 function copyOfFields(value: object, inside: readonly object[]): object {
-  // A header, say, of a list of them.
+  // For example a header in a list.
   const named = read(value, 'name') ?? read(value, 'key');
   const holdsSecret = typeof named === 'string' && isSecretName(named);
   const copy: Record<string, unknown> = {};
@@ -76,7 +76,7 @@ function set(copy: Record<string, unknown>, name: string, value: unknown): void 
   else copy[name] = value;
 }
 
-/** Headers may come as a list of pairs, or as one in which names and values take turns. */
+/** Headers may come as a list of pairs, or as a list of alternating names and values. */
 function copyOfList(list: readonly unknown[], inside: readonly object[]): unknown[] {
   const mayBePairs = list.length % 2 === 0;
   return list.map((entry, index) => {
@@ -89,7 +89,7 @@ function censored(value: unknown): unknown {
   return value === undefined ? undefined : CENSOR;
 }
 
-/** A getter of others may throw, and no log line is worth an exception. */
+/** A foreign getter may throw, and no log line is worth an exception. */
 function read(object: object, name: string): unknown {
   try {
     return (object as Record<string, unknown>)[name];

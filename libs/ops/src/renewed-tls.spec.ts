@@ -8,7 +8,7 @@ import { readSettings } from './settings.js';
 import { tlsMaterialOf, tlsSettings, type TlsMaterial } from './tls-material.js';
 
 describe('TLS material that is renewed', () => {
-  /** A folder that is changed as Kubernetes changes that of a secret: a link is replaced. */
+  /** A folder that changes like a Kubernetes secret: a link is replaced. */
   class SecretFolder {
     readonly path = mkdtempSync(join(tmpdir(), 'tls-'));
     private version = 0;
@@ -30,7 +30,7 @@ describe('TLS material that is renewed', () => {
   const materialOf = ({ environment }: SecretFolder) =>
     tlsMaterialOf('X', readSettings(tlsSettings('X', ''), environment), 'server');
 
-  it('is taken once it fits together, and told of in the log', async () => {
+  it('is used once it fits together, and logged', async () => {
     const authority = await newAuthority();
     const [first, second] = await Promise.all([authority.issue('a'), authority.issue('a')]);
     const folder = new SecretFolder();
@@ -70,7 +70,7 @@ describe('TLS material that is renewed', () => {
     }
   });
 
-  it('is read once at the start: what is new right after that is a renewal, and nothing of it gets lost', async () => {
+  it('is read once at the start: a change right after that is a renewal, and is not lost', async () => {
     const authority = await newAuthority();
     const [first, second] = await Promise.all([authority.issue('a'), authority.issue('a')]);
     const folder = new SecretFolder();
@@ -98,7 +98,7 @@ describe('TLS material that is renewed', () => {
     }
   });
 
-  it('is none where there is none', () => {
+  it('is undefined where nothing is set', () => {
     const log = { info: () => undefined, error: () => undefined };
     const options = { prefix: 'X', role: 'client', environment: {}, log } as const;
     expect(RenewedTls.open({ ...options, material: undefined })).toBeUndefined();

@@ -6,9 +6,9 @@ import { tlsMaterialOf, tlsSettings, type TlsMaterial, type TlsRole } from './tl
 export interface RenewedTlsOptions {
   readonly prefix: string;
   readonly role: TlsRole;
-  /** What was read at the start; undefined where there is none. */
+  /** The material read at the start; undefined where there is none. */
   readonly material: TlsMaterial | undefined;
-  /** Read from then on. */
+  /** The files to read from then on. */
   readonly environment: Environment;
   readonly log: { info(fields: object, text: string): void; error(fields: object, text: string): void };
   /** How often the files are read. Default 10,000 (10 s). */
@@ -18,8 +18,8 @@ export interface RenewedTlsOptions {
 const READ_EVERY_MS = 10_000;
 
 /**
- * TLS material that is read again and again, as certificates that are renewed need not a restart. Files that cannot be used, or of
- * which one is new already and one is not, change nothing.
+ * TLS material that is read periodically, so that renewed certificates need no restart. Unusable files, and files of which only
+ * some are new, change nothing.
  */
 export class RenewedTls {
   private readonly timer: NodeJS.Timeout;
@@ -30,7 +30,7 @@ export class RenewedTls {
     private readonly options: RenewedTlsOptions,
     private material: TlsMaterial,
   ) {
-    // Read, not watched: a watcher does not tell of a folder that is replaced, as Kubernetes does.
+    // Read, not watched: a watcher misses a replaced folder, and Kubernetes replaces folders.
     this.timer = setInterval(() => this.readAgain(), options.readEveryMs ?? READ_EVERY_MS).unref();
   }
 
@@ -43,7 +43,7 @@ export class RenewedTls {
     return this.material;
   }
 
-  /** Calls back with each new one. */
+  /** Calls back with each new material. */
   onRenewal(listener: (material: TlsMaterial) => void): void {
     this.listeners.push(listener);
   }
@@ -62,10 +62,10 @@ export class RenewedTls {
       for (const listener of this.listeners) listener(material);
       log.info({ settings: prefix }, 'the TLS certificates have been read again');
     } catch (error) {
-      // Whatever it is, a file that changes ends no service.
+      // A changed file must never end a service.
       const problems = error instanceof SettingsError ? error.problems : ['they are not taken'];
       const message = problems.join('\n');
-      // At first they may just be being written.
+      // At first they may be half written.
       if (this.trouble?.message !== message) this.trouble = { message, told: false };
       else if (!this.trouble.told) {
         this.trouble.told = true;

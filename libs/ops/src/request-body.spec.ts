@@ -98,7 +98,7 @@ describe('the body of a request', () => {
 
   const head = (target: string, type: string | undefined, rest: string) =>
     `${target} HTTP/1.1\r\nHost: a\r\n${type === undefined ? '' : `Content-Type: ${type}\r\n`}${rest}`;
-  /** Bytes go out one for one. */
+  /** Each character is sent as one byte. */
   const sized = (target: string, type: string | undefined, body: string, more = '') =>
     head(target, type, `Content-Length: ${body.length}\r\n${more}\r\n${body}`);
   const chunked = (target: string, type: string | undefined, chunks: readonly string[], more = '') => {
@@ -155,7 +155,7 @@ describe('the body of a request', () => {
       expect(received).toHaveLength(2);
     });
 
-    it('may come late: a route that keeps it need not wait, and what follows it is the next request', async () => {
+    it('may come late: the route does not wait for it, and the next request follows it', async () => {
       const [answer, next] = await exchange(
         head(target, MULTIPART, 'Content-Length: 9\r\n\r\n'),
         'POST /end',
@@ -260,7 +260,7 @@ describe('the body of a request', () => {
     expect(received).toEqual([]);
   });
 
-  it('tells a client that compresses it not to', async () => {
+  it('tells a client not to compress it', async () => {
     const answers = await exchange(
       sized('POST /input', 'application/json', '\x1f\x8b\x08', 'Content-Encoding: gzip\r\n'),
       sized('POST /input', 'application/json', '{"a":"x"}', `Content-Encoding: identity\r\n${CLOSE}`),
@@ -274,7 +274,7 @@ describe('the body of a request', () => {
     expect(received).toEqual([{ a: 'x'.repeat(992) }]);
   });
 
-  it('that too large a one was, leaves its connection to the next', async () => {
+  it('leaves its connection to the next request when it was too large', async () => {
     const tooLarge = sized('POST /input', 'application/json', 'x'.repeat(70_000));
     const answers = await exchange(tooLarge, sized('POST /ended', undefined, '', CLOSE));
     expect(answers.map(({ status }) => status)).toEqual([413, 204]);
@@ -292,7 +292,7 @@ describe('the body of a request', () => {
   });
 
   it.each(['PATCH /optional', 'POST /looked-at', 'POST /raw'])(
-    'that %s could read is none where nothing was sent',
+    'that %s could read is undefined when nothing was sent',
     async (target) => {
       const answers = await exchange(
         head(target, undefined, '\r\n') +
@@ -316,7 +316,7 @@ describe('the body of a request', () => {
     expect(Object.getOwnPropertyNames(received[0])).toEqual(['a', 'd', 'e']);
   });
 
-  it('is not looked at for a request that is refused', async () => {
+  it('is not read for a refused request', async () => {
     const [answer] = await exchange(sized('POST /closed', 'application/json', '{', CLOSE));
     expect(answer).toMatchObject({ status: 401 });
   });

@@ -14,10 +14,10 @@ import { FormBody, notJson, notValid } from './input.pipe.js';
 const FORM = 'application/x-www-form-urlencoded';
 const JSON_TYPE = /^application\/(?:[^/]+\+)?json$/;
 
-/** Stands in `request.body` until somebody looks at it. */
+/** The value of `request.body` until its first access. */
 const UNREAD = Symbol('UNREAD');
 
-/** An escape of JSON; the group is half a surrogate pair without its other half. */
+/** An escape of JSON; the group is one half of a surrogate pair without the other. */
 const ESCAPE = /\\(?:ud[89ab][\da-f]{2}\\ud[c-f][\da-f]{2}|(ud[89a-f])|[^])/gi;
 
 /** The bytes of a body, or why there are none. */
@@ -26,9 +26,9 @@ type Arrived = Buffer | HttpException;
 type JsonParser = ReturnType<FastifyInstance['getDefaultJsonParser']>;
 
 /**
- * Has `request.body` be what JSON or a form ({@link FormBody}) holds, and `request.rawBody` its bytes, both for whoever asks: a body
- * is refused (400, 413, 415) when it is looked at. A route that reads none gets none that could be wrong, and what its client
- * sent is thrown away. A parser that the application adds for a media type takes the place of this.
+ * Makes `request.body` the value of JSON or of a form ({@link FormBody}), and `request.rawBody` its bytes, both on first access: a
+ * body is refused (400, 413, 415) when it is read. For a route that does not read it, no body can be wrong, and it is discarded. A
+ * parser that the application adds for a media type replaces this.
  */
 export function readBodiesOnDemand(fastify: FastifyInstance): void {
   const parseJson = fastify.getDefaultJsonParser('error', 'error');
@@ -42,14 +42,14 @@ export function readBodiesOnDemand(fastify: FastifyInstance): void {
   });
 }
 
-/** Fastify would answer a type that is none (`undefined`, nothing) by itself, whether or not there is a body that anybody reads. */
+/** Fastify would answer an invalid type (`undefined`, nothing) by itself, even if no route reads the body. */
 export function ignoreMalformedType(request: FastifyRequest): void {
   const { headers } = request.raw;
   if (headers['content-type'] !== undefined && request.mediaType === undefined)
     delete headers['content-type'];
 }
 
-/** What nobody will be given is not waited for: Node goes on taking it in, for as long as a request may take to arrive. */
+/** An unread body is not waited for: Node continues to receive it, within the time limit of a request. */
 function receive(
   request: FastifyRequest,
   payload: IncomingMessage,
@@ -57,7 +57,7 @@ function receive(
 ): void {
   const { mediaType = '', routeOptions, headers } = request;
   const limitBytes = routeOptions.bodyLimit;
-  // Percent-encoding makes three bytes of one: a form may hold as much as JSON.
+  // Percent-encoding makes three bytes of one: a form may hold as much text as JSON.
   const longestBytes = mediaType === FORM ? 3 * limitBytes : limitBytes;
   const chunks: Buffer[] = [];
   let length = 0;
@@ -99,13 +99,13 @@ function offer(request: FastifyRequest, arrived: Arrived, parseJson: JsonParser)
   });
 }
 
-/** Lenient, as forms are; who needs to know what is not UTF-8 looks at the bytes. */
+/** Lenient, as usual for forms; the raw bytes show whether it is UTF-8. */
 function readForm(bytes: Buffer): FormBody {
   const { __proto__: _polluting, ...parameters } = parseForm(bytes.toString(), '&', '=', { maxKeys: 0 });
   return Object.assign(new FormBody(), parameters);
 }
 
-/** Of two members with one name the last counts, as everywhere in JavaScript; a byte order mark is ignored (RFC 8259 section 8.1). */
+/** The last of two members with one name counts, as usual in JavaScript; a byte order mark is ignored (RFC 8259 section 8.1). */
 function readJson(request: FastifyRequest, bytes: Buffer, parseJson: JsonParser): unknown {
   if (bytes.length === 0) return undefined;
   const json = bytes.toString();
@@ -118,7 +118,7 @@ function readJson(request: FastifyRequest, bytes: Buffer, parseJson: JsonParser)
   return parsed.value;
 }
 
-/** It would go out as another character. */
+/** It would be sent on as another character. */
 function hasLoneSurrogate(json: string): boolean {
   return [...json.matchAll(ESCAPE)].some(([, half]) => half !== undefined);
 }

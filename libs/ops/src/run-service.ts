@@ -3,26 +3,26 @@ import { StartError } from './start-error.js';
 
 /** A service that has started. */
 export interface RunningService {
-  /** What listens where, by name, e.g. `{ http: 'http://127.0.0.1:3001' }`. */
+  /** Addresses of the listeners by name, e.g. `{ http: 'http://127.0.0.1:3001' }`. */
   readonly addresses: Readonly<Record<string, string>>;
-  /** Not ready from now on; what was accepted is answered; connections are closed. */
+  /** Makes the service not ready, answers accepted requests, closes connections. */
   stop(): Promise<void>;
-  /** How long that may take before the process exits with code 1. Default 10,000 (10 s). */
+  /** Time limit of a stop, after which the process exits with code 1. Default 10,000 (10 s). */
   readonly stopTimeoutMs?: number;
 }
 
-/** For a stop, besides the time that a service is told to wait before it closes its listener. */
+/** For a stop, in addition to the configured wait before the listener closes. */
 export const STOP_TIMEOUT_MS = 10_000;
 
-/** npm hands a Ctrl-C on that the terminal has sent to all of its processes. */
+/** npm passes on a Ctrl-C that the terminal has already sent to all processes. */
 const SAME_SIGNAL_MS = 250;
 
 /**
- * Runs a service as the process: starts it, and stops it on SIGTERM or SIGINT, exiting with 0; at once where it has not started
- * yet. A failure to start is told in one message on standard error and ends the process with 1; so does a signal while it stops,
- * or a stop that takes too long.
+ * Runs a service as the process: starts it, and stops it on SIGTERM or SIGINT with exit code 0; at once if it has not started
+ * yet. A failed start prints one message on standard error and ends the process with 1. So does a signal during a stop, or a stop
+ * that takes too long.
  *
- * @param start imports what it needs itself: until this function is called a signal is lost where this is process 1
+ * @param start must import its own dependencies: before this function is called, process 1 loses a signal
  */
 export async function runService(name: string, start: () => Promise<RunningService>): Promise<void> {
   let running: RunningService | undefined;
@@ -57,7 +57,7 @@ export async function runService(name: string, start: () => Promise<RunningServi
   }
 }
 
-/** Words for what was foreseen, the stack for what was not. */
+/** A message for expected errors, the stack for all others. */
 function explain(error: unknown): string {
   if (error instanceof StartError) return error.message;
   return error instanceof Error

@@ -3,7 +3,7 @@ import { printable } from './printable.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What is wrong with one variable; holds nothing of a secret. */
+/** The fault of one variable; holds no part of a secret. */
 export class SettingProblem extends Error {}
 
 export interface ValueForm {
@@ -13,14 +13,14 @@ export interface ValueForm {
   readonly multiline?: boolean;
 }
 
-/** More than a bundle of a hundred certificates. */
+/** Larger than a bundle of a hundred certificates. */
 const MAX_FILE_BYTES = 1024 * 1024;
 
 /**
- * A variable, or what is in the file that `NAME_FILE` names, without the line breaks that editors and `echo` leave at its end,
- * and without blanks around it where it is no secret. Empty counts as not set.
+ * A variable, or the content of the file in `NAME_FILE`, without the line breaks that editors and `echo` leave at its end, and
+ * without blanks around it unless it is a secret. Empty counts as not set.
  *
- * @throws {SettingProblem} where both are set, the file cannot be had, or what stands there can only be a mistake
+ * @throws {SettingProblem} if both are set, the file cannot be read, or the value can only be a mistake
  */
 export function readValue(name: string, form: ValueForm, environment: Environment): string | undefined {
   const value = withoutEnds(environment[name] ?? '');
@@ -36,13 +36,13 @@ function withoutEnds(text: string): string {
   return text.replace(/^\ufeff/, '').replace(/[\r\n]+$/, '');
 }
 
-/** Controls, invisible characters, and what stands for bytes that are not UTF-8. */
+/** Controls, invisible characters, and the replacement of bytes that are not UTF-8. */
 const CANNOT_BELONG = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\ufffd]/u;
 const CANNOT_BELONG_IN_LINES = /[^\P{Cc}\t\r\n]|[\p{Cf}\p{Zl}\p{Zp}\ufffd]/u;
 const QUOTED = /^(["'`])[^]*\1$|^[“”„«][^]*[“”»]$|^[‘’‚‹][^]*[‘’›]$/;
 
 function checked(where: string, text: string, { secret, multiline }: ValueForm): string {
-  // A blank could be part of a secret, so it is not taken off in silence.
+  // A blank could be part of a secret, so it is not removed silently.
   const value = secret && !multiline ? text : text.trim();
   const stranger = (multiline ? CANNOT_BELONG_IN_LINES : CANNOT_BELONG).exec(value);
   if (stranger) {
@@ -108,7 +108,7 @@ function kindOf(stats: Stats): string {
   return stats.isSocket() ? 'a socket' : 'a device';
 }
 
-/** Whoever takes `NAME_FILE` for `NAME` puts the secret itself there. */
+/** A user who confuses `NAME_FILE` with `NAME` puts the secret itself there. */
 function shownPath(file: string): string {
   return /^(\.{0,2}\/|[a-z]:\\)/i.test(file) ? ` (${printable(file.slice(0, 200))})` : ' (no absolute path)';
 }

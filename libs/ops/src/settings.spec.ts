@@ -56,7 +56,7 @@ describe('settings', () => {
     expect(Object.isFrozen(settings)).toBe(true);
   });
 
-  it('are read by another name first, where they have one', () => {
+  it('are read by their other name first, if they have one', () => {
     const proxyOf = (given: Record<string, string>) =>
       readSettings(definition, { ...complete, ...given }).PROXY;
     expect(proxyOf({ proxy: 'p:1', PROXY: 'p:2' })).toBe('p:1');
@@ -126,7 +126,7 @@ describe('settings', () => {
     expect(readSettings(definition, { ...complete, SECRET: '', SECRET_FILE }).SECRET).toBe(SECRET);
   });
 
-  it('take every setting so', () => {
+  it('apply the same to every setting', () => {
     const ended = Object.fromEntries(
       Object.entries({ ...complete, PORT: '80', NAMES: 'a,b', REALM: 'r' }).map(([name, value]) => [
         name,
@@ -180,7 +180,7 @@ describe('settings', () => {
     expect(problemsOf({ ...complete, PORT: value, REALM: value })).toMatch(message);
   });
 
-  it('are taken without blanks around them where they are no secrets', () => {
+  it('lose blanks around them unless they are secrets', () => {
     const settings = readSettings(definition, { ...complete, PORT: ' 80\t', REALM: '\u00a0r \r\n' });
     expect(settings).toMatchObject({ PORT: 80, REALM: 'r' });
   });
@@ -217,14 +217,14 @@ describe('settings', () => {
     expect(readSettings(definition, { ...complete, SECRET: '', SECRET_FILE }).SECRET).toBe(SECRET);
   });
 
-  it('keep line breaks where they belong, and nothing else that does not', () => {
+  it('keep line breaks where they belong, and reject other control characters', () => {
     const pem = defineSettings({ PEM: { schema: text(), doc: 'pem', multiline: true } });
     expect(readSettings(pem, { PEM: '\na\r\nb\n\n' }).PEM).toBe('a\r\nb');
     expect(() => readSettings(pem, { PEM: 'a\0b' })).toThrow('U+0000');
     expect(() => readSettings(pem, { PEM: '"a\nb"' })).toThrow('quotes');
   });
 
-  it('do not take elsewhere what is published for local work, alone or in a list', () => {
+  it('refuse elsewhere a value published for local work, alone or in a list', () => {
     const published = 'published-published-published-000';
     const own = defineSettings({
       ENVIRONMENT: environmentSetting,
@@ -239,7 +239,7 @@ describe('settings', () => {
     expect(readSettings(own, { ENVIRONMENT: 'prod', SECRETS: SECRET }).SECRETS).toEqual([SECRET]);
   });
 
-  it('do not take elsewhere a secret that is published under another name', () => {
+  it('refuse elsewhere a secret published under another name', () => {
     const own = defineSettings({
       ENVIRONMENT: environmentSetting,
       SECRETS: { schema: secretList(), doc: 'secrets', secret: true },
@@ -300,7 +300,7 @@ describe('settings', () => {
     expect(host().safeParse(given).success).toBe(false);
   });
 
-  it('hold what RFC 6749 lets clients and scopes hold', () => {
+  it('accept the characters of RFC 6749 in clients and scopes', () => {
     expect(visibleAscii().safeParse(`a b~"\\'`).success).toBe(true);
     expect(visibleAscii().safeParse('schlüssel').success).toBe(false);
     expect(scope().safeParse('openid read:venues').success).toBe(true);
@@ -328,12 +328,12 @@ describe('a variable that is not read', () => {
     expect(told({ [variable]: 'canary' })).toEqual([{ variable: expect.stringMatching(/\w+/), meant }]);
   });
 
-  it('is none that is another name of one', () => {
+  it('is not the other name of a setting', () => {
     expect(told({ proxy: 'p:1' })).toEqual([]);
     expect(told({ Proxy: 'p:1' })).toHaveLength(1);
   });
 
-  it('is none that others use, nor one that is empty, nor many', () => {
+  it('is not a variable of other programs, nor an empty one, and at most ten are named', () => {
     const usual =
       'PATH HOME HOSTNAME LOGNAME TERM PWD SHLVL LANG TZ NODE_ENV NODE_OPTIONS SPORT POST PORTS HOSTS _ npm_config_port REDIS_PORT REDIS_SERVICE_HOST SECRETS_DIR REALMS NAME';
     expect(told(Object.fromEntries(usual.split(' ').map((name) => [name, 'x'])))).toEqual([]);

@@ -17,13 +17,13 @@ export interface Setting<T = unknown> {
   readonly default?: string | undefined;
   /** Value when unset and ENVIRONMENT is `local`; elsewhere the variable must then be set. `LOCAL_NAME` replaces it. */
   readonly localDefault?: string | undefined;
-  /** What stands in this repository for everybody to read, alone or in a list: refused outside of ENVIRONMENT=local. */
+  /** Values that are public in this repository, alone or in a list: refused outside of ENVIRONMENT=local. */
   readonly localOnly?: readonly string[];
   /** May be given as `NAME_FILE`, and is never shown. */
   readonly secret?: boolean;
   /** May have line breaks, as PEM and JSON do. */
   readonly multiline?: boolean;
-  /** Names under which it is read as well, and before its own. */
+  /** Other names, read before its own. */
   readonly aliases?: readonly string[];
 }
 
@@ -48,9 +48,9 @@ export function defineSettings<const D extends Record<string, Setting>>(definiti
 
 /**
  * Reads and checks a service's variables once. An empty variable counts as unset. Where ENVIRONMENT is missing the process
- * must not start: it decides which defaults are safe.
+ * must not start, because it decides which defaults are safe.
  *
- * @throws {SettingsError} listing everything that is wrong
+ * @throws {SettingsError} listing every fault
  */
 export function readSettings<D extends SettingsDefinition>(
   definition: D,
@@ -74,7 +74,7 @@ export function readSettings<D extends SettingsDefinition>(
   throw new SettingsError([...problems, ...hints]);
 }
 
-/** Says of variables that are set, read by nobody, and hardly different from one of the definition. */
+/** Reports variables that are set, not read, and almost equal to one of the definition. */
 export function warnOfUnread(
   definition: SettingsDefinition,
   environment: Environment,
@@ -144,7 +144,7 @@ function localDefaultOf(
     : (readValue(`LOCAL_${name}`, {}, environment) ?? localDefault);
 }
 
-/** A secret is not meant to be found under the name of another either. */
+/** A secret must not be a published one of another name either. */
 function isLocalOnly(raw: string | undefined, { localOnly = [], secret }: Setting): boolean {
   const published = secret ? [...localOnly, ...Object.values(PUBLISHED_SECRETS)] : localOnly;
   const given = raw?.split(',').map((entry) => entry.trim()) ?? [];
@@ -202,7 +202,7 @@ export function text(pattern: RegExp = /\S/, expected = 'must not be blank'): z.
   return z.string(expected).regex(pattern, expected);
 }
 
-/** What RFC 6749 appendix A takes as client_id and client_secret (`VSCHAR`). */
+/** Characters of client_id and client_secret in RFC 6749 appendix A (`VSCHAR`). */
 export function visibleAscii(): z.ZodType<string> {
   return text(/^[\x20-\x7e]+$/, 'must be printable ASCII characters (RFC 6749 appendix A)');
 }
@@ -234,7 +234,7 @@ function allAddresses(): string {
     : '0.0.0.0';
 }
 
-/** Of digits and dots alone it would be an address that is none, which resolvers make something of. */
+/** A name of only digits and dots would be an invalid address, which some resolvers still interpret. */
 function isHostName(value: string): boolean {
   return /^(?!-)[\w-]{1,63}(\.[\w-]{1,63})*\.?$/.test(value) && !/^[\d.]+$/.test(value);
 }
@@ -253,7 +253,7 @@ export function list(): z.ZodType<readonly string[]> {
     .refine((entries) => entries.length > 0, message);
 }
 
-/** A secret of at least so many characters; the default is what 128 random bits take in hex. */
+/** A secret of at least this many characters; the default is the hex length of 128 random bits. */
 export function secret(minLength = 32): z.ZodType<string> {
   const message = `must have at least ${minLength} characters`;
   return z.string(message).min(minLength, message);

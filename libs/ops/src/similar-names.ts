@@ -1,7 +1,7 @@
 import type { Environment } from './setting-value.js';
 
 export interface Misspelling {
-  /** A variable that is set, and that nobody reads. */
+  /** A variable that is set but not read. */
   readonly given: string;
   readonly meant: string;
 }
@@ -13,7 +13,7 @@ const MAX_NAME_CHARS = 64;
 const MAX_TOLD = 10;
 
 /**
- * Variables that are set and hardly differ from one that is read, as `AUTH0_CLIENTID` and `REDIS_URI` do. At most ten.
+ * Variables that are set and almost equal to one that is read, such as `AUTH0_CLIENTID` and `REDIS_URI`. At most ten.
  *
  * @param known all names that are read
  */

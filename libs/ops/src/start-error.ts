@@ -1,4 +1,4 @@
-/** Why a service cannot start, in words for whoever started it. */
+/** Why a service cannot start, in words for the operator. */
 export class StartError extends Error {
   constructor(message: string, options?: { cause?: unknown }) {
     super(message, options);

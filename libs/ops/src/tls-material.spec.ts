@@ -7,7 +7,7 @@ const YESTERDAY = new Date(Date.now() - 86_400_000);
 const LONG_AGO = new Date(Date.now() - 10 * 86_400_000);
 const TOMORROW = new Date(Date.now() + 86_400_000);
 
-/** What a service with these settings says. */
+/** Messages of a service with these settings. */
 function problemsOf(
   { ca, cert, key }: Partial<TlsMaterial>,
   role: 'server' | 'client' = 'server',
@@ -18,7 +18,7 @@ function problemsOf(
     return [];
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error;
-    // Nothing of a key or a certificate.
+    // No part of a key or a certificate.
     expect(error.message).not.toMatch(/[A-Za-z0-9+/]{60}/);
     return error.problems;
   }
@@ -34,7 +34,7 @@ describe('TLS material', () => {
     [good, other] = await Promise.all([authority.issue('a'), authority.issue('b')]);
   });
 
-  it('is none where nothing is set, and what is set where it fits', () => {
+  it('is undefined where nothing is set, and the set values where they fit', () => {
     expect(tlsMaterialOf('X_TLS', {}, 'server')).toBeUndefined();
     expect(problemsOf(good)).toEqual([]);
     expect(problemsOf(good, 'client')).toEqual([]);
@@ -135,7 +135,7 @@ describe('TLS material', () => {
     expect(problemsOf({ ...good, ca })).toEqual([expect.stringMatching(/^X_TLS_CA expired on /)]);
   });
 
-  it('that is for the other side only is named', async () => {
+  it('that is only for the other side is named', async () => {
     const [server, client] = await Promise.all([
       authority.issue('a', { purpose: 'serverAuth' }),
       authority.issue('a', { purpose: 'clientAuth' }),
@@ -148,7 +148,7 @@ describe('TLS material', () => {
     expect(problemsOf(client, 'server')).toEqual([expect.stringMatching(/^X_TLS_CERT is not for a server/)]);
   });
 
-  it('says of all three what is wrong', () => {
+  it('names the faults of all three', () => {
     expect(problemsOf({ ca: 'x', cert: 'y', key: 'z' })).toHaveLength(3);
   });
 });

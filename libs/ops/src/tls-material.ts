@@ -5,14 +5,14 @@ import { defineSettings, SettingsError, type Setting } from './settings.js';
 
 /** Certificates for mutual TLS, PEM. */
 export interface TlsMaterial {
-  /** Authorities that are trusted to sign the other side. */
+  /** Authorities trusted to sign the other side. */
   readonly ca: string;
-  /** Our certificate, followed by those between it and its authority. */
+  /** Our certificate, followed by its intermediate certificates. */
   readonly cert: string;
   readonly key: string;
 }
 
-/** As which side of a connection our certificate is shown. */
+/** Our side of the connection. */
 export type TlsRole = 'server' | 'client';
 
 /** Extended key usages (RFC 5280 section 4.2.1.12). */
@@ -21,7 +21,7 @@ const PURPOSE = { server: '1.3.6.1.5.5.7.3.1', client: '1.3.6.1.5.5.7.3.2' };
 /** `<prefix>_CA`, `_CERT` and `_KEY`, in that order; none is required. */
 export function tlsSettings<const P extends string>(prefix: P, otherSide: string) {
   const pem = (doc: string): Setting<string | undefined> => ({
-    // Where a variable can have no line breaks they are often written as \n.
+    // Where variables cannot have line breaks, these are often written as \n.
     schema: z
       .string()
       .transform((value) => value.replaceAll('\\n', '\n'))
@@ -38,10 +38,10 @@ export function tlsSettings<const P extends string>(prefix: P, otherSide: string
 }
 
 /**
- * The three of them together.
+ * Reads the three together.
  *
  * @returns undefined when none is set
- * @throws {SettingsError} naming each that is missing, cannot be used or does not fit the others
+ * @throws {SettingsError} naming each that is missing, unusable or does not fit the others
  */
 export function tlsMaterialOf(
   prefix: string,
@@ -62,7 +62,7 @@ export function tlsMaterialOf(
   return { ca, cert, key };
 }
 
-/** What is wrong with as much of it as there is, in words that hold nothing of it. */
+/** The faults of the given parts, in words without their content. */
 export function tlsProblems(
   prefix: string,
   { ca, cert, key }: { readonly [Part in keyof TlsMaterial]?: string | undefined },
@@ -104,7 +104,7 @@ function withName(name: string, problem: string | undefined): readonly string[] 
 function problemOfAuthorities(found: Certificates, nowMs: number): string | undefined {
   if (typeof found === 'string') return found;
   const stranger = found.find((certificate) => !certificate.ca && !isSelfIssued(certificate));
-  if (stranger) return 'holds a certificate that is no authority: it may sign nobody';
+  if (stranger) return 'holds a certificate that is no authority: it may not sign certificates';
   const untimely = found.map((certificate) => untimeliness(certificate, nowMs));
   return untimely.every((problem) => problem !== undefined) ? untimely[0] : undefined;
 }
@@ -131,7 +131,7 @@ function untimeliness({ validFrom, validTo }: X509Certificate, nowMs: number): s
   return undefined;
 }
 
-/** Or why there are none. */
+/** The certificates, or the reason why there are none. */
 type Certificates = readonly X509Certificate[] | string;
 
 function certificatesIn(pem: string): Certificates {
