@@ -44,7 +44,7 @@ jest.setTimeout(300_000);
 const run = promisify(execFile);
 const nowSeconds = () => Date.now() / 1000;
 
-/** Needs root, and a container that lets it. */
+/** Needs root, and a container that allows it. */
 const mayMount = isRoot && spawnSync('unshare', ['-m', 'mount', '--bind', '/tmp', '/tmp']).status === 0;
 const unlessMounts = mayMount ? '' : ' (skipped: nothing can be mounted here)';
 
@@ -97,7 +97,7 @@ describe('npm run client', () => {
     return isClientSecret(found, secret, atSeconds);
   }
 
-  it('adds a client and shows its secret, which nothing shows again', async () => {
+  it('adds a client and shows its secret only once', async () => {
     const { stdout } = await clientProcess(
       'add',
       'shop',
@@ -116,7 +116,7 @@ describe('npm run client', () => {
     expect(file).toContain('# a remark');
   });
 
-  it('rotates a secret: the former one stays good for its time', async () => {
+  it('rotates a secret: the former one stays valid for its time', async () => {
     const first = secretIn((await client('add', 'shop', '--grants', 'password', '--scope', 'a')).stdout);
     const second = secretIn((await client('rotate', 'shop', '--keep-hours', '2')).stdout);
     expect([await accepts('shop', first), await accepts('shop', second)]).toEqual([true, true]);
@@ -155,7 +155,7 @@ describe('npm run client', () => {
   ])('24 at once, from nine processes, on clients %s', (_title, inRedis) => {
     let redis: RedisServer | undefined;
     let records: ClientRecords;
-    /** JavaScript of the same records in another process. */
+    /** JavaScript that uses the same records in another process. */
     let elsewhere: string;
 
     beforeEach(async () => {
@@ -178,7 +178,7 @@ describe('npm run client', () => {
       await redis?.stop();
     });
 
-    it('are all done, and each knows the outcome', async () => {
+    it('are all done, and each reports its result', async () => {
       await records.change('old', () => clientRecord('old'));
       const addTwice = () => clientProcess('add', 'twice', '--grants', 'password', '--scope', 'a');
       const addFour = (name: string) => {
@@ -239,7 +239,7 @@ describe('npm run client', () => {
     }
   });
 
-  it('keeps every comment, wherever it stands', async () => {
+  it('keeps every comment, in any place', async () => {
     const path = environment['GATEWAY_CLIENTS']!;
     const comments = [
       '# top',
@@ -278,7 +278,7 @@ describe('npm run client', () => {
     expect((await ClientDocument.read(path)).clients[0]!.secrets).toHaveLength(2);
   });
 
-  it('changes no other client that shares a part with the one that it is told', async () => {
+  it('changes no other client that shares a part with the named one', async () => {
     const second = clientsYaml('second')
       .split('\n')
       .slice(2)
@@ -292,10 +292,10 @@ describe('npm run client', () => {
     expect((await client('disable', 'first')).ok).toBe(true);
   });
 
-  describe('says in a sentence why the file cannot be changed, and changes nothing', () => {
+  describe('says in one sentence why the file cannot be changed, and changes nothing', () => {
     const change = () =>
       new ClientFile(environment['GATEWAY_CLIENTS']!).change('first', () => clientRecord('first', false));
-    /** As somebody who is bound by modes. */
+    /** Runs as a user without root's rights. */
     const refused = async () =>
       isRoot ? asNobody(() => change().then(String, String)) : change().then(String, String);
 
@@ -363,7 +363,7 @@ describe('npm run client', () => {
         .status;
     };
 
-    it('ends when the gateway does as it was told', async () => {
+    it('ends when the gateway uses the change', async () => {
       expect(await statusOf('s')).toBe(200);
       const waiting = ['--wait', opsUrl(), '--wait', opsUrl()];
       const { stdout, stderr } = await clientProcess('disable', 'first', ...waiting);
@@ -374,7 +374,7 @@ describe('npm run client', () => {
       expect(stderr).toBe('');
     });
 
-    it('tells of those that do not', async () => {
+    it('names the gateways that do not', async () => {
       const clients = new ClientFile(environment['GATEWAY_CLIENTS']!);
       const other = join(folder, 'other.yaml');
       await writeFile(other, clientsYaml('other'));
@@ -392,7 +392,7 @@ describe('npm run client', () => {
   });
 
   it.each([[['--help']], [['-h']], [['rotate', '--help']]])(
-    'explains itself with %j, without a setting',
+    'prints its help with %j, without a setting',
     async (args) => {
       environment = { PATH: environment['PATH']!, GATEWAY_CLIENTS: 'redis:' };
       const { ok, stdout, stderr } = await client(...args);
@@ -401,7 +401,7 @@ describe('npm run client', () => {
     },
   );
 
-  it('needs nothing but its file, and nothing at all to find fault with what it is told', async () => {
+  it('needs only its file, and no setting at all to refuse wrong arguments', async () => {
     environment = {
       PATH: environment['PATH']!,
       ENVIRONMENT: 'prod',
@@ -414,7 +414,7 @@ describe('npm run client', () => {
     expect((await client('rotate', 'first', '--keep-hours', 'x')).stderr).toMatch(/^--keep-hours must/);
   });
 
-  it('does not take the clients for local work for those of a deployment', async () => {
+  it('does not use the clients for local work as those of a deployment', async () => {
     environment = { PATH: environment['PATH']!, ENVIRONMENT: 'prod' };
     expect(await client('list')).toMatchObject({
       ok: false,
@@ -422,7 +422,7 @@ describe('npm run client', () => {
     });
   });
 
-  it('ends with 1 when it is refused, for an unknown option as well, and says why in a line', async () => {
+  it('ends with 1 after a refusal, also of an unknown option, and gives the reason in a line', async () => {
     const refused = run(process.execPath, ['apps/gateway/dist/client-command.js', 'list', '--verbose'], {
       env: environment,
     });

@@ -42,7 +42,7 @@ describe('a client secret', () => {
 
 describe('no GATEWAY_CLIENTS', () => {
   it.each([
-    ['in local work means the clients that come along', 'local', true],
+    ['in local work means the bundled clients', 'local', true],
     ['elsewhere means none', 'dev', false],
   ])('%s', async (_title, environment, there) => {
     const registry = await openClientRegistry({
@@ -56,7 +56,7 @@ describe('no GATEWAY_CLIENTS', () => {
     await registry.close();
   });
 
-  it('nor may those that come along be named elsewhere, or copied', async () => {
+  it('does not allow the bundled clients elsewhere, named or copied', async () => {
     const copy = join(await mkdtemp(join(tmpdir(), 'clients-')), 'clients.yaml');
     await copyFile(bundledClients, copy);
     const open = (environment: string) =>
@@ -73,7 +73,7 @@ describe('no GATEWAY_CLIENTS', () => {
     await (await open('prod')).close();
   });
 
-  it('the clients that come along are as the README says', async () => {
+  it('gives the bundled clients of the README', async () => {
     const registry = await FileClientRegistry.open(bundledClients, log);
     const secretOf = async (id: string, secret: string) =>
       isClientSecret(await registry.find(id), secret, nowSeconds());
@@ -108,7 +108,7 @@ describe('the settings of a gateway with clients', () => {
     expect(() => readGatewayConfig({ ...settings, ...more })).toThrow(named);
   });
 
-  it('https is what it takes', () => {
+  it('accept https', () => {
     const GATEWAY_PUBLIC_URL = 'https://login.acme.example';
     expect(readGatewayConfig({ ...settings, GATEWAY_PUBLIC_URL })).toMatchObject({ GATEWAY_PUBLIC_URL });
   });

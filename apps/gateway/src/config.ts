@@ -16,13 +16,13 @@ import {
 } from '@app/ops';
 import { z } from 'zod';
 
-/** Shared with the command that edits them. */
+/** Shared with the command that edits clients. */
 export const clientsSetting: Setting<string | undefined> = {
   schema: text().optional(),
   doc: 'OAuth clients: path of a YAML file, or redis: for those in REDIS_URL; unset: none (local: those that come along)',
 };
 
-/** Shared with the command as well. */
+/** Also shared with the command. */
 export const clientSecretsSetting: Setting<readonly string[] | undefined> = {
   schema: secretList().optional(),
   doc: 'comma-separated, 32 characters or more each; the first seals OAuth clients in Redis, all open them; unset: TOKEN_CACHE_SECRET',

@@ -11,7 +11,7 @@ import { OAuth2Controller } from './edge/oauth2/oauth2.controller.js';
 import { OAUTH2_OPTIONS, type OAuth2Options } from './edge/oauth2/oauth2.options.js';
 import { OAuthErrorFilter } from './edge/oauth-error.filter.js';
 
-/** Every route is closed unless it says `@Public()`. */
+/** Every route is closed unless it has `@Public()`. */
 @Module({})
 export class GatewayModule {
   static forRoot(

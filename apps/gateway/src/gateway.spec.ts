@@ -66,7 +66,7 @@ describe('gateway', () => {
       body: JSON.stringify({ username: 'u', password: ' p ', audience: 'x', scope: 'admin' }),
     });
 
-  it('passes on what the user typed, and nothing that a client made up', async () => {
+  it('passes on the exact input of the user, and no forged values of a client', async () => {
     expect((await login()).status).toBe(200);
     expect(seen).toEqual([
       { requestId: expect.any(String), username: 'u', password: ' p ', clientAddress: '127.0.0.1' },
@@ -118,7 +118,7 @@ describe('gateway', () => {
       expect(seen).toEqual([]);
     });
 
-    it('takes none where LOGIN_REALMS is not set, other than locally the one that comes along', async () => {
+    it('accepts none without LOGIN_REALMS, except locally the bundled one', async () => {
       const dev = await start({
         ENVIRONMENT: 'dev',
         HOST: '127.0.0.1',
@@ -157,7 +157,7 @@ describe('gateway', () => {
     expect(answer.headers['cache-control']).toBe('no-store');
   });
 
-  describe('asked with what is long', () => {
+  describe('asked with long values', () => {
     const loginWith = (credentials: { username?: string; password?: string }) =>
       rawRequest(`http://127.0.0.1:${gateway.port}/auth/login`, {
         method: 'POST',
@@ -214,13 +214,13 @@ describe('gateway', () => {
       });
     });
 
-    it('refuses half a surrogate pair, which would go out as another password', async () => {
+    it('refuses half a surrogate pair, which would be sent on as another password', async () => {
       expect((await loginWith({ password: 'p\ud83d' })).status).toBe(400);
       expect(seen).toEqual([]);
     });
   });
 
-  it.each(['GET', 'PUT', 'DELETE'])('does not take %s for a log-in', async (method) => {
+  it.each(['GET', 'PUT', 'DELETE'])('does not accept %s for a log-in', async (method) => {
     const answer = await rawRequest(`http://127.0.0.1:${gateway.port}/auth/login`, { method });
     expect(answer.status).toBe(404);
   });

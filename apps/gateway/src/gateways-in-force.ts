@@ -8,11 +8,11 @@ interface Readiness {
 }
 
 /**
- * Waits until gateways tell on their ops listeners that what is registered is in force.
+ * Waits until gateways report on their ops listeners that the current clients are in force.
  *
  * @param gateways URLs of their ops listeners
- * @param expected what they are to tell, asked again each time: somebody else may have changed it meanwhile
- * @returns what those tell that do not do so in time, a line each
+ * @param expected the expected report, read again each time, because another user may have changed it meanwhile
+ * @returns one line for each gateway that does not report it in time
  */
 export async function awaitInForce(
   gateways: readonly URL[],

@@ -37,14 +37,14 @@ const WAIT_MS = 15_000;
 
 class UsageError extends Error {}
 
-/** What a command has of its process. */
+/** The parts of a process that a command uses. */
 export interface CommandProcess {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdout: { write(text: string): unknown };
   readonly stderr: { write(text: string): unknown };
 }
 
-/** @returns the code to exit with */
+/** @returns the exit code */
 export async function runClientCommand(args: readonly string[], process: CommandProcess): Promise<number> {
   try {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
@@ -66,7 +66,7 @@ interface Values {
 
 type Command = (clients: ClientRecords) => Promise<string>;
 
-/** @throws {UsageError} before anything is opened, which could ask for more settings */
+/** @throws {UsageError} before any opening, which could need more settings */
 function commandOf([name, clientId, ...rest]: readonly string[], values: Values): Command {
   if (name === 'list' && clientId === undefined) return async (clients) => table(await clients.list());
   if (clientId === undefined || rest.length > 0) throw new UsageError(USAGE);
@@ -92,7 +92,7 @@ async function run(
 ): Promise<void> {
   const clients = await openClients(env);
   try {
-    // Before waiting: a secret is shown once, whatever comes of it.
+    // Before waiting: a secret is shown once, whatever happens next.
     stdout.write(`${await command(clients)}\n`);
     if (gateways.length === 0) return;
     await waitFor(gateways, clients);
@@ -155,7 +155,7 @@ async function rotate(clients: ClientRecords, clientId: string, keepHours: numbe
   return `${shownOnce(clientId, secret)}\n${clients.inForceWhen}\nIts former secrets ${end}.`;
 }
 
-/** @throws {UsageError} naming those that do not use what is registered now */
+/** @throws {UsageError} naming the gateways that do not use the current clients */
 async function waitFor(gateways: readonly URL[], clients: ClientRecords): Promise<void> {
   const others = await awaitInForce(gateways, () => clients.inForceAs(), WAIT_MS);
   if (others.length === 0) return;
@@ -224,6 +224,6 @@ function earlier(a: string | undefined, b: string): string {
 function explain(error: unknown): string {
   if (error instanceof UsageError || error instanceof StartError || error instanceof SettingsError)
     return error.message;
-  // parseArgs explains what it did not understand, the store that it is away.
+  // parseArgs explains wrong arguments, and the store its absence.
   return error instanceof Error ? error.message : 'The command failed.';
 }

@@ -17,19 +17,19 @@ import { wordOAuthError } from './edge/oauth-error.filter.js';
 import { REALM } from './edge/presented-token.decorator.js';
 import { GatewayModule } from './gateway.module.js';
 
-/** What a gateway process is given; the store stays the caller's to close. */
+/** Parts of a gateway process; the caller closes the store. */
 export interface GatewayEnvironment {
   readonly logger: Logger;
-  /** Undefined where there is none that all services share; then every request asks user-token. */
+  /** Undefined without a store shared by all services; then every request asks user-token. */
   readonly store: SharedStore | undefined;
-  /** Certificates that are read again; else those of the configuration stay. */
+  /** Certificates that are read again; when absent, those of the configuration stay. */
   readonly renewedTls?: RenewedTls | undefined;
 }
 
 /**
  * Starts the gateway: HTTP interface and ops listener.
  *
- * @throws {StartError} and then nothing is left running
+ * @throws {StartError} after stopping everything
  */
 export async function startGateway(
   config: GatewayConfig,
@@ -37,7 +37,7 @@ export async function startGateway(
 ): Promise<RunningHttpService> {
   await ensureServiceListenable('gateway', config);
   const options = authOptions(config, REALM, store, logger, renewedTls);
-  // `/auth/me` tells its holder about an opaque token as well, and that is only good for the issuer's userinfo.
+  // `/auth/me` also answers for an opaque token, whose only audience is the issuer's userinfo.
   const audience = [...options.audience, `${config.AUTH0_ISSUER_URL.href}userinfo`];
   const clients = await openClientRegistry({
     location: config.GATEWAY_CLIENTS,
@@ -64,14 +64,14 @@ export async function startGateway(
     });
     const readiness = await userTokenReadiness(app.get(UserTokenClient), logger);
     userToken = readiness;
-    // Never down: our own front ends ask for no client. `npm run client` reads there what is in force.
+    // Never down, because our own front ends need no client. `npm run client` reads here what is in force.
     const checks = {
       clients: () => {
         const detail = clients.inForce();
         return { up: true, degraded: clients.trouble !== undefined, detail };
       },
       ...readiness.checks,
-      // Redis being away makes the gateway slower, not unready; user-token is, which it asks.
+      // Without Redis the gateway is slower, not unready; user-token, which it asks, is unready.
       ...(store && { store: () => degradedAtMost(storeCheck(store)) }),
     };
     const running = await startHttpService('gateway', app, config, { logger, checks });

@@ -12,7 +12,7 @@ import { gatewaySettings, readGatewayConfig } from './config.js';
 import { startGateway } from './start-gateway.js';
 
 /**
- * Starts the gateway in a process of its own.
+ * Starts the gateway in its own process.
  *
  * @throws {StartError}
  */

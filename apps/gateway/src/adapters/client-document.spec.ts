@@ -1,7 +1,7 @@
 import { clientsYaml, HASH_OF_S } from '../../../../test/support/oauth-clients.js';
 import { ClientDocument } from './client-document.js';
 
-/** As people write it: comments wherever they may stand, strings with and without quotes, keys in another order than ours. */
+/** As written by people: comments in all places, strings with and without quotes, keys in another order than ours. */
 const file = (list: string) => `# Top.
 
 # Of all clients.
@@ -32,12 +32,12 @@ describe('a file of clients, after a change', () => {
     ['lists that are not', file('')],
     ['line breaks of Windows', file('  ').replaceAll('\n', '\r\n')],
   ])('is what it was but for what was changed, with %s', (_title, source) => {
-    // The space within braces is the one thing that is not kept.
+    // Only the space within braces is not kept.
     const bare = source.replace('{ ', '{').replace(' }', '}');
     expect(change(source)).toBe(bare.replace('enabled: true', 'enabled: false'));
   });
 
-  it('does not say what goes without saying', () => {
+  it('leaves out default values', () => {
     const document = ClientDocument.parse('clients.yaml', clientsYaml('first'));
     const [client] = document.clients;
     const changed = document.with({ ...client!, scope: 'a' });

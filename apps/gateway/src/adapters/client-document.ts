@@ -14,7 +14,7 @@ export const bundledClients = fileURLToPath(new URL('../../clients.yaml', import
 /** RFC 6749 appendix A.1: `VSCHAR`. */
 const CLIENT_ID = /^[\x20-\x7E]{1,128}$/;
 
-/** One client, as it stands in a file and in Redis. */
+/** One client, in the form of files and Redis. */
 export const clientSchema = z.strictObject({
   client_id: z.string().regex(CLIENT_ID, 'must be 1 to 128 printable ASCII characters'),
   enabled: z.boolean().default(true),
@@ -53,12 +53,12 @@ export function asClient(record: ClientRecord): Client {
   };
 }
 
-/** Names what is in force: gateways tell it, and `npm run client` waits for it. */
+/** Names the clients in force: gateways report it, and `npm run client` waits for it. */
 export function revisionOf(content: string): string {
   return hash('sha256', content, 'base64url').slice(0, 16);
 }
 
-/** A YAML file of clients, with the comments that people wrote into it. */
+/** A YAML file of clients, with the comments of its authors. */
 export class ClientDocument {
   private constructor(
     private readonly path: string,
@@ -71,7 +71,7 @@ export class ClientDocument {
     return revisionOf(this.source);
   }
 
-  /** @throws {StartError} naming the file and every field that is wrong, never what it holds */
+  /** @throws {StartError} naming the file and every wrong field, never its value */
   static async read(path: string): Promise<ClientDocument> {
     return ClientDocument.parse(path, await readClientFile(path));
   }
@@ -92,9 +92,9 @@ export class ClientDocument {
   }
 
   /**
-   * The file with a client in the place of the one with its `client_id`, or at the end.
+   * The file with a client that replaces the one with its `client_id`, or is added at the end.
    *
-   * @throws {StartError} when that would be no valid file, or change other clients
+   * @throws {StartError} if the result would be invalid, or change other clients
    */
   with(record: ClientRecord): string {
     const list: unknown = this.document.get('clients');
@@ -113,14 +113,14 @@ export class ClientDocument {
     );
   }
 
-  /** Laid out as it was, so that a comparison shows what was changed. */
+  /** In the former layout, so that a diff shows only the change. */
   private rendered(): string {
     const indentSeq = !/^- /m.test(this.source);
     const text = this.document.toString({ lineWidth: 0, flowCollectionPadding: false, indentSeq });
     return this.source.includes('\r\n') ? text.replaceAll('\n', '\r\n') : text;
   }
 
-  /** Field by field, and secret by secret: comments stay beside what they speak of. */
+  /** Field by field, and secret by secret: comments stay beside their subject. */
   private update<T extends object>(node: YAMLMap, before: T, fields: T): void {
     for (const [name, value] of Object.entries(fields)) {
       const current: unknown = node.get(name, true);

@@ -17,9 +17,9 @@ export class ClientFile implements ClientRecords {
 
   async change(clientId: string, change: (found: ClientRecord | undefined) => ClientRecord): Promise<void> {
     await ClientDocument.read(this.path);
-    // A symbolic link stays one.
+    // A symbolic link stays a link.
     const target = await realpath(this.path);
-    // A file that is replaced is never written to: that it may be is asked for here.
+    // A replacement does not write to the old file: this checks the right to write.
     await open(target, 'r+').then(
       (file) => file.close(),
       (error: unknown) => this.explain(error),
@@ -50,7 +50,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   EACCES: NOT_ALLOWED,
   EPERM: NOT_ALLOWED,
   EROFS: 'it is mounted read-only; change it where it is mounted from',
-  // Over a mount point nothing can be renamed, and a container would go on seeing the old file if it were.
+  // A mount point cannot be replaced by a rename; even if it could, a container would still see the old file.
   EBUSY: 'it is mounted by itself and cannot be replaced; mount the folder that it is in instead',
   ENOSPC: 'the disk is full',
   EDQUOT: 'the quota is used up',

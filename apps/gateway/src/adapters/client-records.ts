@@ -1,18 +1,18 @@
 import type { ClientRecord } from './client-document.js';
 
-/** Where clients are kept, as `npm run client` needs it. */
+/** The storage of clients, for `npm run client`. */
 export interface ClientRecords {
-  /** When a change is in force, in a sentence. */
+  /** A sentence that says when a change is in force. */
   readonly inForceWhen: string;
   list(): Promise<readonly ClientRecord[]>;
   /**
-   * Puts what `change` makes of a client in its place; of changes at the same time none is lost, so that `change` may be asked
-   * more than once. Nothing has changed when it throws.
+   * Replaces a client by the result of `change`. Simultaneous changes are not lost, so `change` may be called more than once.
+   * Nothing has changed if it throws.
    *
-   * @param change is given undefined for a client that does not exist
+   * @param change gets undefined for a client that does not exist
    */
   change(clientId: string, change: (found: ClientRecord | undefined) => ClientRecord): Promise<void>;
-  /** What gateways tell once what stands here now is in force ({@link ClientRegistry.inForce}). */
+  /** The report of gateways once the current records are in force ({@link ClientRegistry.inForce}). */
   inForceAs(): Promise<string>;
   close(): Promise<void>;
 }

@@ -50,14 +50,14 @@ describe('clients in a file', () => {
     expect((refused as Error).message).not.toContain('canary');
   });
 
-  it('a file that is missing is refused at start', async () => {
+  it('a missing file stops the start', async () => {
     await expect(FileClientRegistry.open(path, silentLog)).rejects.toThrow('ENOENT');
   });
 
   const found = async (id: string) => (await registry!.find(id))?.clientId;
   const within = (id: string) => until(async () => (await found(id)) === id, 10_000);
 
-  it('are read again when the file changes, is replaced, or a link to it is', async () => {
+  it('are read again when the file changes, or the file or a link to it is replaced', async () => {
     const first = join(folder, 'first.yaml');
     await writeFile(first, clientsYaml('one'));
     await symlink(first, path);
@@ -75,14 +75,14 @@ describe('clients in a file', () => {
     expect(await found('one')).toBeUndefined();
   });
 
-  it('are read again when the file changes as soon as it has been read', async () => {
+  it('are read again when the file changes right after a read', async () => {
     await writeFile(path, clientsYaml('one'));
     registry = await FileClientRegistry.open(path, silentLog);
     writeFileSync(path, clientsYaml('two'));
     await within('two');
   });
 
-  /** Not to be read by this process while `run` runs. */
+  /** Makes the file unreadable for this process while `run` runs. */
   const unreadable = async (run: () => Promise<void>) => {
     if (isRoot) return asNobody(run);
     await chmod(path, 0);
@@ -115,7 +115,7 @@ describe('clients in a file', () => {
     const before = registry.inForce();
     await broken(async () => {
       await until(() => errors().length > 0, 10_000);
-      // Long enough to be read again, and found no better.
+      // Long enough for another read with the same result.
       await new Promise((resolve) => setTimeout(resolve, 1_200));
       expect(await found('one')).toBe('one');
       expect(registry!.inForce()).toContain('the file cannot be used');

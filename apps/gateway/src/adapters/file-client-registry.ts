@@ -3,7 +3,7 @@ import type { Logger } from '@app/ops';
 import { ClientRegistry, scopesOf, type Client } from '../core/client.js';
 import { asClient, ClientDocument, readClientFile } from './client-document.js';
 
-/** A change is in force after this time, and that to settle, at the latest. */
+/** A change is in force at the latest after this time plus the settle time. */
 const READ_EVERY_MS = 500;
 const SETTLE_MS = 50;
 const SILENT_AFTER_MS = 5_000;
@@ -15,11 +15,11 @@ interface InForce {
   readonly clients: ReadonlyMap<string, Client>;
 }
 
-/** Clients of a YAML file, which is read again all the time. A file that cannot be used changes nothing. */
+/** Clients of a YAML file, which is read again periodically. An unusable file changes nothing. */
 export class FileClientRegistry extends ClientRegistry {
-  /** Read, not watched: a watcher does not tell of a file that is replaced, or that may not be read any more. */
+  /** Read, not watched: a watcher misses a replaced file, and a file that is no longer readable. */
   private readonly timer = setInterval(() => void this.readAgain(), READ_EVERY_MS).unref();
-  /** Since when it is being read (performance.now()). */
+  /** Start of the current read (performance.now()). */
   private readingSinceMs: number | undefined;
   override trouble: string | undefined;
   private closed = false;
@@ -76,7 +76,7 @@ export class FileClientRegistry extends ClientRegistry {
     if (source === this.current.source) {
       if (this.trouble !== undefined) this.log.info({ path }, 'the file of clients is again as it was');
     } else {
-      // A file that is half written can be a valid file with fewer clients.
+      // A half-written file can be a valid file with fewer clients.
       await delay(SETTLE_MS);
       if (this.closed || (await readClientFile(path)) !== source) return;
       this.current = parsed(path, source);

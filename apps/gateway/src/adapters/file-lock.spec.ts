@@ -30,7 +30,7 @@ describe('the lock on a file', () => {
   const countAtOnce = (times: number) =>
     Promise.all(Array.from({ length: times }, () => withFileLock(path, countOne)));
 
-  /** A process that holds the lock, by now. */
+  /** A process that already holds the lock. */
   async function holder() {
     const module = pathToFileURL('apps/gateway/dist/adapters/file-lock.js').href;
     const script = `
@@ -45,19 +45,19 @@ describe('the lock on a file', () => {
     return child;
   }
 
-  it('lets one in at a time, whatever the order, and leaves nothing behind', async () => {
+  it('lets in one at a time, in any order, and leaves nothing behind', async () => {
     await countAtOnce(40);
     expect(await readFile(path, 'utf8')).toBe('40');
     expect(await readdir(folder)).toEqual(['count']);
   });
 
-  it('is free again when what ran under it has failed', async () => {
+  it('is free again after its task has failed', async () => {
     await expect(withFileLock(path, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
     await countAtOnce(1);
     expect(await readdir(folder)).toEqual(['count']);
   });
 
-  it('of a process that was killed is taken over, by one at a time', async () => {
+  it('of a killed process is taken over, by one at a time', async () => {
     const child = await holder();
     const dead = await readlink(`${path}.lock`);
     child.kill('SIGKILL');
@@ -70,7 +70,7 @@ describe('the lock on a file', () => {
     expect(await readdir(folder)).toEqual(['count']);
   });
 
-  it('of a process of before that had our number is taken over', async () => {
+  it('of an earlier process with our number is taken over', async () => {
     await symlink(`${process.pid}@${hostname()}#00000000-0000-4000-8000-000000000000`, `${path}.lock`);
     await countAtOnce(3);
     expect(await readFile(path, 'utf8')).toBe('3');

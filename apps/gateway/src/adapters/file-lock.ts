@@ -11,10 +11,10 @@ const ASK_EVERY_MS = 20;
 const held = new Set<string>();
 
 /**
- * Runs something alone: all else that asks for the lock of the same file waits. The lock is a symbolic link beside it, which is
- * made with its content (`<process>@<host>#<uuid>`) at once or not at all; that of a process that died is taken over.
+ * Runs a task alone: other tasks with the lock of the same file wait. The lock is a symbolic link beside the file, created together
+ * with its content (`<process>@<host>#<uuid>`) or not at all; the lock of a dead process is taken over.
  *
- * @throws {StartError} when another process keeps the lock for `waitMs` (default 20,000: 20 s), naming it
+ * @throws {StartError} naming the other process, if it keeps the lock for `waitMs` (default 20,000: 20 s)
  */
 export async function withFileLock<T>(path: string, run: () => Promise<T>, waitMs = WAIT_MS): Promise<T> {
   const lock = `${path}.lock`;
@@ -55,8 +55,8 @@ async function holderOf(lock: string): Promise<string | undefined> {
 }
 
 /**
- * Who removes the lock of a dead process must hold the lock on that very lock, and look again under it: a third process that saw the
- * same dead one a moment ago would otherwise remove the lock of the second.
+ * To remove the lock of a dead process, a process must hold the lock of that lock, and check again under it: otherwise a third process
+ * that saw the same dead one a moment ago would remove the lock of the second.
  */
 async function breakDead(lock: string, mine: string): Promise<void> {
   const holder = await holderOf(lock);
@@ -70,11 +70,11 @@ async function breakDead(lock: string, mine: string): Promise<void> {
   }
 }
 
-/** Of another host, such as a container on the same folder, nothing is known: it counts as alive. */
+/** A process of another host, such as a container on the same folder, is unknown: it counts as alive. */
 function isAlive(holder: string): boolean {
   const [, pid, host] = /^(\d+)@(.*)#[\w-]{36}$/.exec(holder) ?? [];
   if (host !== hostname()) return true;
-  // A process of before with the same number, as the first ones of a container have it.
+  // An earlier process with the same number, such as the first ones of a container.
   if (Number(pid) === process.pid) return held.has(holder);
   try {
     process.kill(Number(pid), 0);

@@ -1,6 +1,6 @@
 import { ClientRegistry } from '../core/client.js';
 
-/** Where none is registered. */
+/** The registry without clients. */
 export class NoClients extends ClientRegistry {
   override async find(): Promise<undefined> {
     return undefined;

@@ -7,17 +7,17 @@ import { FileClientRegistry } from './file-client-registry.js';
 import { NoClients } from './no-clients.js';
 import { StoreClientRegistry } from './store-client-registry.js';
 
-/** In place of a path: clients are in the store. */
+/** Instead of a path: clients are in the store. */
 export const IN_STORE = 'redis:';
 
-/** How a store is opened that holds clients. */
+/** Options for a store with clients. */
 export const ofClients: Pick<OpenStoreOptions, 'use' | 'formerNames'> = {
   use: 'clients',
   formerNames: FORMER_NAMES,
 };
 
 export interface ClientRegistryOptions {
-  /** Path of a YAML file, or {@link IN_STORE}; undefined: none, and in ENVIRONMENT=local those that come along. */
+  /** Path of a YAML file, or {@link IN_STORE}; undefined: none, and in ENVIRONMENT=local the bundled ones. */
   readonly location: string | undefined;
   readonly environment: string;
   readonly store: SharedStore | undefined;
@@ -31,7 +31,7 @@ export async function openClientRegistry(options: ClientRegistryOptions): Promis
   const { environment, store, secrets, log } = options;
   const location = options.location ?? (environment === 'local' ? bundledClients : undefined);
   if (location === undefined) {
-    log.info('GATEWAY_CLIENTS is not set: there are no OAuth clients, /oauth2 refuses everybody');
+    log.info('GATEWAY_CLIENTS is not set: there are no OAuth clients, /oauth2 refuses every request');
     return new NoClients();
   }
   if (location !== IN_STORE) {
@@ -44,7 +44,7 @@ export async function openClientRegistry(options: ClientRegistryOptions): Promis
   return new StoreClientRegistry(store, secrets, log);
 }
 
-/** @throws {StartError} naming the clients whose secrets stand beside them in the file that comes along */
+/** @throws {StartError} naming the clients whose secrets are public in the bundled file */
 async function refusePublished(path: string): Promise<void> {
   const [own, bundled] = await Promise.all([ClientDocument.read(path), ClientDocument.read(bundledClients)]);
   const published = new Set(bundled.clients.flatMap(({ secrets }) => secrets.map(({ hash }) => hash)));

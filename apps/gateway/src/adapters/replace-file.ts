@@ -2,15 +2,15 @@ import { open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Replaces a file that exists, keeping owner, group and mode. Who reads meanwhile, or after a crash, finds the old file or the new
- * one, never half of it. One caller at a time.
+ * Replaces an existing file, keeping owner, group and mode. A reader during this, or after a crash, finds the old or the new file,
+ * never half of it. One caller at a time.
  *
- * @param path no symbolic link: that would be replaced itself
+ * @param path no symbolic link, because the link itself would be replaced
  */
 export async function replaceFile(path: string, content: string): Promise<void> {
   const { uid, gid, mode } = await stat(path);
   const beside = `${path}.new`;
-  // Left behind by a crash, or put there for us to follow.
+  // Left behind by a crash, or an attacker's link.
   await rm(beside, { force: true });
   try {
     const file = await open(beside, 'wx', 0o600);
@@ -27,7 +27,7 @@ export async function replaceFile(path: string, content: string): Promise<void> 
     await rm(beside, { force: true });
     throw error;
   }
-  // The new name is on disk only once its folder is.
+  // The new name is on disk only after its folder.
   const folder = await open(dirname(path), 'r');
   await folder.sync().finally(() => folder.close());
 }

@@ -4,7 +4,7 @@ import { CLIENTS_KEY, former } from '@app/user-token-client';
 import { z } from 'zod';
 import { clientSchema, type ClientRecord } from './client-document.js';
 
-/** A client with a number that goes up with each change of it. */
+/** A client with a number that increases with each of its changes. */
 const versionedSchema = clientSchema.extend({ version: z.int().nonnegative() });
 export type VersionedRecord = z.infer<typeof versionedSchema>;
 
@@ -12,12 +12,12 @@ const contentSchema = z.strictObject({ clients: z.array(versionedSchema) });
 
 const MAC_LENGTH = 43;
 
-/** Where all clients stand in one value: one read finds any of them, and who can write to Redis cannot mix old ones with new ones. */
+/** One value for all clients: one read finds any of them, and write access to Redis is not enough to mix old ones with new ones. */
 export const CLIENT_KEYS = [CLIENTS_KEY, formerName(former.CLIENTS_KEY)] as const;
 export const CLIENTS_TTL_MS = 10 * 365 * 24 * 3600 * 1000;
 
 /**
- * Seals clients with an HMAC: who may write to Redis must not be able to make himself a client.
+ * Seals clients with an HMAC: write access to Redis must not be enough to create a client.
  *
  * @param secrets the first seals, all open, so that a secret can be replaced
  */
@@ -29,15 +29,15 @@ export class ClientSeal {
     return mac(this.secrets[0]!, CLIENTS_KEY, content) + content;
   }
 
-  /** @returns undefined for what was not sealed with one of the secrets, or is of a later version of the suite */
+  /** @returns undefined for a value not sealed with one of the secrets, or from a later version of the suite */
   open(sealed: string): readonly VersionedRecord[] | undefined {
     const content = this.contentOf(CLIENTS_KEY, sealed);
     return content === undefined ? undefined : contentSchema.safeParse(JSON.parse(content)).data?.clients;
   }
 
   /**
-   * The clients that the earliest versions kept, each under a key of its own; undefined for one that does not open. Reads through all of
-   * the store.
+   * The clients of the earliest versions, each under its own key; undefined for one that does not open. Scans the whole
+   * store.
    */
   async formerClients(store: SharedStore): Promise<readonly (VersionedRecord | undefined)[]> {
     const found: (VersionedRecord | undefined)[] = [];

@@ -12,19 +12,19 @@ import {
   type VersionedRecord,
 } from './sealed-clients.js';
 
-/** Of a person, who had rather wait than try again. */
+/** Patience of a person, who prefers a wait to another try. */
 const PATIENCE_MS = 10_000;
 const TRY_FOR_MS = 20_000;
 const TRY_AGAIN_MS = 20;
 
 interface Stored {
-  /** As it stands under its present name, and under the former one. */
+  /** The values under the present name and under the former one. */
   readonly sealed: string | null;
   readonly formerly: string | null;
   readonly clients: readonly VersionedRecord[];
 }
 
-/** Clients in the store that many gateways share, for `npm run client`. */
+/** Clients in the shared store of many gateways, for `npm run client`. */
 export class StoreClientRecords implements ClientRecords {
   readonly inForceWhen = 'Every gateway on this Redis uses it within a second.';
   private readonly seal: ClientSeal;
@@ -36,7 +36,7 @@ export class StoreClientRecords implements ClientRecords {
     this.seal = new ClientSeal(secrets);
   }
 
-  /** @throws {StartError} when `url` names no Redis that others share */
+  /** @throws {StartError} if `url` names no shared Redis */
   static async open(
     url: string,
     secrets: readonly string[],
@@ -61,7 +61,7 @@ export class StoreClientRecords implements ClientRecords {
       const stored = await this.read();
       const found = stored.clients.find(({ client_id: id }) => id === clientId);
       const record = change(found && unversioned(found));
-      // Higher than all: a client that is lost and comes again is newer as well.
+      // Higher than all: a client that is lost and added again is also newer.
       const version = stored.clients.reduce(
         (highest, { version: other }) => Math.max(highest, other + 1),
         Date.now(),
@@ -82,7 +82,7 @@ export class StoreClientRecords implements ClientRecords {
     return this.store.close();
   }
 
-  /** Takes over the clients of earlier versions when it finds no others. */
+  /** Takes over the clients of earlier versions if there are no others. */
   private async read(): Promise<Stored> {
     const [sealed = null, formerly = null] = await this.store.getMany(CLIENT_KEYS, {
       timeoutMs: PATIENCE_MS,
@@ -100,7 +100,7 @@ export class StoreClientRecords implements ClientRecords {
     throw notOpened();
   }
 
-  /** @returns whether the clients were still those that were read, and these are in their place now */
+  /** @returns whether the clients were unchanged since the read, and are now replaced */
   private async write(
     { sealed: before, formerly }: Pick<Stored, 'sealed' | 'formerly'>,
     clients: readonly VersionedRecord[],
@@ -108,11 +108,11 @@ export class StoreClientRecords implements ClientRecords {
   ): Promise<boolean> {
     const sorted = clients.toSorted((a, b) => (a.client_id < b.client_id ? -1 : 1));
     const value = this.seal.seal(sorted);
-    // Gateways of the versions before read them there.
+    // Gateways of earlier versions read them there.
     const keys = formerly === null ? [CLIENTS_KEY] : CLIENT_KEYS;
     const writes: Write[] = [
       ...keys.map((key) => ({ op: 'set' as const, key, value, ttlMs: CLIENTS_TTL_MS })),
-      // Those of the earliest go on with the clients that have not changed, and refuse the others.
+      // Gateways of the earliest versions continue with unchanged clients, and refuse the others.
       ...changed.map((record) => ({ op: 'delete' as const, key: formerKeyOf(record) })),
     ];
     return this.store.writeAllIfEqual(CLIENTS_KEY, before, writes).catch((error: unknown) => {

@@ -41,7 +41,7 @@ describe('clients in Redis', () => {
 
   const open = (secret = SECRET, log = silentLog) => new StoreClientRegistry(store, [secret], log);
 
-  it('are found by every gateway, and refused within a second or so of being disabled', async () => {
+  it('are found by every gateway, and refused within about a second after being disabled', async () => {
     await put(store, 'shared');
     const [one, other] = [open(), open()];
     for (const registry of [one, other]) {
@@ -54,7 +54,7 @@ describe('clients in Redis', () => {
     expect(await other.find('shared')).toMatchObject({ enabled: false });
   });
 
-  it('are read once a second at the most, however many requests ask for whichever client, and never searched for', async () => {
+  it('are read at most once a second, for any number of requests and clients, and never scanned', async () => {
     for (let i = 0; i < 5; i += 1) await put(store, `client-${i}`);
     await redis.cli('CONFIG', 'RESETSTAT');
     const sinceMs = performance.now();
@@ -77,7 +77,7 @@ describe('clients in Redis', () => {
     expect(stats).not.toMatch(/cmdstat_(scan|keys|get):/);
   });
 
-  it('of 50 changes at once none is lost', async () => {
+  it('lose none of 50 simultaneous changes', async () => {
     const ids = Array.from({ length: 25 }, (_, i) => `client-${i}`);
     await Promise.all(ids.map((id) => put(store, id)));
     await Promise.all([
@@ -89,7 +89,7 @@ describe('clients in Redis', () => {
     expect(listed).toHaveLength(50);
   });
 
-  it('under another seal are none: no client is let in, and nothing is changed', async () => {
+  it('do not count under another seal: no client is let in, and nothing is changed', async () => {
     await new StoreClientRecords(store, ['another-secret-of-at-least-32-characters']).change('forged', () =>
       clientRecord('forged'),
     );
@@ -115,7 +115,7 @@ describe('clients in Redis', () => {
     await expect(open().find('acme')).rejects.toThrow(StoreUnavailable);
   });
 
-  it('that are put back as they were before are not used, and that is told', async () => {
+  it('that were put back in an older form are not used, and this is logged', async () => {
     await put(store, 'acme');
     await put(store, 'shop');
     const before = await redis.cli('GET', CLIENTS_KEY);
@@ -126,9 +126,9 @@ describe('clients in Redis', () => {
     await store.set(CLIENTS_KEY, before, { ttlMs: DAY_MS });
     await until(async () => (await registry.find('acme'), errors().length > 0), 10_000);
     expect(errors()).toMatchObject([{ clients: ['acme'] }]);
-    expect(registry.inForce()).toContain('put clients back');
+    expect(registry.inForce()).toContain('older clients were put back');
     for (const id of ['shop', 'bank']) {
-      // A command goes by what it finds, and must not make what was put back any newer.
+      // A command works with the current records, and must not make an old client newer.
       await put(store, id, false);
       await until(async () => (await registry.find(id))?.enabled === false, 10_000);
       expect(await registry.find('acme')).toMatchObject({ enabled: false });
@@ -139,7 +139,7 @@ describe('clients in Redis', () => {
     expect(registry.inForce()).toMatch(/^revision [\w-]{16}$/);
   });
 
-  it('that are deleted are unknown, and that is told', async () => {
+  it('that are deleted are unknown, and this is logged', async () => {
     await put(store, 'acme');
     const { log, errors } = heardLog();
     const registry = open(SECRET, log);
@@ -150,7 +150,7 @@ describe('clients in Redis', () => {
     expect(errors()).toHaveLength(1);
   });
 
-  describe('of versions that put no prefix before names', () => {
+  describe('of versions without prefixes', () => {
     const ANOTHER = 'another-secret-of-at-least-32-characters';
     const stores: SharedStore[] = [];
 
@@ -182,7 +182,7 @@ describe('clients in Redis', () => {
         ({ client_id: id, enabled }) => `${id} ${enabled}`,
       );
 
-    it('go on, are changed for gateways of those versions as well, and belong to no other deployment', async () => {
+    it('still work, are also changed for gateways of those versions, and belong to no other deployment', async () => {
       await together('old', 'older');
       const dev = await later();
       const int = await later('int');
@@ -199,7 +199,7 @@ describe('clients in Redis', () => {
       expect(await idsOf(dev)).toEqual(['old false', 'older true']);
     });
 
-    it('that cannot be taken over are used, which is told once, and are taken over as soon as they can be', async () => {
+    it('that cannot be taken over are used, which is logged once, and are taken over as soon as possible', async () => {
       await together('old');
       const dev = await later();
       await redis.cli('ACL', 'SETUSER', 'gateway', '-eval');
@@ -210,7 +210,7 @@ describe('clients in Redis', () => {
       const before = await refused();
       await until(async () => {
         expect(await registry.find('old')).toMatchObject({ enabled: true });
-        // One a second is of taking over, two are of looking for a server that takes it.
+        // One a second is for taking over, two are for finding a server that accepts it.
         return (await refused()) >= before + 9;
       }, 30_000);
       expect(errors()).toMatchObject([{ msg: expect.stringContaining('could not be taken over') }]);
@@ -223,7 +223,7 @@ describe('clients in Redis', () => {
       expect(errors()).toHaveLength(1);
     });
 
-    it('that each had a key of its own are taken over by the first command', async () => {
+    it('with one key for each are taken over by the first command', async () => {
       await former('old');
       await former('older');
       const dev = await later();
@@ -231,12 +231,12 @@ describe('clients in Redis', () => {
       expect(await idsOf(dev)).toEqual(['old true', 'older true']);
       await put(dev, 'old', false);
       expect(await idsOf(dev)).toEqual(['old false', 'older true']);
-      // A gateway of then does not find it any more, and refuses it.
+      // A gateway of that version no longer finds it, and refuses it.
       expect(await redis.cli('EXISTS', bareName(formerKeyOf(clientRecord('old'))))).toBe('0');
       expect(await redis.cli('EXISTS', bareName(formerKeyOf(clientRecord('older'))))).toBe('1');
     });
 
-    it('are not overwritten where one was sealed with another secret', async () => {
+    it('are not overwritten if one was sealed with another secret', async () => {
       await former('old');
       await former('shop', ANOTHER);
       const dev = await later();
@@ -247,7 +247,7 @@ describe('clients in Redis', () => {
     });
   });
 
-  it('are opened by each of the secrets, and sealed by the first from the next change on', async () => {
+  it('are opened by each of the secrets, and sealed by the first one from the next change on', async () => {
     await put(store, 'acme');
     const NEW = 'a-new-secret-of-at-least-32-characters';
     const { log, errors } = heardLog();
@@ -262,7 +262,7 @@ describe('clients in Redis', () => {
     expect(forgotten.trouble).toBeDefined();
   });
 
-  it('cannot be told while Redis is silent', async () => {
+  it('are unavailable while Redis is silent', async () => {
     redis.freeze();
     try {
       const registry = open();
@@ -303,8 +303,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.constant({ kind: 'delete' as const }),
 );
 
-describe('clients that are put back into Redis, in any order', () => {
-  it('no client is as it was before its last change', async () => {
+describe('older clients put back into Redis, in any order', () => {
+  it('no client returns to its form before its last change', async () => {
     let nowMs = Date.now();
     const clocks = [jest.spyOn(performance, 'now'), jest.spyOn(Date, 'now')];
     for (const clock of clocks) clock.mockImplementation(() => nowMs);

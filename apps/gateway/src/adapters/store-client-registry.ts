@@ -11,9 +11,9 @@ const FRESH_MS = 1_000;
 const TOLD_AGAIN_MS = 600_000;
 
 interface InForce {
-  /** As it stands in the store. */
+  /** The value in the store. */
   readonly sealed: string | null;
-  /** Undefined: they cannot be opened. */
+  /** Undefined if they cannot be opened. */
   readonly clients: ReadonlyMap<string, Client> | undefined;
   readonly scopes: readonly string[];
   readonly revision: string;
@@ -22,14 +22,14 @@ interface InForce {
 }
 
 /**
- * Clients in the store that many gateways share; read once a second at the most, however many ask, and never used for longer.
- * A client that is older than the same one was before, put back by somebody who can write to Redis, is not used.
+ * Clients in the shared store of many gateways; read at most once a second, for any number of requests, and never used for longer.
+ * A client older than an earlier reading of it, put back by a writer to Redis, is not used.
  */
 export class StoreClientRegistry extends ClientRegistry {
   private readonly seal: ClientSeal;
   private last: InForce | undefined;
   private reading: Promise<InForce> | undefined;
-  /** The newest that was ever seen of each client. */
+  /** The newest form ever seen of each client. */
   private readonly newest = new Map<string, VersionedRecord>();
   override trouble: string | undefined;
   private readonly notTakenOver = new LineLimit({ lines: 1, perMs: TOLD_AGAIN_MS });
@@ -53,7 +53,7 @@ export class StoreClientRegistry extends ClientRegistry {
     return current.scopes;
   }
 
-  /** Of the last read: a probe must not wait for Redis. Has it read again for the next one. */
+  /** From the last read, because a probe must not wait for Redis. Starts a new read for the next probe. */
   override inForce(): string {
     void this.current().catch(() => undefined);
     if (!this.last) return 'nothing read yet';
@@ -79,7 +79,7 @@ export class StoreClientRegistry extends ClientRegistry {
     return this.last;
   }
 
-  /** What stands under the former name would be out of reach one day. What fails is tried again with the next read. */
+  /** Moves clients away from the former name, which will be unreadable one day. A failure is tried again with the next read. */
   private takeOver(value: string): void {
     this.store
       .writeAllIfEqual(CLIENTS_KEY, null, [{ op: 'set', key: CLIENTS_KEY, value, ttlMs: CLIENTS_TTL_MS }])
@@ -92,7 +92,7 @@ export class StoreClientRegistry extends ClientRegistry {
           if (more)
             this.log.error(
               { err: error, ...more },
-              'the clients of earlier versions could not be taken over; they are used, and it is tried again',
+              'the clients of earlier versions could not be taken over; they are used, and the next read tries again',
             );
         },
       );
@@ -110,7 +110,7 @@ export class StoreClientRegistry extends ClientRegistry {
     const older = records.filter((record) => !this.isNewest(record)).map(({ client_id: id }) => id);
     if (older.length > 0) {
       this.tell(
-        'somebody put clients back into Redis as they were before: the newer ones are kept; `npm run client -- disable` or `enable` writes them anew',
+        'older clients were put back into Redis: the newer ones are kept; `npm run client -- disable` or `enable` writes them anew',
         older,
       );
     } else if (sealed === null) {
@@ -139,7 +139,7 @@ export class StoreClientRegistry extends ClientRegistry {
   }
 }
 
-/** @throws {StoreUnavailable} when they could not be opened */
+/** @throws {StoreUnavailable} if they could not be opened */
 function opened({ clients }: InForce): ReadonlyMap<string, Client> {
   if (clients) return clients;
   throw new StoreUnavailable('the clients in Redis cannot be opened');

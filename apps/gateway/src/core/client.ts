@@ -1,10 +1,10 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 
-/** RFC 6749 section 1.3: the grants that the gateway knows. */
+/** RFC 6749 section 1.3: the supported grants. */
 export const GRANT_TYPES = ['password', 'refresh_token'] as const;
 export type GrantType = (typeof GRANT_TYPES)[number];
 
-/** A secret of a client, hashed. Of several each is good, so that one can be replaced while the other is still in use. */
+/** A hashed secret of a client. Several can be valid, so that one can be replaced while the other is still in use. */
 export interface ClientSecret {
   /** `sha256$<salt>$<hash>`, both base64url. */
   readonly hash: string;
@@ -21,20 +21,20 @@ export interface Client {
   readonly secrets: readonly ClientSecret[];
 }
 
-/** Who the registered clients are. */
+/** The registered clients. */
 export abstract class ClientRegistry {
-  /** @throws {StoreUnavailable} when that cannot be found out */
+  /** @throws {StoreUnavailable} if the clients cannot be read */
   abstract find(clientId: string): Promise<Client | undefined>;
-  /** Every scope that some enabled client may have. */
+  /** Every scope of at least one enabled client. */
   abstract scopes(): Promise<readonly string[]>;
-  /** For operators: `revision <...>` of the clients that were read last, and what of them is not in force. */
+  /** For operators: `revision <...>` of the last read clients, and which of them are not in force. */
   abstract inForce(): string;
-  /** Why that is not what stands there now, or cannot be used; undefined while all is well. */
+  /** Why these are not the current clients, or cannot be used; undefined while all is well. */
   abstract readonly trouble: string | undefined;
   abstract close(): Promise<void>;
 }
 
-/** Every scope that some enabled client may have, each once. */
+/** Every scope of at least one enabled client, each once. */
 export function scopesOf(clients: readonly Client[]): readonly string[] {
   return [...new Set(clients.filter(({ enabled }) => enabled).flatMap(({ scopes }) => scopes))].sort();
 }
@@ -48,15 +48,15 @@ export function newClientSecret(): string {
 }
 
 /**
- * Secrets are made by us of 256 random bits: there is nothing to guess that a slow hash would protect, and one that is asked with
- * every request must not cost 50 ms of CPU.
+ * We make secrets from 256 random bits: they cannot be guessed, so a slow hash would protect nothing, and a check on every request
+ * must not cost 50 ms of CPU.
  */
 export function hashClientSecret(secret: string): string {
   const salt = randomBytes(SALT_BYTES).toString('base64url');
   return `sha256$${salt}$${digest(salt, secret)}`;
 }
 
-/** Whether this is a secret of the client that has not expired. Takes its time for a client that does not exist as well. */
+/** Whether this is a secret of the client that has not expired. Takes the same time for a client that does not exist. */
 export function isClientSecret(client: Client | undefined, secret: string, nowSeconds: number): boolean {
   const candidates = client && client.secrets.length > 0 ? client.secrets : NOBODYS;
   let found = false;

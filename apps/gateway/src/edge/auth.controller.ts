@@ -22,7 +22,7 @@ interface IdentifiedRequest {
 /** A session of the user; times in seconds since the epoch. */
 interface SessionResponse {
   readonly id: string;
-  /** Whether it is the one of this request. */
+  /** Whether it is the session of this request. */
   readonly current: boolean;
   /** Registered client; absent for our own front ends. */
   readonly client_id?: string | undefined;
@@ -91,7 +91,7 @@ export class AuthController {
     assertEnded(await this.userToken.logoutAll({ requestId, accessToken }));
   }
 
-  /** Where the user is logged in, the session used last first. */
+  /** Sessions of the user, the last used first. */
   @Get('sessions')
   async sessions(
     @PresentedToken() accessToken: string,
@@ -130,7 +130,7 @@ export class AuthController {
     throw new OAuthError(404, 'not_found', 'You have no session of this id');
   }
 
-  /** Ends all sessions, that of this request included; the same as `POST /auth/logout-all`. */
+  /** Ends all sessions, also that of this request; the same as `POST /auth/logout-all`. */
   @Delete('sessions')
   @HttpCode(204)
   async endSessions(
@@ -141,7 +141,7 @@ export class AuthController {
     assertEnded(await this.userToken.logoutAll({ requestId, accessToken }));
   }
 
-  /** Who the access token speaks for. */
+  /** The user of the access token. */
   @Get('me')
   me(@CurrentUser() user: Principal) {
     const { subject, clientId, scopes, permissions, expiresAtSeconds, claims } = user;
@@ -156,7 +156,7 @@ export class AuthController {
   }
 }
 
-/** A registered client acts for its user within its scope; where else he is logged in is none of its business. */
+/** A registered client acts for its user within its scope, and must not see the user's other sessions. */
 function assertOwnFrontEnd(accessToken: string): void {
   if (issuedTokenKind(accessToken) !== undefined) throw notPermitted();
 }
@@ -175,7 +175,7 @@ function notPermitted(): OAuthError {
   return new OAuthError(403, 'access_denied', 'This token may not see or end the sessions of its user');
 }
 
-/** A tenant has connections that are not meant for these users, such as its staff's. */
+/** A tenant also has connections for other users, such as its staff. */
 function realmNotAllowed(): OAuthError {
   return new OAuthError(
     400,

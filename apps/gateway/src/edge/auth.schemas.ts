@@ -8,7 +8,7 @@ const typed = (maxBytes: number) =>
     .min(1)
     .refine((text) => fits(text, maxBytes), `must be Unicode text of at most ${maxBytes} bytes in UTF-8`);
 
-/** Body of POST /auth/login. Nothing is trimmed or normalised: a password is what the user typed. */
+/** Body of POST /auth/login. Nothing is trimmed or normalised: the password is the user's exact input. */
 export const loginSchema = z.object({
   username: typed(MAX_USERNAME_BYTES),
   password: typed(MAX_PASSWORD_BYTES),

@@ -7,7 +7,7 @@ interface AddressedRequest {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
-/** Where a request comes from: the address is the socket's, or what our own proxies saw, as Auth0 takes it. */
+/** Origin of a request: the address is the socket's, or the one seen by our own proxies, in Auth0's form. */
 export function clientOf({ ip, headers }: AddressedRequest): {
   readonly clientAddress: string | undefined;
   readonly userAgent: string | undefined;

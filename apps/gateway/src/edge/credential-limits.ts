@@ -1,5 +1,5 @@
-/** Whether a text can be encoded as it is, and in so many bytes. */
+/** Whether a text can be encoded unchanged, within this number of bytes. */
 export function fits(text: string, maxBytes: number): boolean {
-  // Half a surrogate pair would go out as another character.
+  // Half a surrogate pair would be sent on as another character.
   return !/\p{Surrogate}/u.test(text) && Buffer.byteLength(text) <= maxBytes;
 }

@@ -13,7 +13,7 @@ interface Answer extends OAuthErrorHeaders {
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 
-/** Of a request that no filter sees. */
+/** For a request that no filter sees. */
 export function wordOAuthError(status: number, description: string): WordedError {
   const { body } = plain(status, 'invalid_request', description);
   return { contentType: JSON_TYPE, body, headers: { pragma: 'no-cache' } };
@@ -38,7 +38,7 @@ export class OAuthErrorFilter implements ExceptionFilter {
     this.failures.tell(exception, answer.status, http.getRequest<{ id?: unknown }>().id);
     const response = http.getResponse<object>();
     httpAdapter.setHeader(response, 'Content-Type', JSON_TYPE);
-    // In the place of what a route says of its good answers.
+    // Replaces the header that a route sets for its good answers.
     httpAdapter.setHeader(response, 'Cache-Control', 'no-store');
     httpAdapter.setHeader(response, 'Pragma', 'no-cache');
     if (answer.challenge) httpAdapter.setHeader(response, 'WWW-Authenticate', answer.challenge);
@@ -83,7 +83,7 @@ function plain(status: number, error: string, description: string): Answer {
   return { status, body: { error, error_description: description } };
 }
 
-/** Names the wrong fields; texts of a parser are not passed on, for they repeat what was sent. */
+/** Names the wrong fields; messages of a parser are not passed on, because they repeat the input. */
 function describeInput(exception: unknown): string {
   const body: unknown = exception instanceof HttpException ? exception.getResponse() : undefined;
   const errors = (body as { errors?: { path: string; message: string }[] } | undefined)?.errors;

@@ -10,8 +10,8 @@ import {
 export const REALM = 'gateway';
 
 /**
- * The access token that a request presents, active or not: refresh and log-out take expired ones too, and user-token
- * judges. What is not exactly one well-formed bearer token is refused as the guard would.
+ * The access token of a request, active or not: refresh and log-out also accept expired ones, and user-token judges.
+ * Anything other than exactly one well-formed bearer token is refused, as by the guard.
  */
 export const PresentedToken = createParamDecorator((_: unknown, context: ExecutionContext): string => {
   const credentials = readBearerCredentials(context.switchToHttp().getRequest<BearerRequest>());

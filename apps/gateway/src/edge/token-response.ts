@@ -3,7 +3,7 @@ import type { GrantResult } from '@app/user-token-client';
 import { OAuthError } from './oauth-error.js';
 import { REALM } from './presented-token.decorator.js';
 
-/** RFC 6749 section 5.1, without the refresh token: that one stays behind user-token. */
+/** RFC 6749 section 5.1, without the refresh token, which stays in user-token. */
 export interface TokenResponse {
   readonly access_token: string;
   readonly token_type: 'Bearer';
@@ -19,7 +19,7 @@ export function tokenResponse(result: GrantResult, refusals: Refusals): TokenRes
   return { access_token: accessToken, token_type: 'Bearer', expires_in: expiresInSeconds, scope };
 }
 
-/** What `invalid_grant` means to the user of a route. */
+/** The meaning of `invalid_grant` for the user of a route. */
 export interface Refusals {
   readonly invalidGrant: string;
   /** Default 401. */
@@ -36,7 +36,7 @@ function mfaHandleOf({ mfaHandle }: RefusedGrant) {
   return mfaHandle === undefined ? {} : { mfa_handle: mfaHandle };
 }
 
-/** The documented answer to each refusal, Auth0's own among them. */
+/** The documented answer to each refusal, also to Auth0's own. */
 export function refusalOf(
   refusal: RefusedGrant,
   { invalidGrant, invalidGrantStatus = 401, challenge = bearerChallenge({ realm: REALM }) }: Refusals,

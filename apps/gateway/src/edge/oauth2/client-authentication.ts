@@ -6,7 +6,7 @@ import { formDecoded, invalid, type Form, type FormRequest } from './form.js';
 
 export const BASIC_CHALLENGE = `Basic realm="${REALM}", charset="UTF-8"`;
 
-/** Wrong secrets for one client from one address, after which further ones are told to wait. */
+/** Number of wrong secrets for one client from one address before further ones must wait. */
 const MAX_FAILURES = 20;
 const FAILURE_WINDOW_MS = 60_000;
 const MAX_WATCHED = 10_000;
@@ -18,7 +18,7 @@ interface Credentials {
 
 /** Authenticates clients by HTTP Basic or by the post body (RFC 6749 section 2.3.1), never by both. */
 export class ClientAuthentication {
-  // The right secret passes all the same: with 256 random bits it is not found by guessing, and one address can be that of many.
+  // The right secret still passes: 256 random bits cannot be guessed, and many clients can share one address.
   private readonly failures = new LRUCache<string, number>({ max: MAX_WATCHED, ttl: FAILURE_WINDOW_MS });
 
   constructor(private readonly registry: ClientRegistry) {}
@@ -69,7 +69,7 @@ export class ClientAuthentication {
   }
 }
 
-/** RFC 6749 section 5.2: whoever came with an Authorization header, or with nothing, is told the scheme. */
+/** RFC 6749 section 5.2: a request with an Authorization header, or with no credentials, gets the scheme. */
 function invalidClient(challenged: boolean): OAuthError {
   return new OAuthError(
     401,
@@ -83,14 +83,14 @@ function authorizationOf({ raw }: FormRequest): string | undefined {
   const values = raw.rawHeaders.filter(
     (_, index, all) => index % 2 === 1 && all[index - 1]!.toLowerCase() === 'authorization',
   );
-  // Node keeps only the first of several, where a proxy may have checked the last.
+  // Node keeps only the first of several, but a proxy may have checked the last.
   if (values.length > 1) throw invalid('The request has more than one Authorization header');
   return values[0];
 }
 
 /**
  * Both readings of a Basic header: form-urlencoded first, as RFC 6749 section 2.3.1 says, and raw, as curl and others send it.
- * They differ only for secrets with `%` or `+`, and whoever has either one has the secret.
+ * They differ only for secrets with `%` or `+`, and either reading proves the secret.
  */
 function basicCredentials(header: string): Credentials[] {
   const [, encoded] = /^Basic +([A-Za-z0-9+/]+={0,2})$/i.exec(header) ?? [];

@@ -1,9 +1,9 @@
 import { OAuthError } from '../oauth-error.js';
 
-/** Parameters of a request by name; each has been given once, and has a value. */
+/** Parameters of a request by name; each occurs once, and has a value. */
 export type Form = ReadonlyMap<string, string>;
 
-/** The parts of a Fastify request that are looked at. */
+/** The parts of a Fastify request that are read. */
 export interface FormRequest {
   readonly id: string;
   readonly ip: string;
@@ -12,12 +12,12 @@ export interface FormRequest {
   /** Of `Content-Type`, in lower case, without parameters. */
   readonly mediaType?: string | undefined;
   readonly query: unknown;
-  /** Bytes as they came: a parser would hide what was doubled, nested or not UTF-8. */
+  /** The raw bytes: a parser would hide doubled or nested parameters, and bytes that are not UTF-8. */
   readonly rawBody?: Buffer | undefined;
   readonly raw: { readonly rawHeaders: readonly string[] };
 }
 
-/** What must not stand in a URL, where logs and proxies keep it (RFC 6749 section 2.3.1). */
+/** Parameters that must not be in a URL, because logs and proxies keep URLs (RFC 6749 section 2.3.1). */
 const NOT_IN_QUERY = [
   'grant_type',
   'client_id',
@@ -31,10 +31,10 @@ const NOT_IN_QUERY = [
 ];
 
 /**
- * Reads a request as RFC 6749 section 3.2 and appendix B have it: POST, a form in UTF-8, each parameter once; one without a value
- * counts as left out.
+ * Reads a request by RFC 6749 section 3.2 and appendix B: POST, a form in UTF-8, each parameter once; a parameter without a value
+ * counts as absent.
  *
- * @throws {OAuthError} `invalid_request`; the description names a parameter of ours at the most
+ * @throws {OAuthError} `invalid_request`; the description names only parameters of ours
  */
 export function readForm(request: FormRequest): Form {
   const { method, query, mediaType } = request;
@@ -44,7 +44,7 @@ export function readForm(request: FormRequest): Form {
   const inQuery = NOT_IN_QUERY.filter((name) => Object.hasOwn(query as object, name));
   if (inQuery.length > 0) throw invalid(`Not to be given in the URL: ${inQuery.join(', ')}`);
   if (mediaType !== 'application/x-www-form-urlencoded') {
-    // Existing clients know 400 for JSON, which RFC 6749 has for every malformed request.
+    // Existing clients expect 400 for JSON; RFC 6749 uses it for every malformed request.
     const status = mediaType === 'application/json' ? 400 : 415;
     const description = 'The body must be a form, with Content-Type: application/x-www-form-urlencoded';
     throw new OAuthError(status, 'invalid_request', description);
@@ -63,7 +63,7 @@ export function invalid(description: string): OAuthError {
   return new OAuthError(400, 'invalid_request', description);
 }
 
-/** @returns undefined for what is not percent-encoded UTF-8 */
+/** @returns undefined for a text that is not percent-encoded UTF-8 */
 export function formDecoded(text: string): string | undefined {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '));

@@ -38,7 +38,7 @@ export class MetadataController {
   }
 }
 
-/** The name the gateway goes by, never what a Host header says. */
+/** The configured name of the gateway, never the Host header. */
 export function issuerOf({ publicUrl }: OAuth2Options, { raw }: { raw: object }): string {
   const { socket } = raw as LocalRequest['raw'];
   return publicUrl ?? `http://localhost:${socket.localPort}`;

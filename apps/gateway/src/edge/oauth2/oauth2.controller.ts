@@ -26,7 +26,7 @@ interface PairResponse {
   /** Seconds. */
   readonly expires_in: number;
   readonly refresh_token: string | undefined;
-  /** Seconds; without a refresh they are all that is left of the session. */
+  /** Seconds; without a refresh, the rest of the session. */
   readonly refresh_token_expires_in: number | undefined;
   readonly scope: string;
 }
@@ -61,10 +61,10 @@ export class OAuth2Controller {
     }
   }
 
-  /** 200 for a token that is not known as well: what its client wanted is the case (RFC 7009 section 2.2). */
+  /** 200 also for an unknown token: it is already invalid, as its client wants (RFC 7009 section 2.2). */
   @All('revoke')
   @HttpCode(200)
-  // There is no body, but simple-oauth2 takes nothing that is not called JSON.
+  // There is no body, but simple-oauth2 accepts only the JSON content type.
   @Header('Content-Type', 'application/json')
   async revoke(@Req() request: FormRequest): Promise<void> {
     const form = readForm(request);
@@ -178,7 +178,7 @@ export class OAuth2Controller {
   }
 }
 
-/** Other characters than RFC 6749 section 5.2 allows in a description are not always taken by its clients. */
+/** Some clients reject a description with characters beyond RFC 6749 section 5.2. */
 function inRfcCharacters(refusal: RefusedGrant): RefusedGrant {
   const { description, ...rest } = refusal;
   const plain = description
@@ -194,7 +194,7 @@ function assertMayUse(client: Client, grantType: GrantType): void {
   throw new OAuthError(400, 'unauthorized_client', `This client may not use the grant ${grantType}`);
 }
 
-/** Left out: all that the client may have (at a refresh: all that was granted). */
+/** When absent: all that the client may have (at a refresh: all that was granted). */
 function askedScopes(form: Form, client: Client): string[] | undefined {
   const scope = form.get('scope');
   if (scope === undefined) return undefined;

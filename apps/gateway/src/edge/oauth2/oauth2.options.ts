@@ -1,10 +1,10 @@
 export const OAUTH2_OPTIONS = Symbol('OAUTH2_OPTIONS');
 
 export interface OAuth2Options {
-  /** Under which clients reach the gateway, without a slash at the end; undefined: this machine, at the port it listens on. */
+  /** URL of the gateway for its clients, without a slash at the end; undefined: this machine, at its own port. */
   readonly publicUrl: string | undefined;
-  /** API identifiers that an introspected token must be meant for one of. */
+  /** API identifiers; an introspected token must be meant for one of them. */
   readonly audience: readonly string[];
-  /** Status of a wrong user, password or refresh token: 401, or 400 as RFC 6749 section 5.2 has it. */
+  /** Status for a wrong user, password or refresh token: 401, or 400 by RFC 6749 section 5.2. */
   readonly invalidGrantStatus: 400 | 401;
 }
