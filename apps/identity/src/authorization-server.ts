@@ -9,13 +9,13 @@ interface Running {
   readonly tokenReader: TokenReader;
 }
 
-/** The authorization server behind the controllers. Its issuer may depend on the port, which is known late. */
+/** The authorization server behind the controllers. Its issuer may depend on the port, which is only known later. */
 export class AuthorizationServer {
   #running: Running | undefined;
 
   constructor(private readonly options: Omit<ProviderOptions, 'issuer'>) {}
 
-  /** From now on tokens are issued as `issuer`, an absolute URL that ends in a slash. */
+  /** From now on, tokens have this `issuer`, an absolute URL that ends in a slash. */
   open(issuer: string): void {
     const provider = createProvider({ ...this.options, issuer });
     this.#running = {

@@ -1,4 +1,4 @@
-/** Reads a password from stdin and prints its hash for the seed file. One line break at the end is not part of it. */
+/** Reads a password from stdin and prints its hash for the seed file. One line break at the end is not part of the password. */
 import { text } from 'node:stream/consumers';
 import { hashPassword } from './core/password-hash.js';
 

@@ -1,4 +1,4 @@
-/** What a seed file can turn on, and what a request can try: over real HTTP, with a seed of its own. */
+/** Options of a seed file, and hostile requests: over real HTTP, with its own seed. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -40,7 +40,7 @@ users:
     permissions: { '${API}': [read], 'https://online.example/': [read] }
 `;
 
-describe('identity with a seed of its own', () => {
+describe('identity with its own seed', () => {
   let folder: string;
   let seedPath: string;
   let identity: RunningIdentity;
@@ -145,14 +145,14 @@ describe('identity with a seed of its own', () => {
   describe('leeway', () => {
     const first = async () => (await login({ scope: 'openid offline_access' })).body.refresh_token as string;
 
-    it('lets the token rotated last be used again', async () => {
+    it('allows the last rotated token once more', async () => {
       const old = await first();
       const next = (await refresh(old)).body.refresh_token as string;
       expect((await refresh(old)).status).toBe(200);
       expect((await refresh(next)).status).toBe(200);
     });
 
-    it('ends the family for an older one', async () => {
+    it('ends the family after an older one', async () => {
       const old = await first();
       const second = (await refresh(old)).body.refresh_token as string;
       const third = (await refresh(second)).body.refresh_token as string;
@@ -169,7 +169,7 @@ describe('identity with a seed of its own', () => {
   });
 
   describe('/userinfo', () => {
-    it('takes a JWT that was issued with openid, by GET and POST', async () => {
+    it('accepts a JWT issued with openid, by GET and POST', async () => {
       const { body } = await login({ audience: API, scope: 'openid email' });
       for (const method of ['GET', 'POST']) {
         const answer = await userinfo(`Bearer ${body.access_token}`, method);
@@ -181,7 +181,7 @@ describe('identity with a seed of its own', () => {
       }
     });
 
-    it('refuses a JWT for an API alone, an ID token and a tampered one', async () => {
+    it('refuses a JWT for only an API, an ID token and a tampered one', async () => {
       const forApi = (await login({ audience: API, scope: 'read' })).body;
       const withId = (await login({ audience: API, scope: 'openid' })).body;
       const [header, payload, signature] = (withId.access_token as string).split('.') as [
@@ -209,7 +209,7 @@ describe('identity with a seed of its own', () => {
     });
   });
 
-  it("logs the end user's address as a trusted client names it, and believes no other client", async () => {
+  it("logs the end user's address from a trusted client, and from no other client", async () => {
     const forwarded = { 'auth0-forwarded-for': '203.0.113.7' };
     const proxy = { client_id: 'proxy', client_secret: 'a-client-secret-2' };
     lines.length = 0;
@@ -309,7 +309,7 @@ describe('identity with a seed of its own', () => {
     });
   });
 
-  it('gives every answer the request id it was asked with', async () => {
+  it('gives every answer the id of its request', async () => {
     for (const path of ['.well-known/jwks.json', 'oauth/token', 'userinfo']) {
       const method = path === 'oauth/token' ? 'POST' : 'GET';
       const body = method === 'POST' ? new URLSearchParams({ ...APP, grant_type: 'password' }) : null;
@@ -344,7 +344,7 @@ describe('identity with a seed of its own', () => {
     });
   }
 
-  describe('with more to do than it can', () => {
+  describe('under too much load', () => {
     const busy = { error: 'temporarily_unavailable', error_description: expect.any(String) };
     const scope = 'read offline_access';
     const told = () => lines.filter((line) => line.includes('turned away'));
@@ -354,11 +354,11 @@ describe('identity with a seed of its own', () => {
       await other.stop();
     });
 
-    it('turns log-ins away and keeps every session', async () => {
+    it('refuses log-ins and keeps every session', async () => {
       other = await start({ memory: { maxEntries: 20 } });
       lines.length = 0;
       const tokens: string[] = [];
-      // Two entries each, a grant and a refresh token; the last tenth is for refreshes.
+      // Two entries for each, a grant and a refresh token; the last tenth is for refreshes.
       for (let i = 0; i < 9; i += 1) {
         const { status, body } = await login({ audience: API, scope }, {}, other);
         expect(status).toBe(200);
@@ -374,7 +374,7 @@ describe('identity with a seed of its own', () => {
         token({ grant_type: 'refresh_token', refresh_token }, {}, other);
       for (const [i, value] of tokens.entries()) {
         const { status, body } = await refreshAt(value);
-        // Each refresh leaves one more behind, so that reuse can be told; when there is no room it changes nothing.
+        // Each refresh adds one entry, to detect reuse; without room it changes nothing.
         expect({ i, status }).toEqual({ i, status: i === 0 ? 200 : 503 });
         if (status === 503) expect(body).toEqual(busy);
         else tokens[i] = body.refresh_token;
@@ -386,7 +386,7 @@ describe('identity with a seed of its own', () => {
       for (const value of tokens.slice(1, 3)) expect((await refreshAt(value)).status).toBe(200);
     });
 
-    it('says when to come back', async () => {
+    it('says when to try again', async () => {
       other = await start({ memory: { maxEntries: 1 } });
       const body = new URLSearchParams({
         ...APP,
@@ -399,7 +399,7 @@ describe('identity with a seed of its own', () => {
       expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
     });
 
-    it('turns log-ins away that would wait for too many passwords before theirs', async () => {
+    it('refuses log-ins behind too many waiting passwords', async () => {
       other = await start({ passwordChecks: { atOnce: 1, waiting: 1 } });
       const answers = await Promise.all(Array.from({ length: 20 }, () => login({}, {}, other)));
       const statuses = answers.map(({ status }) => status);
@@ -409,7 +409,7 @@ describe('identity with a seed of its own', () => {
     });
   });
 
-  describe('with accounts kept elsewhere', () => {
+  describe('with accounts in another directory', () => {
     const eve: User = {
       userId: 'ldap|eve',
       email: 'eve@example.com',
@@ -431,7 +431,7 @@ describe('identity with a seed of its own', () => {
       }
     }
 
-    it('asks them, at the log-in and at each refresh', async () => {
+    it('asks the directory, at the log-in and at each refresh', async () => {
       const other = await start({ accounts: { credentialCheck: new AnyEve(), users: new Eves() } });
       const again = (value: string) =>
         token({ grant_type: 'refresh_token', refresh_token: value }, {}, other);

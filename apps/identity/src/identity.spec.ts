@@ -57,7 +57,7 @@ describe('identity', () => {
     return payload;
   }
 
-  it('publishes metadata under an issuer with a slash at its end', async () => {
+  it('publishes metadata under an issuer with a final slash', async () => {
     const { body } = await send('.well-known/openid-configuration', { headers: { host: 'evil.example' } });
     expect(body).toMatchObject({
       issuer: identity.issuer,
@@ -76,7 +76,7 @@ describe('identity', () => {
   });
 
   describe('password grant', () => {
-    it('issues an RS256 access token for an API, as Auth0 shapes it', async () => {
+    it('issues an RS256 access token for an API, in the form of Auth0', async () => {
       const { status, headers, body } = await password({ audience: API, scope: ALL_SCOPES });
       expect(status).toBe(200);
       expect(headers.get('cache-control')).toBe('no-store');
@@ -107,14 +107,14 @@ describe('identity', () => {
       });
     });
 
-    it('grants no more than the user may have, and says so', async () => {
+    it('grants only scopes that the user may have, and names them', async () => {
       const { body } = await password({ ...GRACE, audience: API, scope: 'openid read:venues write:venues' });
       expect(body.scope).toBe('openid read:venues');
       expect(await claimsOf(body.access_token)).toMatchObject({ permissions: ['read:venues'] });
       expect(body.refresh_token).toBeUndefined();
     });
 
-    it('grants all API scopes of the user when none is asked for', async () => {
+    it('grants all API scopes of the user when none is requested', async () => {
       expect((await password({ audience: API })).body.scope).toBe('read:venues write:venues');
     });
 
@@ -127,7 +127,7 @@ describe('identity', () => {
       expect(user).toEqual({ sub: 'auth0|ada', email: ADA.username, email_verified: true });
     });
 
-    it('takes JSON as well as a form, and Basic as well as post', async () => {
+    it('accepts JSON and a form, Basic and post', async () => {
       const grant = { grant_type: 'password', ...ADA, audience: API };
       expect((await postJson('oauth/token', { ...SUITE, ...grant })).status).toBe(200);
       const basic = Buffer.from(`${SUITE.client_id}:${SUITE.client_secret}`).toString('base64');
@@ -136,7 +136,7 @@ describe('identity', () => {
       expect(answer.status).toBe(200);
     });
 
-    it('takes the name of a connection', async () => {
+    it('accepts the name of a connection', async () => {
       const realm = 'Username-Password-Authentication';
       expect((await password({ grant_type: PASSWORD_REALM, realm })).status).toBe(200);
       expect(await password({ grant_type: PASSWORD_REALM, realm: 'nowhere' })).toMatchObject({
@@ -208,7 +208,7 @@ describe('identity', () => {
       body: { error: 'invalid_grant', error_description: 'Unknown or invalid refresh token.' },
     };
 
-    it('rotates: the old token is reuse, and ends the family', async () => {
+    it('rotates: the old token counts as reuse, and ends the family', async () => {
       const first = await login();
       const second = (await refresh(first)).body.refresh_token as string;
       expect(second).not.toBe(first);
@@ -216,7 +216,7 @@ describe('identity', () => {
       expect(await refresh(second)).toMatchObject(unknown);
     });
 
-    it('lets one of fifty parallel uses through', async () => {
+    it('accepts one of fifty parallel uses', async () => {
       const refreshToken = await login();
       const answers = await Promise.all(Array.from({ length: 50 }, () => refresh(refreshToken)));
       expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
@@ -236,7 +236,7 @@ describe('identity', () => {
       expect(await refresh(await login(), other)).toMatchObject(unknown);
     });
 
-    it('refuses a token that was revoked; revoking says nothing of what it found', async () => {
+    it('refuses a revoked token; a revocation reveals nothing about the token', async () => {
       const refreshToken = await login();
       for (const value of [refreshToken, refreshToken, 'never-issued']) {
         const revoked = await postJson('oauth/revoke', { ...SUITE, token: value });

@@ -48,7 +48,7 @@ describe('identity outside of local work', () => {
     await expect(start(await seed())).rejects.toThrow(message);
   });
 
-  it('starts with users and clients of its own', async () => {
+  it('starts with its own users and clients', async () => {
     const hash = await hashPassword('a password of its own');
     const seed = await seedWith((bundled) => withOwnSecrets(bundled).replace(/scrypt\$\S+/g, hash));
     await (await start(seed)).stop();

@@ -23,24 +23,24 @@ import { SeedCredentialCheck, SeedUserDirectory } from './seed/seed-users.js';
 
 export interface IdentityEnvironment {
   readonly logger: Logger;
-  /** Where users are kept, if not in the seed file: who checks their passwords, and who finds them again. */
+  /** The user directory, if not the seed file: one part checks passwords, the other finds users again. */
   readonly accounts?: { readonly credentialCheck: CredentialCheck; readonly users: UserDirectory };
-  /** How many passwords of the seed file's users are checked at once. */
+  /** Number of simultaneous password checks for the seed file's users. */
   readonly passwordChecks?: QueueOptions;
   readonly memory?: MemoryOptions;
 }
 
 export interface RunningIdentity extends RunningHttpService {
   readonly issuer: string;
-  /** oidc-provider itself; its events tell what was issued. */
+  /** oidc-provider itself; its events report issued tokens. */
   readonly provider: Provider;
 }
 
 /**
- * Starts the authorization server. With PORT 0 the issuer is `http://localhost:<port>/`, whatever the configuration says,
- * since nobody could know it before.
+ * Starts the authorization server. With PORT 0 the issuer is `http://localhost:<port>/`, whatever the configuration says, because
+ * the port is not known before.
  *
- * @throws {StartError} for an unusable seed file or key set, or a port that is taken
+ * @throws {StartError} for an unusable seed file or key set, or a port in use
  */
 export async function startIdentity(
   config: IdentityConfig,

@@ -3,7 +3,7 @@ import { identitySettings, readIdentityConfig } from './config.js';
 import { startIdentity } from './start-identity.js';
 
 /**
- * Starts the authorization server in a process of its own.
+ * Starts the authorization server in its own process.
  *
  * @throws {StartError}
  */

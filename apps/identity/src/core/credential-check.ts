@@ -1,22 +1,22 @@
 import type { User } from './directory.js';
 
 export interface Credentials {
-  /** As the user typed it: an e-mail address. */
+  /** The user's exact input: an e-mail address. */
   readonly username: string;
-  /** As the user typed it: never trimmed, normalised or cut. */
+  /** The user's exact input: never trimmed, normalised or cut. */
   readonly password: string;
-  /** Name of the connection to look in. */
+  /** Name of the connection to search. */
   readonly realm: string;
 }
 
-/** Unknown user and wrong password are one answer, so that nobody can tell them apart. */
+/** Unknown user and wrong password get the same answer, so that a client cannot distinguish them. */
 export type CredentialVerdict = { readonly ok: true; readonly user: User } | { readonly ok: false };
 
 /**
  * Decides whether a password is right. The default adapter is the seed file; another one can ask a directory.
  *
  * An adapter must take as long for an unknown user as for a wrong password. It says nothing about `blocked`: the
- * grant looks at that flag once the password has proved right. A directory that cannot be reached is an exception.
+ * grant checks that flag after a right password. An unreachable directory is an exception.
  */
 export abstract class CredentialCheck {
   abstract check(credentials: Credentials): Promise<CredentialVerdict>;

@@ -1,4 +1,4 @@
-/** What the authorization server knows: APIs, clients and connections (as Auth0 calls them) and their users. */
+/** Data of the authorization server: APIs, clients and connections (Auth0's words) and their users. */
 
 /** `access_token` is Auth0's own dialect (`typ: JWT`, `azp`); `rfc9068_profile` is RFC 9068 (`typ: at+jwt`, `client_id`). */
 export type TokenDialect = 'access_token' | 'rfc9068_profile';
@@ -10,7 +10,7 @@ export interface Api {
   readonly name: string;
   readonly scopes: readonly string[];
   readonly accessTokenLifetimeSeconds: number;
-  /** Without it no refresh token is issued for this API, whatever a client asks for. */
+  /** Without it no refresh token is issued for this API, whatever a client requests. */
   readonly allowOfflineAccess: boolean;
   readonly tokenDialect: TokenDialect;
 }
@@ -24,17 +24,17 @@ export interface Client {
   readonly tokenEndpointIpHeaderTrusted: boolean;
   /** Overrides the lifetime set by the API. */
   readonly accessTokenLifetimeSeconds?: number | undefined;
-  /** From the log-in on; rotation does not extend it. */
+  /** Counted from the log-in; rotation does not extend it. */
   readonly refreshTokenLifetimeSeconds: number;
-  /** How long the refresh token before the current one may be presented again; 0: never. */
+  /** How long the previous refresh token may be used again; 0: never. */
   readonly refreshTokenLeewaySeconds: number;
   /** Scopes the client itself may have with `client_credentials`, by API identifier. */
   readonly clientGrants: ReadonlyMap<string, readonly string[]>;
 }
 
-/** A user as the rest of the server sees it: no credential in it. */
+/** A user for the rest of the server, without credentials. */
 export interface User {
-  /** `sub` of the tokens, as `auth0|ada`. */
+  /** `sub` of the tokens, e.g. `auth0|ada`. */
   readonly userId: string;
   readonly email: string;
   readonly emailVerified: boolean;

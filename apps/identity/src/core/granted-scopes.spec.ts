@@ -48,7 +48,7 @@ describe('grantedScopes', () => {
     expect(grantedScopes({ scope: 'openid offline_access', user, ...who })).toEqual(['openid']);
   });
 
-  it('without an API grants no API scope', () => {
+  it('grants no API scope without an API', () => {
     expect(grantedScopes({ scope: 'openid read:venues', user, client, api: undefined })).toEqual(['openid']);
     expect(grantedScopes({ scope: undefined, user, client, api: undefined })).toEqual([
       'openid',
@@ -61,7 +61,7 @@ describe('grantedScopes', () => {
 });
 
 describe('permissionsFor', () => {
-  it("keeps to the API's scopes, in its order", () => {
+  it("returns only the API's scopes, in its order", () => {
     expect(permissionsFor(user, api)).toEqual(['read:venues', 'write:venues']);
     expect(permissionsFor(user, { ...api, identifier: 'https://other.example/' })).toEqual([]);
   });

@@ -1,6 +1,6 @@
 import type { Api, Client, User } from './directory.js';
 
-/** OpenID Connect scopes (Core section 5.4 and 11) the server knows. */
+/** Supported OpenID Connect scopes (Core section 5.4 and 11). */
 export const oidcScopes: readonly string[] = [
   'openid',
   'profile',
@@ -19,7 +19,7 @@ export interface ScopeRequest {
 }
 
 /**
- * Scopes a user's tokens get: requested ∩ API ∩ the user's permissions, and the OpenID Connect scopes as requested.
+ * Scopes of a user's tokens: requested ∩ API ∩ the user's permissions, and the OpenID Connect scopes as requested.
  * With no scope requested: every API scope the user may have or, without an API, Auth0's OpenID Connect default.
  */
 export function grantedScopes({ scope, user, client, api }: ScopeRequest): readonly string[] {
@@ -38,12 +38,12 @@ export function permissionsFor(user: User, api: Api): readonly string[] {
   return api.scopes.filter((name) => held.includes(name));
 }
 
-/** Each name once, in the order asked. */
+/** Each name once, in the requested order. */
 export function splitScope(scope: string | undefined): readonly string[] {
   return [...new Set((scope ?? '').split(' ').filter(Boolean))];
 }
 
-/** RFC 6749 section 5.1: `scope` may be left out of the response when it is what was asked for; Auth0 does leave it out. */
+/** RFC 6749 section 5.1: the response may leave out `scope` if it equals the request; Auth0 leaves it out. */
 export function scopeWhenDifferent(
   requested: string | undefined,
   granted: readonly string[],

@@ -1,4 +1,4 @@
-/** What was asked for is turned away for now, unchanged; the message is for the log. */
+/** A request is refused for now, and changes nothing; the message is for the log. */
 export class Overloaded extends Error {
   override readonly name = 'Overloaded';
 

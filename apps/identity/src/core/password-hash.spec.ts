@@ -7,7 +7,7 @@ function parsed(text: string): PasswordHash {
 }
 
 describe('password hashes', () => {
-  it('match the password they were made of and no other', async () => {
+  it('match only their own password', async () => {
     const hash = parsed(await hashPassword('analytical-engine-1843'));
     expect(await passwordMatches('analytical-engine-1843', hash)).toBe(true);
     expect(await passwordMatches('analytical-engine-1844', hash)).toBe(false);

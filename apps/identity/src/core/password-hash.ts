@@ -13,7 +13,7 @@ export interface PasswordHash {
 const defaults = { cost: 16_384, blockSize: 8, parallelization: 1, saltBytes: 16, hashBytes: 32 };
 const grammar = /^scrypt\$N=(\d{1,7}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9_-]+)\$([A-Za-z0-9_-]+)$/;
 
-/** @returns the hash, or what is wrong with the text (which the reason never quotes). */
+/** @returns the hash, or the fault of the text (never quoted in the reason). */
 export function parsePasswordHash(text: string): PasswordHash | string {
   const match = grammar.exec(text);
   if (!match) return 'not of the form scrypt$N=16384,r=8,p=1$<salt>$<hash>';
@@ -50,7 +50,7 @@ export async function passwordMatches(password: string, expected: PasswordHash):
   return timingSafeEqual(await derive(password, expected), expected.hash);
 }
 
-/** What a hash takes to be checked: all hashes of one work take equally long. */
+/** The work to check a hash: all hashes with the same work take equally long. */
 export type Work = Pick<PasswordHash, 'cost' | 'blockSize' | 'parallelization'>;
 
 export function isSameWork(one: Work, other: Work): boolean {
@@ -61,7 +61,7 @@ export function isSameWork(one: Work, other: Work): boolean {
   );
 }
 
-/** A hash no password has, to be checked where there is none, so that both take equally long. */
+/** A hash without a password, checked for unknown users, so that both cases take equally long. */
 export function decoyPasswordHash({ cost, blockSize, parallelization }: Work = defaults): PasswordHash {
   const { saltBytes, hashBytes } = defaults;
   return { cost, blockSize, parallelization, salt: randomBytes(saltBytes), hash: randomBytes(hashBytes) };

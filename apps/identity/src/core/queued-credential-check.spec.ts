@@ -3,7 +3,7 @@ import { CredentialCheck, type Credentials, type CredentialVerdict } from './cre
 import { Overloaded } from './overloaded.js';
 import { QueuedCredentialCheck } from './queued-credential-check.js';
 
-/** Checks that end when the spec says so. */
+/** Checks that the spec ends. */
 class HeldCheck extends CredentialCheck {
   readonly held: {
     username: string;
@@ -27,7 +27,7 @@ describe('QueuedCredentialCheck', () => {
     inner = new HeldCheck();
   });
 
-  it('lets two run, fewer than libuv has threads, and the others in turn', async () => {
+  it('runs two at once, fewer than libuv has threads, and the others in turn', async () => {
     const check = new QueuedCredentialCheck(inner);
     const verdicts = ['a', 'b', 'c', 'd'].map((name) => check.check(credentials(name)));
     await turn();
@@ -44,7 +44,7 @@ describe('QueuedCredentialCheck', () => {
     expect(await Promise.all(verdicts)).toEqual([NO, NO, NO, NO]);
   });
 
-  it('turns away what comes when enough wait, and nothing that waits', async () => {
+  it('refuses new checks when enough wait, and no waiting one', async () => {
     const check = new QueuedCredentialCheck(inner, { atOnce: 1, waiting: 1 });
     const [first, second] = [check.check(credentials('a')), check.check(credentials('b'))];
     await expect(check.check(credentials('c'))).rejects.toThrow(Overloaded);
@@ -57,7 +57,7 @@ describe('QueuedCredentialCheck', () => {
     expect(running()).toEqual(['a', 'b']);
   });
 
-  it('does not check for a caller that has given up meanwhile', async () => {
+  it('does not check for a caller that has given up', async () => {
     const check = new QueuedCredentialCheck(inner, { atOnce: 1, waitMs: 20 });
     const first = check.check(credentials('a'));
     const late = [check.check(credentials('b')), check.check(credentials('c'))];
@@ -72,7 +72,7 @@ describe('QueuedCredentialCheck', () => {
     expect(await next).toEqual(NO);
   });
 
-  it('goes on after a check that fails', async () => {
+  it('continues after a failed check', async () => {
     const check = new QueuedCredentialCheck(inner, { atOnce: 1 });
     const [first, second] = [check.check(credentials('a')), check.check(credentials('b'))];
     await turn();

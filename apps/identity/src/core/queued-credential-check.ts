@@ -3,13 +3,13 @@ import { Overloaded } from './overloaded.js';
 
 export interface QueueOptions {
   /**
-   * Checks at once. Default 2: each has a thread of libuv's pool, which has four, and signatures, files and names need some
-   * too.
+   * Simultaneous checks. Default 2: each takes one of the four threads in libuv's pool, and signatures, files and names also
+   * need some.
    */
   readonly atOnce?: number;
   /** Checks that may wait for their turn. Default 200. */
   readonly waiting?: number;
-  /** How long one may wait; who asked does not wait for longer either. Default 4,000 (4 s). */
+  /** How long one may wait; its caller does not wait longer either. Default 4,000 (4 s). */
   readonly waitMs?: number;
 }
 
@@ -21,7 +21,7 @@ interface Waiting {
   readonly turnAway: (reason: Overloaded) => void;
 }
 
-/** Hashing a password takes a processor for as long as hundreds of other requests: it must not have all of them. */
+/** A password hash takes as much CPU time as hundreds of other requests: hashes must not take all processors. */
 export class QueuedCredentialCheck extends CredentialCheck {
   private readonly options: Required<QueueOptions>;
   private readonly queue: Waiting[] = [];
@@ -35,7 +35,7 @@ export class QueuedCredentialCheck extends CredentialCheck {
     this.options = { atOnce, waiting, waitMs };
   }
 
-  /** @throws {Overloaded} when too many wait already, or after waiting for too long */
+  /** @throws {Overloaded} when too many already wait, or after too long a wait */
   override async check(credentials: Credentials): Promise<CredentialVerdict> {
     await this.turn();
     try {

@@ -27,7 +27,7 @@ export function formParameters(body: unknown, names: readonly string[]): URLSear
 }
 
 /**
- * A parser puts U+FFFD in the place of what is not UTF-8: another password than the one that was meant.
+ * A parser replaces bytes that are not UTF-8 by U+FFFD, which would make a different password.
  *
  * @throws ParameterError
  */

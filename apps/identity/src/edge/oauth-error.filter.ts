@@ -2,7 +2,7 @@ import { Catch, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common'
 import { statusOf, type Logger, type WordedError } from '@app/ops';
 import type { FastifyReply } from 'fastify';
 
-/** Fixed texts: Fastify's own quote the body, and with it passwords. */
+/** Fixed texts, because Fastify's own quote the body, and so passwords. */
 const descriptions: Readonly<Record<number, string>> = {
   400: 'The body could not be read.',
   413: 'The body is too large.',
@@ -11,13 +11,13 @@ const descriptions: Readonly<Record<number, string>> = {
 
 const headers = { 'cache-control': 'no-store', pragma: 'no-cache' };
 
-/** Of a request that no filter sees. */
+/** For a request that no filter sees. */
 export function wordOAuthError(_status: number, description: string): WordedError {
   const body = { error: 'invalid_request', error_description: `${description}.` };
   return { contentType: 'application/json; charset=utf-8', body, headers };
 }
 
-/** Answers what went wrong before a handler, or in one, as an OAuth 2.0 error (RFC 6749 section 5.2). */
+/** Answers errors before or in a handler as OAuth 2.0 errors (RFC 6749 section 5.2). */
 @Catch()
 export class OAuthErrorFilter implements ExceptionFilter {
   constructor(private readonly logger: Logger) {}

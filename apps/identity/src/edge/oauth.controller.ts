@@ -10,7 +10,7 @@ const clientParameters = ['client_id', 'client_secret'];
 const tokenParameters = ['grant_type', ...clientParameters, ...tokenRequestParameters, 'refresh_token'];
 const revocationParameters = [...clientParameters, 'token', 'token_type_hint'];
 
-/** Hands requests over to oidc-provider; the two endpoints with parameters take them as form or as JSON. */
+/** Passes requests on to oidc-provider; the two endpoints with parameters accept a form or JSON. */
 @Controller()
 export class OAuthController {
   constructor(private readonly server: AuthorizationServer) {}
@@ -53,7 +53,7 @@ export class OAuthController {
   ): Promise<void> {
     const passedOn = oidcRequest(request, this.server.issuer, form);
     reply.hijack();
-    // What the frame has set, the request id among it, is Fastify's to send and would be lost.
+    // Headers of the frame, such as the request id, are sent by Fastify and would be lost.
     for (const [name, value] of Object.entries(reply.getHeaders())) {
       if (value !== undefined) reply.raw.setHeader(name, value);
     }
@@ -61,7 +61,7 @@ export class OAuthController {
   }
 }
 
-/** @returns the form, or what is wrong with it */
+/** @returns the form, or its fault */
 function readForm(
   { body, rawBody }: RawBodyRequest<FastifyRequest>,
   names: readonly string[],

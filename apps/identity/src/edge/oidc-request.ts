@@ -1,12 +1,12 @@
 import { IncomingMessage } from 'node:http';
 import type { FastifyRequest } from 'fastify';
 
-/** Everything of a request's header that the authorization server may look at. */
+/** All parts of a request's header that the authorization server may read. */
 const passedOn = ['authorization', 'auth0-forwarded-for'] as const;
 
 /**
- * The request as oidc-provider is to see it: addressed to the issuer, whatever `Host` said, and with its parameters
- * as the form that RFC 6749 asks for, whether they came as form or as JSON.
+ * The request for oidc-provider: addressed to the issuer, whatever `Host` was, and with its parameters as a form, as RFC 6749
+ * requires, whether they came as form or as JSON.
  */
 export function oidcRequest(
   request: FastifyRequest,
@@ -16,7 +16,7 @@ export function oidcRequest(
   const { host, protocol } = new URL(issuer);
   const message = new IncomingMessage(request.raw.socket);
   message.method = request.method;
-  // An absolute-form target would take the place of the issuer in every URL of the answer.
+  // An absolute-form target would replace the issuer in every URL of the answer.
   message.url = request.raw.url?.startsWith('/') ? request.raw.url : '/';
   message.headers = {
     host,

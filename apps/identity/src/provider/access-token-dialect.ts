@@ -1,4 +1,4 @@
-/** Claims and header of JWT access tokens, in the dialect their API asks for. */
+/** Claims and header of JWT access tokens, in the dialect of their API. */
 import type { AccessToken, ClientCredentials, JWTStructured } from 'oidc-provider';
 import type { Api, TokenDialect, User } from '../core/directory.js';
 import { permissionsFor } from '../core/granted-scopes.js';
@@ -11,7 +11,7 @@ export interface AccessTokenSubject {
   readonly issuer: string;
 }
 
-/** Rewrites what oidc-provider is about to sign (RFC 9068) the way Auth0 issues it. */
+/** Rewrites the claims that oidc-provider will sign (RFC 9068) into Auth0's form. */
 export function applyDialect(jwt: JWTStructured, { token, api, user, issuer }: AccessTokenSubject): void {
   const { client_id: clientId, ...claims } = jwt.payload;
   const scopes = (token.scope ?? '').split(' ').filter(Boolean);
@@ -26,7 +26,7 @@ export function applyDialect(jwt: JWTStructured, { token, api, user, issuer }: A
   if (api.tokenDialect === 'access_token') jwt.header = { ...jwt.header, typ: 'JWT' };
 }
 
-/** The second audience of a token that `/userinfo` accepts as well. */
+/** The second audience of a token that `/userinfo` also accepts. */
 export function userinfoAudience(issuer: string): string {
   return `${issuer}userinfo`;
 }

@@ -1,9 +1,9 @@
-/** Errors of `/oauth/token` and `/oauth/revoke` as Auth0 words them. */
+/** Errors of `/oauth/token` and `/oauth/revoke` in Auth0's words. */
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import { Overloaded } from '../core/overloaded.js';
 import { errors } from './oidc-provider.js';
 
-/** Thrown inside a grant; shown to the client as it is. */
+/** Thrown inside a grant; shown to the client unchanged. */
 export class Auth0Error extends errors.OIDCProviderError {
   constructor(status: number, error: string, description: string) {
     super(status, error);
@@ -49,7 +49,7 @@ export interface ErrorResponse {
   readonly retryAfterSeconds?: number;
 }
 
-/** Auth0's words for an error that oidc-provider itself raised; `undefined` where its own words will do. */
+/** Auth0's words for an error of oidc-provider itself; `undefined` where its own words are good enough. */
 export function inAuth0Dialect(ctx: KoaContextWithOIDC, error: Error): ErrorResponse | undefined {
   if (error instanceof Auth0Error) {
     return { status: error.status, body: { error: error.error, error_description: error.error_description } };
@@ -68,7 +68,7 @@ export function inAuth0Dialect(ctx: KoaContextWithOIDC, error: Error): ErrorResp
     return { status: 401, body: { error: 'access_denied', error_description: 'Unauthorized' } };
   }
   if (error instanceof errors.InvalidGrant) {
-    // Only the refresh_token grant is oidc-provider's own: unknown, expired, revoked and reused look alike.
+    // Only the refresh_token grant is oidc-provider's own: unknown, expired, revoked and reused tokens look alike.
     return {
       status: 403,
       body: { error: 'invalid_grant', error_description: 'Unknown or invalid refresh token.' },
@@ -88,7 +88,7 @@ export function inAuth0Dialect(ctx: KoaContextWithOIDC, error: Error): ErrorResp
   return undefined;
 }
 
-/** Past client authentication with a grant type the client may not use, there is only one request error left. */
+/** After client authentication, a grant type that the client may not use is the only remaining request error. */
 function notAllowed({ oidc }: KoaContextWithOIDC, grantType: unknown): boolean {
   return (
     typeof grantType === 'string' && oidc.client !== undefined && !oidc.client.grantTypeAllowed(grantType)

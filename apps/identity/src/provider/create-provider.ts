@@ -24,21 +24,21 @@ import type { SigningKeys } from './signing-keys.js';
 import { tokenRequestParameters } from './token-request.js';
 
 export interface ProviderOptions {
-  /** `iss` of every token, with the slash at the end that Auth0's has. */
+  /** `iss` of every token, with a final slash as at Auth0. */
   readonly issuer: string;
   readonly directory: Directory;
   readonly credentialCheck: CredentialCheck;
   readonly users: UserDirectory;
   readonly signingKeys: SigningKeys;
   readonly onAttempt: (attempt: LoginAttempt) => void;
-  /** A request that was turned away for now. */
+  /** A request that was refused for now. */
   readonly onOverload: (reason: Overloaded) => void;
-  /** A fault of ours: the client is told nothing of it. */
+  /** A fault of ours: the client learns nothing about it. */
   readonly onFault: (error: Error) => void;
   readonly memory?: MemoryOptions | undefined;
 }
 
-/** Auth0's defaults for tokens no API sets a lifetime for. */
+/** Auth0's defaults for tokens without a lifetime from an API. */
 const opaqueAccessTokenLifetimeSeconds = 86_400;
 const idTokenLifetimeSeconds = 36_000;
 
@@ -75,7 +75,7 @@ function configuration(options: ProviderOptions, adapter: MemoryAdapters['adapte
     claims: Object.fromEntries(Object.entries(claimsByScope).map(([scope, names]) => [scope, [...names]])),
     clientAuthMethods: ['client_secret_post', 'client_secret_basic'],
     clients: [...directory.clients.values()].map(clientMetadata),
-    // Auth0 puts the claims of scope profile and email into the ID token as well.
+    // Auth0 also puts the claims of scope profile and email into the ID token.
     conformIdTokenClaims: false,
     cookies: { keys: [randomBytes(32).toString('base64url')] },
     enabledJWA: { idTokenSigningAlgValues: ['RS256'] },
@@ -112,7 +112,7 @@ function configuration(options: ProviderOptions, adapter: MemoryAdapters['adapte
       },
     },
     jwks: { keys: [...signingKeys.keys] },
-    // Nobody can log in by a browser here.
+    // There is no log-in by a browser here.
     responseTypes: [],
     rotateRefreshToken: true,
     routes: {
@@ -131,7 +131,7 @@ function configuration(options: ProviderOptions, adapter: MemoryAdapters['adapte
       Grant: (_ctx, grant) => clientOf(grant.clientId).refreshTokenLifetimeSeconds,
       IdToken: idTokenLifetimeSeconds,
       RefreshToken: (ctx, token) =>
-        // Rotation never extends the life that began with the log-in.
+        // Rotation never extends the life that starts at the log-in.
         Math.max(
           1,
           ctx.oidc.entities.RotatedRefreshToken?.remainingTTL ??

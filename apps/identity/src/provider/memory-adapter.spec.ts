@@ -6,25 +6,25 @@ describe('the memory of oidc-provider', () => {
   const memory = (maxEntries: number) =>
     createMemoryAdapters({ maxEntries, refreshTokenLeewaySeconds: () => 0 });
 
-  it('keeps what lives, in whatever order and however often the rest is asked for', async () => {
+  it('keeps live entries, in any order and for any number of other reads', async () => {
     const { adapter, assertRoomForLogIn } = memory(10);
     const [grants, tokens] = [adapter('Grant'), adapter('RefreshToken')];
     await tokens.upsert('oldest', { grantId: 'g' }, 60);
     for (let i = 0; i < 8; i += 1) await grants.upsert(`g${i}`, {}, 60);
     expect(assertRoomForLogIn).toThrow(Overloaded);
-    // What was under way still finds room, up to a bound; and then it is turned away.
+    // Requests under way still find room, up to a bound; then they are refused.
     const filled = async () => {
       for (let i = 0; i < 10_000; i += 1) await grants.upsert(`more${i}`, {}, 60);
     };
     await expect(filled()).rejects.toThrow(Overloaded);
     expect(await tokens.find('oldest')).toEqual({ grantId: 'g' });
     expect(await grants.find('g0')).toEqual({});
-    // What is there already is written again.
+    // Existing entries can be written again.
     await tokens.upsert('oldest', { grantId: 'g', uid: 'u' }, 60);
     expect(await tokens.find('oldest')).toEqual({ grantId: 'g', uid: 'u' });
   });
 
-  it('lets no refresh begin that it could not store', async () => {
+  it('starts no refresh that it could not store', async () => {
     const { adapter } = memory(3);
     const [grants, tokens] = [adapter('Grant'), adapter('RefreshToken')];
     await tokens.upsert('t', { grantId: 'g', clientId: 'c' }, 60);
@@ -36,7 +36,7 @@ describe('the memory of oidc-provider', () => {
     expect(await tokens.find('t')).toMatchObject({ consumed: expect.any(Number) });
   });
 
-  it('has room again once something has expired', async () => {
+  it('has room again after an expiry', async () => {
     const { adapter, assertRoomForLogIn } = memory(10);
     const grants = adapter('Grant');
     for (let i = 0; i < 9; i += 1) await grants.upsert(`g${i}`, {}, 0.05);

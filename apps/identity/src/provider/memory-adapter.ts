@@ -1,8 +1,8 @@
 /**
- * Where oidc-provider keeps its state: this process's memory, so that a restart logs everybody out.
+ * The state of oidc-provider, in this process's memory, so that a restart logs out all users.
  *
- * Each entry lives as long as its token, no longer and no shorter; all kinds together are bounded, and what is new is turned
- * away where there is no room.
+ * Each entry lives exactly as long as its token; all kinds together are bounded, and new entries are refused when there is no
+ * room.
  */
 import { LRUCache } from 'lru-cache';
 import type { Adapter, AdapterPayload } from 'oidc-provider';
@@ -10,27 +10,27 @@ import { Overloaded } from '../core/overloaded.js';
 import { errors } from './oidc-provider.js';
 
 export interface MemoryOptions {
-  /** Entries that are kept at once. Default 100,000. */
+  /** Maximum number of entries. Default 100,000. */
   readonly maxEntries?: number;
 }
 
 export interface MemoryAdapterOptions extends MemoryOptions {
-  /** How long a client's previous refresh token may still be presented; 0: never. */
+  /** How long a client's previous refresh token may still be used; 0: never. */
   readonly refreshTokenLeewaySeconds: (clientId: string) => number;
 }
 
 export interface MemoryAdapters {
-  /** What oidc-provider asks for a model's. */
+  /** Called by oidc-provider for the adapter of a model. */
   readonly adapter: (model: string) => Adapter;
-  /** @throws {Overloaded} when a log-in would find no room for what it stores */
+  /** @throws {Overloaded} when there is no room for the entries of a log-in */
   readonly assertRoomForLogIn: () => void;
 }
 
-/** Log-ins leave the rest to the refreshes of those who are logged in. */
+/** Log-ins leave the rest to refreshes of existing sessions. */
 const shareOfLogIns = 0.9;
-/** What a refresh stores at the most: the next refresh token, and an opaque access token. */
+/** Maximum entries of a refresh: the next refresh token, and an opaque access token. */
 const entriesOfRefresh = 2;
-/** For what was let in and is not stored yet. */
+/** For accepted requests that are not stored yet. */
 const entriesUnderWay = 1_000;
 const retryAfterSeconds = 60;
 const purgeEveryMs = 1_000;
@@ -45,10 +45,10 @@ export function createMemoryAdapters(options: MemoryAdapterOptions): MemoryAdapt
   };
 }
 
-/** What was issued under one grant and is revoked with it. */
+/** Tokens issued under one grant, and revoked with it. */
 interface Family {
   readonly keys: Set<string>;
-  /** The refresh token rotated last: the only one leeway applies to. */
+  /** The last rotated refresh token, the only one with leeway. */
   lastConsumedKey?: string;
 }
 
@@ -88,7 +88,7 @@ class Store {
   }
 
   put(key: string, payload: AdapterPayload, expiresInSeconds?: number): void {
-    // What lives must not make room, so that the cache never has to evict.
+    // Live entries must stay, so the cache must never need to evict.
     if (!this.payloads.has(key)) this.assertFits(this.payloads.max - 1);
     const ttl = expiresInSeconds === undefined ? {} : { ttl: expiresInSeconds * 1000 };
     if (payload.grantId !== undefined) this.family(payload.grantId).keys.add(key);
@@ -143,7 +143,7 @@ class MemoryAdapter implements Adapter {
     return Promise.resolve();
   }
 
-  /** Only used by interactive sessions and the device flow, which are not offered. */
+  /** Used only by interactive sessions and the device flow, which are not offered. */
   findByUid(): Promise<undefined> {
     return Promise.resolve(undefined);
   }
@@ -157,7 +157,7 @@ class MemoryAdapter implements Adapter {
   }
 }
 
-/** Auth0's leeway: the token rotated last counts as unused for a while; any older one is reuse. */
+/** Auth0's leeway: the last rotated token counts as unused for a while; any older one is reuse. */
 class RefreshTokens extends MemoryAdapter {
   constructor(
     model: string,
@@ -173,7 +173,7 @@ class RefreshTokens extends MemoryAdapter {
     return Promise.resolve(unused ? { ...payload, consumed: undefined } : payload);
   }
 
-  /** Of two requests that both found the token unused, the second is reuse all the same. */
+  /** If two requests both found the token unused, the second is still reuse. */
   override async consume(id: string): Promise<void> {
     const payload = this.store.payloads.get(this.key(id));
     const grantId = payload?.grantId;
@@ -182,7 +182,7 @@ class RefreshTokens extends MemoryAdapter {
       await this.revokeByGrantId(grantId);
       throw new errors.InvalidGrant('refresh token already used');
     }
-    // Once it is consumed there is no way back.
+    // A consumed token cannot become unused again.
     this.store.assertRoom(1, entriesOfRefresh);
     await super.consume(id);
     this.store.family(grantId).lastConsumedKey = this.key(id);

@@ -1,4 +1,4 @@
-/** oidc-provider without the notice it prints when imported on Node 20, where it works (its whole API is used through here). */
+/** oidc-provider without its notice at import on Node 20, where it works; all imports of it go through here. */
 import type * as OidcProvider from 'oidc-provider';
 
 export const { Provider, errors }: typeof OidcProvider = await importQuietly();

@@ -1,4 +1,4 @@
-/** RFC 6749 section 4.3 as Auth0 does it: the user's password for tokens, at an API or at `/userinfo` only. */
+/** RFC 6749 section 4.3 as in Auth0: the user's password for tokens, for an API or for `/userinfo` only. */
 import { randomUUID } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { CredentialCheck } from '../core/credential-check.js';
@@ -13,9 +13,9 @@ import { authenticatedClient, requestedApi, required, type GrantContext } from '
 export interface LoginAttempt {
   readonly type: 'sepft' | 'fepft';
   readonly clientId: string;
-  /** Only of an attempt with the right password. */
+  /** Only for an attempt with the right password. */
   readonly userId?: string;
-  /** The end user's address: from `auth0-forwarded-for` of a trusted client, else the peer's. */
+  /** The end user's address: from `auth0-forwarded-for` of a trusted client, otherwise the peer's. */
   readonly address: string;
 }
 
@@ -23,7 +23,7 @@ export interface PasswordGrantOptions {
   readonly directory: Directory;
   readonly credentialCheck: CredentialCheck;
   readonly onAttempt: (attempt: LoginAttempt) => void;
-  /** Throws where there is no room for what a log-in stores. */
+  /** Throws when there is no room for the entries of a log-in. */
   readonly assertRoom: () => void;
 }
 
@@ -32,7 +32,7 @@ export function passwordGrant(options: PasswordGrantOptions, { realmRequired }: 
   const { directory } = options;
   return async (ctx: GrantContext): Promise<void> => {
     const { params } = ctx.oidc;
-    // What is the client's first: whether it may have what it asks for does not depend on the user.
+    // Checks of the client come first: what it may request does not depend on the user.
     const api = requestedApi(params, directory);
     const realm = connectionFor(realmRequired ? required(params, 'realm') : undefined, directory);
     const username = required(params, 'username');
@@ -63,7 +63,7 @@ async function authenticate(
   }
   const { userId, blocked } = verdict.user;
   onAttempt({ ...attempt, type: blocked ? 'fepft' : 'sepft', userId });
-  // Said only to who knows the password: otherwise it would tell which accounts exist.
+  // Only after the right password: otherwise it would reveal which accounts exist.
   if (blocked) throw blockedAtLogin();
   return verdict.user;
 }
@@ -108,7 +108,7 @@ async function issueTokens(
   };
 }
 
-/** What the user is held to have consented to: the bounds of every later refresh. */
+/** The assumed consent of the user: the bounds of every later refresh. */
 async function saveGrant(
   ctx: GrantContext,
   user: User,

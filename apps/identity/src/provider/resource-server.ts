@@ -2,7 +2,7 @@ import type { ResourceServer } from 'oidc-provider';
 import type { Api } from '../core/directory.js';
 import { oidcScopes } from '../core/granted-scopes.js';
 
-/** An API as oidc-provider sees it. As at Auth0, `scope` of its tokens names the OpenID Connect scopes too. */
+/** An API for oidc-provider. As at Auth0, `scope` of its tokens also names the OpenID Connect scopes. */
 export function resourceServerOf(api: Api): ResourceServer {
   return {
     audience: api.identifier,

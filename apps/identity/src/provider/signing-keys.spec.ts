@@ -4,7 +4,7 @@ import { generateSigningKeys, parseSigningKeys } from './signing-keys.js';
 const document = (...keys: unknown[]) => JSON.stringify({ keys });
 
 describe('signing keys', () => {
-  it('are generated as RS256 keys with a kid, another one each time', async () => {
+  it('are generated as RS256 keys, each time with another kid', async () => {
     const [first, second] = await Promise.all([generateSigningKeys(), generateSigningKeys()]);
     expect(first.keys).toEqual([
       expect.objectContaining({ kty: 'RSA', alg: 'RS256', use: 'sig', kid: expect.any(String) }),
@@ -12,7 +12,7 @@ describe('signing keys', () => {
     expect(first.keys[0]?.kid).not.toBe(second.keys[0]?.kid);
   });
 
-  it('are read back as they were written, in their order', async () => {
+  it('are read back unchanged, in their order', async () => {
     const { keys } = await generateSigningKeys();
     const more = { ...(await generateSigningKeys()).keys[0], kid: 'next' };
     expect(await parseSigningKeys(document(...keys, more))).toEqual({ keys: [...keys, more] });

@@ -9,7 +9,7 @@ import {
 } from 'jose';
 import { z } from 'zod';
 
-/** The keys tokens are signed with: RSA, private part included. The first signs, all of them are published. */
+/** The signing keys of tokens: RSA, private part included. The first signs, all of them are published. */
 export interface SigningKeys {
   readonly keys: readonly JWK[];
 }
@@ -34,7 +34,7 @@ const rsaPrivateKey = z.object({
 });
 const keySet = z.object({ keys: z.array(rsaPrivateKey).min(1) });
 
-/** A new RSA key of 2048 bits, gone with the process and every token signed with it. */
+/** A new RSA key of 2048 bits. It ends with the process, and its tokens become invalid. */
 export async function generateSigningKeys(): Promise<SigningKeys> {
   const { privateKey } = await generateKeyPair('RS256', { modulusLength: 2048, extractable: true });
   return { keys: [await signingKey(await exportJWK(privateKey))] };

@@ -9,7 +9,7 @@ export type ReadToken =
   | { readonly active: true; readonly user: User; readonly scopes: readonly string[] }
   | { readonly active: false; readonly reason: string };
 
-/** Reads back the access tokens `/userinfo` accepts: opaque ones, and JWTs that name it in `aud`. */
+/** Reads access tokens for `/userinfo`: opaque ones, and JWTs that name it in `aud`. */
 export class TokenReader {
   readonly #publicKeys: JWTVerifyGetKey;
 
@@ -34,12 +34,12 @@ export class TokenReader {
 
   private async readOpaque(value: string): Promise<TokenClaims | string> {
     const token = await this.provider.AccessToken.find(value);
-    // A token that names an API is meant for that API alone.
+    // A token that names an API is meant only for that API.
     if (!token || token.aud !== undefined) return 'The access token is unknown or has expired';
     return { subject: token.accountId, scope: token.scope ?? '' };
   }
 
-  /** oidc-provider does not keep the JWTs it issued, so the signature is what they are known by. */
+  /** oidc-provider does not store its JWTs, so only the signature proves them. */
   private async readJwt(jwt: string): Promise<TokenClaims | string> {
     try {
       const { payload } = await jwtVerify(jwt, this.#publicKeys, {

@@ -1,4 +1,4 @@
-/** What the grants read from a token request (RFC 6749 section 4.3, plus Auth0's `audience` and `realm`). */
+/** Parameters of a token request for the grants (RFC 6749 section 4.3, plus Auth0's `audience` and `realm`). */
 import type { TokenEndpointGrantContext } from 'oidc-provider';
 import type { Api, Client, Directory } from '../core/directory.js';
 import { missingParameter, unknownAudience } from './auth0-error.js';
@@ -31,7 +31,7 @@ export function required(request: TokenRequest, name: keyof TokenRequest): strin
   return value;
 }
 
-/** @throws Auth0Error 403 `access_denied` for an audience no API has */
+/** @throws Auth0Error 403 `access_denied` for an audience without an API */
 export function requestedApi({ audience, resource }: TokenRequest, directory: Directory): Api | undefined {
   const identifier = audience ?? resource;
   if (identifier === undefined) return undefined;
@@ -40,7 +40,7 @@ export function requestedApi({ audience, resource }: TokenRequest, directory: Di
   return api;
 }
 
-/** The seed's entry of the client oidc-provider has authenticated. */
+/** The seed's entry of the client authenticated by oidc-provider. */
 export function authenticatedClient(ctx: GrantContext, directory: Directory): Client {
   const client = directory.clients.get(ctx.oidc.client.clientId);
   if (!client) throw new Error('an authenticated client is in the directory');

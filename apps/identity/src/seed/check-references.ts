@@ -6,7 +6,7 @@ export interface SeedIssue {
   readonly message: string;
 }
 
-/** What a schema cannot see: names used but not defined, names defined twice. */
+/** Faults that a schema cannot find: names used but not defined, names defined twice. */
 export function checkReferences(seed: SeedDocument): readonly SeedIssue[] {
   const apis = new Map(seed.apis.map((api) => [api.identifier, api.scopes]));
   const connections = new Set(seed.connections.map(({ name }) => name));

@@ -40,7 +40,7 @@ function messageOf(source: string): string {
 }
 
 describe('loadSeed', () => {
-  it('finds the default seed, with users whose passwords are the ones it names', async () => {
+  it('finds the default seed, whose users have the documented passwords', async () => {
     const { directory, users } = await loadSeed();
     expect([...directory.clients.keys()]).toEqual(['venue-suite', 'brief']);
     expect([...directory.apis.keys()]).toEqual(['https://api.venue.example/', 'https://other.example/']);
@@ -61,7 +61,7 @@ describe('loadSeed', () => {
     });
   });
 
-  it('says which file cannot be read and which setting names it', async () => {
+  it('names the unreadable file and its setting', async () => {
     await expect(loadSeed(`${defaultSeedPath}.missing`)).rejects.toThrow(
       /seed\.yaml\.missing.*ENOENT.*IDENTITY_SEED/,
     );
@@ -69,7 +69,7 @@ describe('loadSeed', () => {
 });
 
 describe('parseSeed', () => {
-  it('takes a small seed and fills in the defaults', () => {
+  it('accepts a small seed and fills in the defaults', () => {
     const { directory, users } = parseSeed(valid, 'my.yaml');
     expect(directory.apis.get('https://api.example/')).toMatchObject({
       accessTokenLifetimeSeconds: 86_400,

@@ -94,7 +94,7 @@ function located(issue: SeedIssue, document: Document, lineCounter: LineCounter)
   return { line, message: `${where.replace(/^\./, '') || 'document'}: ${issue.message}` };
 }
 
-/** Where the value of a path starts; for a missing one, where the nearest thing around it starts. */
+/** Start of the value at a path; for a missing one, start of the nearest enclosing value. */
 function offsetOf(path: readonly PropertyKey[], document: Document): number {
   for (let depth = path.length; depth > 0; depth -= 1) {
     const parent = document.getIn(path.slice(0, depth - 1), true);

@@ -2,9 +2,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { defaultSeedPath, loadSeed, type Seed } from './load-seed.js';
 
 /**
- * What a seed took over from the one that comes along, where everybody can read the passwords and secrets.
+ * Finds entries of a seed with the public passwords and secrets of the bundled seed.
  *
- * @returns names of its users and clients
+ * @returns names of these users and clients
  */
 export async function publishedIn(seed: Seed): Promise<readonly string[]> {
   const bundled = await loadSeed(defaultSeedPath);

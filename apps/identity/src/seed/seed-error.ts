@@ -1,4 +1,4 @@
-/** A seed file that cannot be used. The message names file, line and reason of every problem, and no value of a secret. */
+/** An unusable seed file. The message names file, line and reason of every problem, but no secret value. */
 export class SeedError extends Error {
   override readonly name = 'SeedError';
 }

@@ -38,7 +38,7 @@ describe('SeedCredentialCheck', () => {
     derived = [];
   });
 
-  it('takes the same work for every user name, known or not, whatever the hash costs', async () => {
+  it('does the same work for every user name, known or not, whatever the hash costs', async () => {
     const users = await Promise.all([
       seedUser('usual'),
       seedUser('costly', { cost: 32_768 }),
@@ -66,13 +66,13 @@ describe('SeedCredentialCheck', () => {
     }
   });
 
-  it('takes what the hashes of users cost, not what a new hash would', async () => {
+  it('does the work of the stored hashes, not of a new hash', async () => {
     const costly = check([await seedUser('costly', { cost: 32_768 })]);
     await costly.check({ username: 'nobody@example.com', password: PASSWORD, realm });
     expect(derived).toEqual(['N=32768,r=8,p=1']);
   });
 
-  it('takes work without any user', async () => {
+  it('does work without any user', async () => {
     expect(await check([]).check({ username: 'x', password: PASSWORD, realm })).toEqual({ ok: false });
     expect(derived).toEqual(['N=16384,r=8,p=1']);
   });

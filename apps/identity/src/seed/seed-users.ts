@@ -8,14 +8,14 @@ import type { User } from '../core/directory.js';
 import { decoyPasswordHash, isSameWork, passwordMatches, type PasswordHash } from '../core/password-hash.js';
 import type { SeedUser } from './load-seed.js';
 
-/** E-mail addresses are compared without regard to case, as Auth0's database connections do. */
+/** E-mail addresses are compared without case, as in Auth0's database connections. */
 const userKey = (connection: string, email: string) => JSON.stringify([connection, email.toLowerCase()]);
 
 /**
  * The default {@link CredentialCheck}: the users of the seed file.
  *
- * Each check takes every work that the users' hashes have, once: the user's own hash is checked in its place, decoys in the
- * others. So no time tells who is known, nor how his password was hashed.
+ * Each check does the work of each kind of user hash once: the user's own hash for its kind, decoys for the others. So the time
+ * reveals neither known users nor the kind of a user's hash.
  */
 export class SeedCredentialCheck extends CredentialCheck {
   readonly #users: ReadonlyMap<string, SeedUser>;

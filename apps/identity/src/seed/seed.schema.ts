@@ -1,4 +1,4 @@
-/** The shape of a seed file. Names are Auth0's (Management API v2) where Auth0 has one. */
+/** The shape of a seed file. Names are those of Auth0's Management API v2, where it has one. */
 import { z } from 'zod';
 import { parsePasswordHash } from '../core/password-hash.js';
 
@@ -58,7 +58,7 @@ const user = z.strictObject({
   permissions: z.record(z.string(), scopes).default({}),
 });
 
-/** References between the parts and duplicates are checked in `check-references.ts`. */
+/** `check-references.ts` checks duplicates, and references between the parts. */
 export const seedSchema = z.strictObject({
   default_directory: name.optional(),
   connections: z.array(z.strictObject({ name })).min(1),
