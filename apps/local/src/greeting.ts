@@ -1,6 +1,6 @@
 import type { RunningSuite } from './start-suite.js';
 
-/** What `npm start` prints when everything is up: where it is, who can log in, and lines to paste. */
+/** The output of `npm start` when everything is up: addresses, users, and lines to paste. */
 export function greeting({ gatewayUrl, venueUrl, issuer, identity }: RunningSuite): string {
   const accessToken = `sed -n 's/.*"access_token":"\\([^"]*\\)".*/\\1/p'`;
   const [username, password] = identity

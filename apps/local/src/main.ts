@@ -1,4 +1,4 @@
-// Nothing else is loaded before the signals have their handlers.
+// The signal handlers come before all other imports.
 import { runService } from '@app/ops/run';
 
 await runService('The suite', async () => {

@@ -10,26 +10,26 @@ export interface RunningSuite extends RunningService {
   readonly gatewayUrl: string;
   readonly venueUrl: string;
   readonly issuer: string;
-  /** Absent when AUTH0_ISSUER_URL names a server of somebody else's. */
+  /** Absent when AUTH0_ISSUER_URL names another server. */
   readonly identity: RunningIdentity | undefined;
   readonly userTokenUrl: string;
 }
 
 export interface SuiteOptions {
-  /** Where log lines go, as JSON; standard output by default. */
+  /** Gets log lines, as JSON; default: standard output. */
   readonly logDestination?: { write(line: string): void } | undefined;
-  /** How long each service waits for Redis; what suits one that serves by default. */
+  /** How long each service waits for Redis. Default: the budgets of a serving one. */
   readonly storeBudgets?: Pick<OpenStoreOptions, 'readTimeoutMs' | 'writeTimeoutMs'> | undefined;
 }
 
 const allSettings = { ...identitySettings, ...userTokenSettings, ...gatewaySettings, ...venueSettings };
 
 /**
- * Starts identity, user-token, gateway and venue with the settings that each would read on its own; ports are set with
- * `GATEWAY_PORT`, `GATEWAY_OPS_PORT` and so on, for there is only one PORT. Without AUTH0_ISSUER_URL, tokens come from the
+ * Starts identity, user-token, gateway and venue with the settings that each would read on its own. `GATEWAY_PORT`,
+ * `GATEWAY_OPS_PORT` and so on set the ports, because there is only one PORT. Without AUTH0_ISSUER_URL, tokens come from the
  * bundled identity.
  *
- * @throws {SettingsError | StartError} and then nothing is left running
+ * @throws {SettingsError | StartError} after stopping everything
  */
 export async function startSuite(
   environment: Environment,
@@ -37,7 +37,7 @@ export async function startSuite(
 ): Promise<RunningSuite> {
   const stops: (() => Promise<void>)[] = [];
   const stop = async () => {
-    // The edge first, so that nobody is left asking a service that is gone.
+    // The edge first, so that no service calls a stopped one.
     for (const stopOne of stops.splice(0).reverse()) await stopOne();
   };
   const keep = <T extends { stop(): Promise<void> }>(running: T): T => {
@@ -115,7 +115,7 @@ function settingsOf(service: string, environment: Environment): Environment {
   };
 }
 
-/** With `memory:` one store for all services, else a connection for each, as in processes of their own. */
+/** With `memory:` one store for all services, otherwise a connection for each, as in separate processes. */
 class Stores {
   private readonly opened: SharedStore[] = [];
 

@@ -11,7 +11,7 @@ import { readVenueConfig, venueSettings } from './config.js';
 import { startVenue } from './start-venue.js';
 
 /**
- * Starts venue in a process of its own.
+ * Starts venue in its own process.
  *
  * @throws {StartError}
  */

@@ -14,19 +14,19 @@ import { UserTokenClient } from '@app/user-token-client';
 import type { VenueConfig } from './config.js';
 import { VenueModule } from './venue.module.js';
 
-/** What a venue process is given; the store stays the caller's to close. */
+/** Parts of a venue process; the caller closes the store. */
 export interface VenueEnvironment {
   readonly logger: Logger;
-  /** Undefined where there is none that all services share; then every request asks user-token. */
+  /** Undefined without a store shared by all services; then every request asks user-token. */
   readonly store: SharedStore | undefined;
-  /** Certificates that are read again; else those of the configuration stay. */
+  /** Certificates that are read again; when absent, those of the configuration stay. */
   readonly renewedTls?: RenewedTls | undefined;
 }
 
 /**
  * Starts venue: HTTP interface and ops listener.
  *
- * @throws {StartError} and then nothing is left running
+ * @throws {StartError} after stopping everything
  */
 export async function startVenue(
   config: VenueConfig,
@@ -40,7 +40,7 @@ export async function startVenue(
     accessLog: config.ACCESS_LOG,
   });
   const userToken = await userTokenReadiness(app.get(UserTokenClient), logger);
-  // Redis being away makes the service slower, not unready.
+  // Without Redis the service is slower, not unready.
   const checks = { ...userToken.checks, ...(store && { store: () => degradedAtMost(storeCheck(store)) }) };
   try {
     const running = await startHttpService('venue', app, config, { logger, checks });

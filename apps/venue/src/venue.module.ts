@@ -8,7 +8,7 @@ import { EventStreams } from './edge/event-streams.js';
 import { RootController } from './edge/root.controller.js';
 import { VenuesController } from './edge/venues.controller.js';
 
-/** Every route is closed unless it says `@Public()`. */
+/** Every route is closed unless it has `@Public()`. */
 @Module({})
 export class VenueModule {
   static forRoot(auth: AuthOptions, logger: Logger): DynamicModule {

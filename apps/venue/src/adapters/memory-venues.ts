@@ -7,7 +7,7 @@ const EXAMPLES: readonly Venue[] = [
   { id: 'philharmonie', name: 'Philharmonie', city: 'Berlin', capacity: 2440 },
 ];
 
-/** Venues of this process, gone with it: this service is an example, and what it shows is the guard. */
+/** Venues in the memory of this process: this service is only an example for the guard. */
 export class MemoryVenues extends Venues {
   private readonly venues = new Map(EXAMPLES.map((venue) => [venue.id, venue]));
 

@@ -75,7 +75,7 @@ describe('GET /venues/changes', () => {
     return incoming.statusCode === 200;
   };
 
-  it('sends a comment now and then, so that no proxy takes it for idle', async () => {
+  it('sends a comment from time to time, so that proxies do not count it as idle', async () => {
     await start({ heartbeatMs: 20 });
     const stream = await opened('auth0|ada');
     let text = '';
@@ -86,12 +86,12 @@ describe('GET /venues/changes', () => {
     stream.destroy();
   });
 
-  it('comes with a heartbeat every 15 s', () => {
+  it('has a heartbeat every 15 s', () => {
     expect(STREAM_LIMITS.heartbeatMs).toBe(15_000);
     return start();
   });
 
-  it('answers 429 with Retry-After to a user who has as many open as one user may, and to no other', async () => {
+  it('answers 429 with Retry-After only to a user with the maximum of open streams', async () => {
     await start({ perSubject: 2 });
     const [first, second] = [await opened('auth0|ada'), await opened('auth0|ada')];
     await refused('auth0|ada', 429, 'This user has 2 streams open, and may not have more');
@@ -101,7 +101,7 @@ describe('GET /venues/changes', () => {
     for (const stream of [second, other]) stream.destroy();
   });
 
-  it('answers 503 with Retry-After when as many are open as may be in all', async () => {
+  it('answers 503 with Retry-After when the maximum of all streams is open', async () => {
     await start({ inAll: 2 });
     const streams = [await opened('auth0|ada'), await opened('auth0|grace')];
     await refused('auth0|mary', 503, 'As many streams are open as may be');
@@ -110,7 +110,7 @@ describe('GET /venues/changes', () => {
     streams[1]!.destroy();
   });
 
-  it('gives its place back however it ends', async () => {
+  it('gives back its place, however it ends', async () => {
     await start({ inAll: 1 });
     const stream = await opened('auth0|ada');
     await app.get(UserTokenClient).revokeSubject({ subject: 'auth0|ada' });
@@ -123,7 +123,7 @@ describe('GET /venues/changes', () => {
     await until(() => isOpen('auth0|grace'));
   });
 
-  it('ends with its token for a client that does not read as well', async () => {
+  it('ends with its token also for a client that does not read', async () => {
     await start();
     const sockets: Socket[] = [];
     app.getHttpServer().on('connection', (socket: Socket) => void sockets.push(socket));
@@ -131,7 +131,7 @@ describe('GET /venues/changes', () => {
     slow.pause();
     const [socket] = sockets as [Socket];
     const venue = { name: 'x'.repeat(4_000), city: 'London', capacity: 1 };
-    // Until the kernel takes no more; what it still takes later is no harm.
+    // Until the kernel accepts no more; later bytes do no harm.
     while (socket.writableLength === 0) {
       await app.get(Venues).add(venue);
       await turn();
@@ -142,7 +142,7 @@ describe('GET /venues/changes', () => {
     slow.destroy();
   });
 
-  it('cuts off a client that lets more wait than it may, and no other', async () => {
+  it('cuts off only a client that lets too much wait', async () => {
     await start();
     const [slow, quick] = [await opened('auth0|ada'), await opened('auth0|grace')];
     slow.pause();
@@ -150,7 +150,7 @@ describe('GET /venues/changes', () => {
     quick
       .setEncoding('utf8')
       .on('data', (chunk: string) => (heard += chunk.split('event: added').length - 1));
-    // What the kernel takes for a client comes on top.
+    // Bytes in the kernel's buffers come on top.
     const venue = { name: 'x'.repeat(16_000), city: 'London', capacity: 1 };
     const isCut = () => logs.some((line) => line.includes(`maximum allowed ${MAX_UNREAD_CHARACTERS}`));
     let added = 0;

@@ -2,15 +2,15 @@ import { HttpException, HttpStatus, type MessageEvent } from '@nestjs/common';
 import type { ServerResponse } from 'node:http';
 import { Observable } from 'rxjs';
 
-/** Of one process. */
+/** Limits of one process. */
 export interface StreamLimits {
   /** Streams that one user may have open. */
   readonly perSubject: number;
   /** Streams of all users. */
   readonly inAll: number;
-  /** How often a comment is sent. Proxies cut what is idle, often after 60 s, and a client that is gone is noticed by writing to it. */
+  /** Interval of comments. Proxies cut idle connections, often after 60 s, and only a write detects a client that is gone. */
   readonly heartbeatMs: number;
-  /** How long a client may take to read what waits once its stream is over. */
+  /** Time for a client to read waiting events after the end of its stream. */
   readonly lingerMs: number;
 }
 
@@ -21,13 +21,13 @@ export const STREAM_LIMITS: StreamLimits = {
   lingerMs: 2_000,
 };
 
-/** Characters of events that wait for a client that does not read them, for `@Sse()`: one that lets more wait is cut off. */
+/** Maximum characters of events that wait for a client, for `@Sse()`: a client with more waiting is cut off. */
 export const MAX_UNREAD_CHARACTERS = 32_768;
 
-/** A place gets free when a client goes, which may be at any time. */
+/** A place becomes free when a client leaves, which may be at any time. */
 const RETRY_AFTER_SECONDS = 15;
 
-/** The request that a stream answers. */
+/** The request of a stream. */
 export interface StreamRequest {
   readonly subject: string;
   /** Ends the stream: `revoked(request)`. */
@@ -41,14 +41,14 @@ export interface Reply {
   readonly raw: Pick<ServerResponse, 'once' | 'destroy'>;
 }
 
-/** The streams of server-sent events that are open: so many of each user and in all, each with a heartbeat. */
+/** The open streams of server-sent events: limited for each user and in all, each with a heartbeat. */
 export class EventStreams {
   private readonly openBySubject = new Map<string, number>();
   private open = 0;
 
   constructor(private readonly limits: StreamLimits = STREAM_LIMITS) {}
 
-  /** Before its first event, it fails with 429 for a user who has too many, and with 503 when there are too many in all. */
+  /** Before its first event, it fails with 429 if its user has too many streams, and with 503 if there are too many in all. */
   stream(
     events: Observable<MessageEvent>,
     { subject, signal, reply }: StreamRequest,
@@ -61,7 +61,7 @@ export class EventStreams {
         return stream.error(refusal);
       }
       this.count(subject, 1);
-      // Not when the last event is written: a client that reads nothing would have its connection, and be counted no more.
+      // Not at the write of the last event: a client that reads nothing would keep its connection, uncounted.
       reply.raw.once('close', () => this.count(subject, -1));
       const heartbeat = setInterval(() => stream.next({ comment: '' }), this.limits.heartbeatMs);
       stream.add(() => clearInterval(heartbeat));

@@ -3,7 +3,7 @@ import { Public } from '@app/auth';
 
 @Controller()
 export class RootController {
-  /** What this service is, for whoever comes by. */
+  /** A short description of this service for visitors. */
   @Public()
   @Get()
   describe() {

@@ -7,7 +7,7 @@ const capacity = z.number().int().min(1).max(1_000_000);
 /** Body of POST /venues. */
 export const newVenueSchema = z.strictObject({ name, city, capacity });
 
-/** Body of PATCH /venues/:id: what is to be changed, at least one field. */
+/** Body of PATCH /venues/:id: the fields to change, at least one. */
 export const venueChangesSchema = z
   .strictObject({ name: name.optional(), city: city.optional(), capacity: capacity.optional() })
   .refine((changes) => Object.keys(changes).length > 0, 'at least one of name, city and capacity is required')

@@ -38,7 +38,7 @@ export class VenuesController {
     return this.venues.list();
   }
 
-  /** Server-sent events, one for each change, for as long as the token is in force. */
+  /** Server-sent events, one for each change, as long as the token is in force. */
   @Sse('changes', { maxPendingDataLength: MAX_UNREAD_CHARACTERS })
   @Scopes('read:venues')
   changes(
