@@ -15,13 +15,17 @@ const QUOTED = /=[ \t]*(["'`])[^]*?\1/g;
 const NO_VARIABLE = /^(?![ \t\r]*(?:#|$|(?:export\s+)?[\w.-]+[ \t]*=))/m;
 
 try {
-  // Node takes a line of spaces before a variable for a part of its name.
-  for (const [name, value] of Object.entries(parseEnv(read(file)))) process.env[name.trim()] ??= value;
+  for (const [name, value] of Object.entries(parseEnv(read(file)))) process.env[plain(name)] ??= value;
 } catch (error) {
   if (named || error.code !== 'ENOENT') {
     process.stderr.write(`The variables in ${file} cannot be read: ${error.message}\n`);
     process.exit(1);
   }
+}
+
+/** Node takes a line of spaces before a variable for a part of its name, and then leaves `export` in it. */
+function plain(name) {
+  return name.trim().replace(/^export\s+/, '');
 }
 
 function read(path) {

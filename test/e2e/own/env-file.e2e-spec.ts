@@ -12,7 +12,7 @@ describe('a file of variables', () => {
 
   it('is read before the service, gives way to what is set, and its misspelt ones are named', async () => {
     const ENV_FILE = fileWith(
-      '\ufeffLOG_LEVEL=\'warn\'\r\nDRAIN_DELAY_MS="0" # ms\r\n \t\r\nREDIS_URI=redis://127.0.0.1:1\r\nPORT=1\r\n',
+      '\ufeffLOG_LEVEL=\'warn\'\r\nDRAIN_DELAY_MS="0" # ms\r\n \t\r\nexport REDIS_URI=redis://127.0.0.1:1\r\nPORT=1\r\n',
     );
     const venue = ServiceProcess.spawn('venue', { ENV_FILE, REDIS_URL: 'memory:' });
     await venue.printed(/REDIS_URI.*REDIS_URL/);
