@@ -153,7 +153,7 @@ class User {
       open.add(credentialId(credential));
       for (const refreshToken of refreshTokensOf(state.session)) owned.add(refreshToken);
     }
-    // A pair that was minted for a client and that nobody was given: on the list of his sessions, and ended from there.
+    // A pair that was minted for a client and given to no one: it is on the list of the user's sessions, and ended from there.
     const isHidden = (await sessions.entriesOf(this.subject)).some((entry) => !open.has(entry.credentialId));
     return { owned, isHidden };
   }
@@ -232,7 +232,7 @@ class Interleaving {
     if (pair.fate !== 'crashes') stopped.goOn();
     const answer = this.valueOf('the other', await other.outcome);
     let own = pair.fate === 'crashes' ? undefined : this.valueOf('the stopped one', await stopped.outcome);
-    // Whoever crashed, or was told to come again, is asked for again.
+    // An operation that crashed, or was answered 503, is tried again.
     own ??= await user.perform(pair.stopped, core.replicas[1]);
     const again = answer ?? (await user.perform(pair.other, core.replicas[1]));
     await this.check(own, again, grantedBefore);
@@ -267,7 +267,7 @@ class Interleaving {
     // One upstream call for each refresh.
     if (!this.isAsking && issuer.askedAgain(user.subject).length > 0) tell('a refresh token was used twice');
 
-    // Nobody gets another's token.
+    // No answer holds the token of another user.
     const watchingId = issuer.accessTokens.get(user.watching.accessToken)!.family;
     for (const { accessToken } of [...user.given, ...user.givenAnew]) {
       const { subject, family } = await this.ownerOf(accessToken);
@@ -282,7 +282,7 @@ class Interleaving {
     const last = user.given.at(-1)!;
     if (isOver) await this.expectOver([...user.given], 'that was ended');
     else if (!(await this.isOpen(last))) {
-      if (!mayBeLost) tell('the session is over though nobody ended it');
+      if (!mayBeLost) tell('the session is over, and no operation ended it');
       await this.expectOver([...user.given], 'that is over');
     } else {
       const replays = user.given.slice(1).filter((token) => credentialOf(token) !== credentialOf(last));
@@ -298,7 +298,7 @@ class Interleaving {
     }
     for (const token of [...user.givenAnew]) {
       const isOpen = await this.isOpen(token);
-      if (!isOpen && !isEnded(['a log-out everywhere'])) tell('a log-in was ended by nobody');
+      if (!isOpen && !isEnded(['a log-out everywhere'])) tell('a log-in is over, and no operation ended it');
       if (isOpen) await this.expectOpen(token);
       else await this.expectOver([token], 'of the log-in');
     }

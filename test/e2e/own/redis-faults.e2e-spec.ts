@@ -230,7 +230,7 @@ describe('Redis at fault', () => {
         }
       });
       await delay(200);
-      // Where somebody has just waited for Redis in vain, the first one may be told to come again.
+      // The first log-out may be answered 503 if another call has just waited for Redis in vain.
       await until(async () => (await logOut(token!)) === 204, MENDED_MS);
       const answeredAtMs = performance.now();
       const late = () => observed.filter(({ sentAtMs }) => sentAtMs > answeredAtMs + 500);

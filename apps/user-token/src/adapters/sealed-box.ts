@@ -9,7 +9,7 @@ const MAX_DERIVED = 256;
 /**
  * AES-256-GCM under a key that is derived (HKDF, RFC 5869) from a secret of this deployment and from key material. A copy of Redis opens
  * nothing. Where the key material is a credential, the secret opens nothing either without it; where it is a subject, which is
- * no secret, whoever has the secret and knows the subject can open the value. The place where a value is stored is authenticated
+ * no secret, the secret and the subject together open the value. The place where a value is stored is authenticated
  * with it, so a value that was moved does not open.
  *
  * @param secrets the first seals, all open, so that a secret can be rotated

@@ -92,7 +92,7 @@ export interface Issued {
 export interface SessionLock {
   readonly key: string;
   readonly owner: string;
-  /** False once it was held for so long that somebody else may have it. */
+  /** False after so long that another holder may have it. */
   readonly isInForce: boolean;
   release(): Promise<void>;
 }

@@ -139,7 +139,7 @@ export class StoreDenials extends Denials {
         writesOf([denial], this.store.nowMs()),
       );
       const since = isWritten ? denial : subjectDenialIn(await this.readBack(place));
-      // Not ours where somebody else has just done it.
+      // Another replica may have just written one, and then it is not ours.
       if (since && (!before || since.revokedAtMs > before.revokedAtMs)) {
         this.copy.learn(since);
         // Written late, it leaves out what was issued while it was on its way.
