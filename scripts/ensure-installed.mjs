@@ -30,7 +30,9 @@ function wanted() {
   const folders = ['apps', 'libs'].flatMap((group) =>
     readdirSync(join(root, group)).map((name) => join(root, group, name)),
   );
-  const manifests = [root, ...folders].map((folder) => join(folder, 'package.json')).filter(existsSync);
+  const manifests = [root, join(root, 'test', 'support'), ...folders]
+    .map((folder) => join(folder, 'package.json'))
+    .filter(existsSync);
   const hash = createHash('sha256').update(readFileSync(join(root, 'package-lock.json')));
   for (const manifest of manifests) {
     const { name, workspaces, dependencies, devDependencies, overrides } = parse(manifest);

@@ -2,7 +2,7 @@ import type { DynamicModule } from '@nestjs/common';
 import { createHttpApplication, createLogger } from '@app/ops';
 import { GatewayModule, NoClients } from '@app/gateway';
 import { VenueModule } from '@app/venue';
-import { Suite } from '../support/suite.js';
+import { Suite } from '@app/test-support/suite';
 
 interface Route {
   readonly method: string;

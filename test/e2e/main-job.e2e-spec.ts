@@ -1,4 +1,4 @@
-import { ada, grace, mallory, Suite } from '../support/suite.js';
+import { ada, grace, mallory, Suite } from '@app/test-support/suite';
 
 describe('the main job', () => {
   let suite: Suite;

@@ -1,5 +1,5 @@
-import { rawRequest } from '../support/raw-http.js';
-import { ada, grace, mallory, Suite, type Answer } from '../support/suite.js';
+import { rawRequest } from '@app/test-support/raw-http';
+import { ada, grace, mallory, Suite, type Answer } from '@app/test-support/suite';
 
 const portal = basic('portal', 'portal-secret-for-local-use');
 const kioskSecret = 'k:i+o s%k€';

@@ -1,9 +1,9 @@
 import { createHmac } from 'node:crypto';
 import { exportSPKI, importJWK, type CryptoKey, type JWK } from 'jose';
-import { mintToken, newKey } from '../support/mint-token.js';
-import { rawRequest } from '../support/raw-http.js';
-import { ada, Suite } from '../support/suite.js';
-import { until } from '../support/until.js';
+import { mintToken, newKey } from '@app/test-support/mint-token';
+import { rawRequest } from '@app/test-support/raw-http';
+import { ada, Suite } from '@app/test-support/suite';
+import { until } from '@app/test-support/until';
 
 const AUDIENCE = 'https://api.venue.example/';
 

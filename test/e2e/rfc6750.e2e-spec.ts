@@ -1,5 +1,5 @@
-import { rawRequest } from '../support/raw-http.js';
-import { ada, grace, Suite } from '../support/suite.js';
+import { rawRequest } from '@app/test-support/raw-http';
+import { ada, grace, Suite } from '@app/test-support/suite';
 
 /** RFC 6750 at venue, row by row; the grammar itself is in bearer-credentials.spec. */
 describe('RFC 6750', () => {

@@ -11,7 +11,7 @@ import {
   type Verdict,
   type VerifyReply,
   type VerifyRequests,
-} from '@app/user-token-client';
+} from '@app/contract';
 import { from, mergeMap, type Observable } from 'rxjs';
 
 /** What the fake does with a verification: answer, fail as user-token would, stay silent, or say nothing about it. */

@@ -1,4 +1,4 @@
-import { issuedTokenKind, type GrantedToken, type GrantResult } from '@app/user-token-client';
+import { issuedTokenKind, type GrantedToken, type GrantResult } from '@app/contract';
 import { UpstreamUnavailable } from '../../apps/user-token/src/core/authorization-server.js';
 import type { AskingClient } from '../../apps/user-token/src/core/front.js';
 import {

@@ -3,7 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { jest } from '@jest/globals';
 import { createLogger } from '@app/ops';
 import { openStore, type SharedStore } from '@app/redis';
-import { RefusalLog, type GrantedToken, type GrantResult, type Principal } from '@app/user-token-client';
+import { RefusalLog, type GrantedToken, type GrantResult, type Principal } from '@app/contract';
 import { StoreDenials } from '../../apps/user-token/src/adapters/denials/store-denials.js';
 import { IssuedTokenCheck } from '../../apps/user-token/src/adapters/issued-token-check.js';
 import { SealedBox } from '../../apps/user-token/src/adapters/sealed-box.js';

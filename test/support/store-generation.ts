@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { SharedStore } from '@app/redis';
-import { formatGeneration, GENERATION_KEY, type StoreGeneration } from '@app/user-token-client';
+import { formatGeneration, GENERATION_KEY, type StoreGeneration } from '@app/contract';
 import { until } from './until.js';
 
 /** Says of a store what user-token says once all that it knows to be revoked is in it. @returns what now stands there */

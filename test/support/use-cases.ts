@@ -1,13 +1,7 @@
 import { NestFactory } from '@nestjs/core';
 import { createLogger, InFlight } from '@app/ops';
 import { openStore, StoreUnavailable, type SharedStore } from '@app/redis';
-import {
-  credentialId,
-  sessionKey,
-  sessionLockKey,
-  type GrantedToken,
-  type GrantResult,
-} from '@app/user-token-client';
+import { credentialId, sessionKey, sessionLockKey, type GrantedToken, type GrantResult } from '@app/contract';
 import { readUserTokenConfig } from '../../apps/user-token/src/config.js';
 import type { StoreDenials } from '../../apps/user-token/src/adapters/denials/store-denials.js';
 import type { Clock } from '../../apps/user-token/src/core/clock.js';

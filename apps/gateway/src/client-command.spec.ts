@@ -26,8 +26,8 @@ import {
   NOBODY,
   silentLog as log,
   unlessRoot,
-} from '../../../test/support/oauth-clients.js';
-import { RedisServer } from '../../../test/support/redis-server.js';
+} from '@app/test-support/oauth-clients';
+import { RedisServer } from '@app/test-support/redis-server';
 import { ClientDocument } from './adapters/client-document.js';
 import { ClientFile } from './adapters/client-file.js';
 import type { ClientRecords } from './adapters/client-records.js';

@@ -3,9 +3,9 @@ import { Controller, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { MessagePattern, Payload, Transport, type MicroserviceOptions } from '@nestjs/microservices';
 import { createLogger, type Environment, type RunningHttpService } from '@app/ops';
-import { patterns, type GrantRefusal, type GrantResult, type LoginRequest } from '@app/user-token-client';
-import { rawRequest } from '../../../test/support/raw-http.js';
-import { answersIn, rawExchange } from '../../../test/support/raw-socket.js';
+import { patterns, type GrantRefusal, type GrantResult, type LoginRequest } from '@app/contract';
+import { rawRequest } from '@app/test-support/raw-http';
+import { answersIn, rawExchange } from '@app/test-support/raw-socket';
 import { readGatewayConfig, startGateway } from './index.js';
 
 const seen: LoginRequest[] = [];

@@ -17,7 +17,8 @@ import {
   PUBLISHED_SECRETS,
 } from '@app/ops';
 import { redisSettings, storeOptions } from '@app/redis/settings';
-import { FORMER_NAMES, isLoopback } from '@app/user-token-client';
+import { FORMER_NAMES } from '@app/contract';
+import { isLoopback } from '@app/wire';
 import { z } from 'zod';
 import type { IssuerProxy } from './adapters/issuer-fetch.js';
 

@@ -1,8 +1,8 @@
 import { openStore, type SharedStore } from '@app/redis';
-import type { GrantResult } from '@app/user-token-client';
-import { ScriptedIssuer } from '../../../test/support/scripted-issuer.js';
-import { giveGeneration } from '../../../test/support/store-generation.js';
-import { UseCases } from '../../../test/support/use-cases.js';
+import type { GrantResult } from '@app/contract';
+import { ScriptedIssuer } from '@app/test-support/scripted-issuer';
+import { giveGeneration } from '@app/test-support/store-generation';
+import { UseCases } from '@app/test-support/use-cases';
 
 const OLD = 'old-session-secret-0123456789-0123456789';
 const NEW = 'new-session-secret-0123456789-0123456789';

@@ -5,9 +5,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createLogger } from '@app/ops';
 import { openStore, type SharedStore } from '@app/redis';
 import { UserTokenClient, UserTokenUnavailable } from '@app/user-token-client';
-import { FaultProxy } from '../../../test/support/fault-proxy.js';
-import { ScriptedIssuer } from '../../../test/support/scripted-issuer.js';
-import { until } from '../../../test/support/until.js';
+import { FaultProxy } from '@app/test-support/fault-proxy';
+import { ScriptedIssuer } from '@app/test-support/scripted-issuer';
+import { until } from '@app/test-support/until';
 import { readUserTokenConfig, startUserToken, type RunningUserToken } from './index.js';
 
 const openAt = (port: number): Promise<Socket> =>

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { principal } from '../../../test/support/fake-user-token.js';
+import { principal } from '@app/test-support/fake-user-token';
 import { decideAccess } from './access-decision.js';
 
 const NOW = 1_790_000_000;

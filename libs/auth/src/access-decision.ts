@@ -1,4 +1,4 @@
-import type { Principal } from '@app/user-token-client';
+import type { Principal } from '@app/contract';
 
 /** What a service and a route ask of a principal. */
 export interface AccessRequirement {

@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
-import { UserTokenClient, type Principal } from '@app/user-token-client';
+import type { Principal } from '@app/contract';
+import { UserTokenClient } from '@app/user-token-client';
 import { resolveAuthOptions, type AuthCacheOptions } from './auth.options.js';
 
 const URLS = 'tcp://127.0.0.1:1';

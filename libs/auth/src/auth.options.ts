@@ -1,12 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { SharedStore } from '@app/redis';
-import {
-  bounded,
-  RefusalLog,
-  type RefusalLines,
-  type UserTokenClient,
-  type UserTokenClientOptions,
-} from '@app/user-token-client';
+import { RefusalLog, type RefusalLines } from '@app/contract';
+import { bounded, type UserTokenClient, type UserTokenClientOptions } from '@app/user-token-client';
 
 export const AUTH_OPTIONS = Symbol('AUTH_OPTIONS');
 

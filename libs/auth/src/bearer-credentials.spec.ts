@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { epochKey, newIssuedToken } from '@app/user-token-client';
+import { epochKey, newIssuedToken } from '@app/contract';
 import { claimOf, readBearerCredentials, tokenKey } from './bearer-credentials.js';
 
 const read = (...authorization: string[]) =>

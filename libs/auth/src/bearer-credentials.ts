@@ -8,7 +8,7 @@ import {
   issuedTokenSubjectKey,
   principalKey,
   subjectKey,
-} from '@app/user-token-client';
+} from '@app/contract';
 
 /** What a request carried: one token of canonical spelling, nothing, or something that must be refused. */
 export type BearerCredentials = { readonly kind: 'token'; readonly token: string } | UnusableCredentials;

@@ -4,11 +4,11 @@ import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { openStore, type SharedStore } from '@app/redis';
-import { EPOCH_CHANNEL, epochKey, subjectKey } from '@app/user-token-client';
+import { EPOCH_CHANNEL, epochKey, subjectKey } from '@app/contract';
 import fc from 'fast-check';
-import { active, startFakeUserToken, type FakeUserToken } from '../../../test/support/fake-user-token.js';
-import { rawRequest, type RawResponse } from '../../../test/support/raw-http.js';
-import { giveGeneration } from '../../../test/support/store-generation.js';
+import { active, startFakeUserToken, type FakeUserToken } from '@app/test-support/fake-user-token';
+import { rawRequest, type RawResponse } from '@app/test-support/raw-http';
+import { giveGeneration } from '@app/test-support/store-generation';
 import {
   AuthModule,
   BearerGuard,

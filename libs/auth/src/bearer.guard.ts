@@ -10,11 +10,11 @@ import { AuthGuard } from '@nestjs/passport';
 import {
   isCanonicalToken,
   MAX_REQUEST_ID_LENGTH,
-  UserTokenUnavailable,
   type Principal,
   type RefusalLog,
   type Verdict,
-} from '@app/user-token-client';
+} from '@app/contract';
+import { UserTokenUnavailable } from '@app/user-token-client';
 import { decideAccess } from './access-decision.js';
 import { AUTH_OPTIONS, type ResolvedAuthOptions } from './auth.options.js';
 import {

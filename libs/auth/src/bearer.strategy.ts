@@ -1,7 +1,7 @@
 import { Injectable, type ExecutionContext } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
 import { Strategy } from 'passport-http-bearer';
-import type { Principal, Verdict } from '@app/user-token-client';
+import type { Principal, Verdict } from '@app/contract';
 
 /** Not `bearer`: passport keeps strategies by name in one global table, where a service's own strategy may have that name. */
 export const STRATEGY_NAME = 'app-bearer';

@@ -1,4 +1,4 @@
-import type { Principal } from '@app/user-token-client';
+import type { Principal } from '@app/contract';
 import { FrozenPrincipals } from './frozen-principals.js';
 
 const ada: Principal = {

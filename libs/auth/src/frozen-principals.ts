@@ -1,4 +1,4 @@
-import type { Principal } from '@app/user-token-client';
+import type { Principal } from '@app/contract';
 
 /** Maximum number of different shared lists; a deployment has a few dozen. */
 const MAX_LISTS = 1_000;

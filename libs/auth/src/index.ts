@@ -8,4 +8,4 @@ export { revoked } from './revoked.js';
 export { CurrentUser, Permissions, Public, Scopes } from './route-access.decorators.js';
 export { TokenInspection } from './token-inspection.js';
 export { TokenVerifier } from './token-verifier.js';
-export { type Principal } from '@app/user-token-client';
+export { type Principal } from '@app/contract';

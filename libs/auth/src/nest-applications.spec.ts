@@ -36,7 +36,7 @@ import { PassportModule } from '@nestjs/passport';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { firstValueFrom } from 'rxjs';
-import { rawRequest } from '../../../test/support/raw-http.js';
+import { rawRequest } from '@app/test-support/raw-http';
 import { BearerGuard, BearerRefusal, CurrentUser, Public, Scopes, type Principal } from './index.js';
 import { asUser, AuthTestingModule } from './testing/index.js';
 

@@ -1,5 +1,5 @@
 import { StoreUnavailable } from '@app/redis';
-import type { InactiveReason, Principal, Verdict } from '@app/user-token-client';
+import type { InactiveReason, Principal, Verdict } from '@app/contract';
 import type { Clock } from './clock.js';
 import { FrozenPrincipals } from './frozen-principals.js';
 import type { ProcessTokenCache } from './process-token-cache.js';

@@ -1,5 +1,5 @@
 import { jest } from '@jest/globals';
-import { subjectKey, type Principal } from '@app/user-token-client';
+import { subjectKey, type Principal } from '@app/contract';
 import { credentialsOf } from './bearer-credentials.js';
 import { ProcessTokenCache, type ProcessTokenCacheOptions } from './process-token-cache.js';
 

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { subjectKey, type EpochMessage, type Principal } from '@app/user-token-client';
+import { subjectKey, type EpochMessage, type Principal } from '@app/contract';
 import { credentialsOf } from './bearer-credentials.js';
 import { trustedUntilSeconds, type CachedPrincipal } from './cached-principal.js';
 

@@ -2,9 +2,9 @@ import type { AddressInfo } from 'node:net';
 import { Controller, Get, Module, UseGuards, type INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import type { Verdict } from '@app/user-token-client';
-import { active, startFakeUserToken, type FakeUserToken } from '../../../test/support/fake-user-token.js';
-import { rawRequest } from '../../../test/support/raw-http.js';
+import type { Verdict } from '@app/contract';
+import { active, startFakeUserToken, type FakeUserToken } from '@app/test-support/fake-user-token';
+import { rawRequest } from '@app/test-support/raw-http';
 import { AuthModule, BearerGuard, Scopes } from './index.js';
 
 @Controller()

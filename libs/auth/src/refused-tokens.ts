@@ -1,4 +1,4 @@
-import type { InactiveReason } from '@app/user-token-client';
+import type { InactiveReason } from '@app/contract';
 
 export interface RefusedTokensOptions {
   /** How long a refusal is remembered, in milliseconds. */

@@ -1,6 +1,6 @@
 import type { OnApplicationShutdown } from '@nestjs/common';
 import type { SharedStore, Subscription } from '@app/redis';
-import { EPOCH_CHANNEL, parseEpochMessage, type EpochMessage } from '@app/user-token-client';
+import { EPOCH_CHANNEL, parseEpochMessage, type EpochMessage } from '@app/contract';
 
 export interface RevocationListener {
   /** The epoch of a subject has changed. */

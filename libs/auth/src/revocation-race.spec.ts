@@ -4,12 +4,12 @@ import { Controller, Get, Module, UseGuards } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { openStore, type SharedStore } from '@app/redis';
-import { EPOCH_CHANNEL, epochKey, subjectKey } from '@app/user-token-client';
-import { active, startFakeUserToken, type FakeUserToken } from '../../../test/support/fake-user-token.js';
-import { PATIENT } from '../../../test/support/patient.js';
-import { RedisServer } from '../../../test/support/redis-server.js';
-import { giveGeneration } from '../../../test/support/store-generation.js';
-import { until } from '../../../test/support/until.js';
+import { EPOCH_CHANNEL, epochKey, subjectKey } from '@app/contract';
+import { active, startFakeUserToken, type FakeUserToken } from '@app/test-support/fake-user-token';
+import { PATIENT } from '@app/test-support/patient';
+import { RedisServer } from '@app/test-support/redis-server';
+import { giveGeneration } from '@app/test-support/store-generation';
+import { until } from '@app/test-support/until';
 import { AuthModule, BearerGuard } from './index.js';
 
 const ROUNDS = 1_000;

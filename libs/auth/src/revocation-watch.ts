@@ -1,5 +1,6 @@
 import { Inject, Injectable, Optional, type BeforeApplicationShutdown } from '@nestjs/common';
-import { subjectKey, UserTokenUnavailable, type EpochMessage, type Principal } from '@app/user-token-client';
+import { subjectKey, type EpochMessage, type Principal } from '@app/contract';
+import { UserTokenUnavailable } from '@app/user-token-client';
 import { decideAccess, type AccessRequirement } from './access-decision.js';
 import { AUTH_OPTIONS, type ResolvedAuthOptions } from './auth.options.js';
 import { credentialsOf, readBearerCredentials, tokenKey, type BearerRequest } from './bearer-credentials.js';

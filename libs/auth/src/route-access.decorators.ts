@@ -1,5 +1,5 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
-import { isScopeToken, type Principal } from '@app/user-token-client';
+import { isScopeToken, type Principal } from '@app/contract';
 import { PERMISSIONS, PUBLIC, SCOPES } from './route-access.js';
 
 type AccessDecorator = ClassDecorator & MethodDecorator;

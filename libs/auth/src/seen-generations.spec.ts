@@ -1,4 +1,4 @@
-import { formatGeneration } from '@app/user-token-client';
+import { formatGeneration } from '@app/contract';
 import { SeenGenerations } from './seen-generations.js';
 
 const generation = (id: string, serverId = 'server-1') =>

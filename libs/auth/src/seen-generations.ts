@@ -1,4 +1,4 @@
-import { isGenerationOf, parseGeneration } from '@app/user-token-client';
+import { isGenerationOf, parseGeneration } from '@app/contract';
 
 /** Servers change seldom; the bound protects against a store with ever new values. */
 const MAX_SUPERSEDED = 1_000;

@@ -13,7 +13,8 @@ import {
 } from '@app/ops';
 import { openStore, type OpenStoreOptions, type SharedStore, type StoreLog } from '@app/redis';
 import { redisSettings, storeOptions, type RedisSettings } from '@app/redis/settings';
-import { isLoopback, parseReplicaAddresses, type RefusalLines } from '@app/user-token-client';
+import type { RefusalLines } from '@app/contract';
+import { isLoopback, parseReplicaAddresses } from '@app/wire';
 import type { AuthOptions } from './auth.options.js';
 
 /** Environment variables of a service that guards its routes; spread them into its settings. */

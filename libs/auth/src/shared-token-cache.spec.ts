@@ -1,11 +1,11 @@
 import { Test, type TestingModule } from '@nestjs/testing';
 import { openStore, type SharedStore } from '@app/redis';
-import { EPOCH_CHANNEL, epochKey, GENERATION_KEY, subjectKey, type Verdict } from '@app/user-token-client';
-import { active, startFakeUserToken, type FakeUserToken } from '../../../test/support/fake-user-token.js';
-import { PATIENT } from '../../../test/support/patient.js';
-import { RedisServer } from '../../../test/support/redis-server.js';
-import { giveGeneration } from '../../../test/support/store-generation.js';
-import { until } from '../../../test/support/until.js';
+import { EPOCH_CHANNEL, epochKey, GENERATION_KEY, subjectKey, type Verdict } from '@app/contract';
+import { active, startFakeUserToken, type FakeUserToken } from '@app/test-support/fake-user-token';
+import { PATIENT } from '@app/test-support/patient';
+import { RedisServer } from '@app/test-support/redis-server';
+import { giveGeneration } from '@app/test-support/store-generation';
+import { until } from '@app/test-support/until';
 import { AuthModule } from './auth.module.js';
 import { credentialsOf, tokenKey } from './bearer-credentials.js';
 import { Clock } from './clock.js';

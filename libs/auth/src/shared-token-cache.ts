@@ -1,6 +1,6 @@
 import type { Cache } from '@nestjs/cache-manager';
 import type { SharedStore } from '@app/redis';
-import { epochKey, GENERATION_KEY, type Principal } from '@app/user-token-client';
+import { epochKey, GENERATION_KEY, type Principal } from '@app/contract';
 import { claimOf } from './bearer-credentials.js';
 import { trustedUntilSeconds, type CachedPrincipal } from './cached-principal.js';
 import type { Clock } from './clock.js';

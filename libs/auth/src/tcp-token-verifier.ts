@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { UserTokenClient, type Verdict } from '@app/user-token-client';
+import type { Verdict } from '@app/contract';
+import { UserTokenClient } from '@app/user-token-client';
 import { TokenVerifier } from './token-verifier.js';
 
 /** Asks user-token over TCP. */

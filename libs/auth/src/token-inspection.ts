@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { isCanonicalToken, type Principal } from '@app/user-token-client';
+import { isCanonicalToken, type Principal } from '@app/contract';
 import { decideAccess } from './access-decision.js';
 import { credentialsOf, tokenKey } from './bearer-credentials.js';
 import { Clock } from './clock.js';

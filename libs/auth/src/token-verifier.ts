@@ -1,4 +1,4 @@
-import type { Verdict } from '@app/user-token-client';
+import type { Verdict } from '@app/contract';
 
 /** Asked about a token that no cache knows. */
 export abstract class TokenVerifier {

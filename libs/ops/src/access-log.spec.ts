@@ -1,6 +1,6 @@
 import { Controller, Get, HttpException, Module, Param } from '@nestjs/common';
-import { rawRequest } from '../../../test/support/raw-http.js';
-import { until } from '../../../test/support/until.js';
+import { rawRequest } from '@app/test-support/raw-http';
+import { until } from '@app/test-support/until';
 import { HealthModule } from './health.module.js';
 import {
   createHttpApplication,

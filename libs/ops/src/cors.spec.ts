@@ -7,8 +7,8 @@ import {
   UnauthorizedException,
 } from '@nestjs/common';
 import { APP_FILTER, HttpAdapterHost } from '@nestjs/core';
-import { answersIn, rawExchange } from '../../../test/support/raw-socket.js';
-import { rawRequest } from '../../../test/support/raw-http.js';
+import { answersIn, rawExchange } from '@app/test-support/raw-socket';
+import { rawRequest } from '@app/test-support/raw-http';
 import {
   corsOriginsSetting,
   createHttpApplication,

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Body, Controller, Get, Module, Post } from '@nestjs/common';
 import { APP_FILTER, HttpAdapterHost } from '@nestjs/core';
-import { answersIn, rawExchange, type SocketAnswer } from '../../../test/support/raw-socket.js';
-import { until } from '../../../test/support/until.js';
+import { answersIn, rawExchange, type SocketAnswer } from '@app/test-support/raw-socket';
+import { until } from '@app/test-support/until';
 import {
   createHttpApplication,
   createLogger,

@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Body, Controller, Get, Ip, Module, Post, Query, ServiceUnavailableException } from '@nestjs/common';
 import { APP_FILTER, APP_PIPE, HttpAdapterHost } from '@nestjs/core';
 import { z } from 'zod';
-import { rawRequest } from '../../../test/support/raw-http.js';
-import { until } from '../../../test/support/until.js';
+import { rawRequest } from '@app/test-support/raw-http';
+import { until } from '@app/test-support/until';
 import {
   createHttpApplication,
   createLogger,

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { until } from '../../../test/support/until.js';
+import { until } from '@app/test-support/until';
 import { LogOutput } from './log-output.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'log-output-'));

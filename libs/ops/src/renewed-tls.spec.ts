@@ -1,8 +1,8 @@
 import { mkdtempSync, renameSync, symlinkSync, writeFileSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { newAuthority } from '../../../test/support/certificates.js';
-import { until } from '../../../test/support/until.js';
+import { newAuthority } from '@app/test-support/certificates';
+import { until } from '@app/test-support/until';
 import { RenewedTls } from './renewed-tls.js';
 import { readSettings } from './settings.js';
 import { tlsMaterialOf, tlsSettings, type TlsMaterial } from './tls-material.js';

@@ -15,7 +15,7 @@ import {
 } from '@nestjs/common';
 import { APP_FILTER, APP_PIPE, HttpAdapterHost } from '@nestjs/core';
 import { z } from 'zod';
-import { answersIn, rawExchange } from '../../../test/support/raw-socket.js';
+import { answersIn, rawExchange } from '@app/test-support/raw-socket';
 import {
   createHttpApplication,
   createLogger,

@@ -1,5 +1,5 @@
 import { createPrivateKey } from 'node:crypto';
-import { newAuthority, type Authority } from '../../../test/support/certificates.js';
+import { newAuthority, type Authority } from '@app/test-support/certificates';
 import { readSettings, SettingsError } from './settings.js';
 import { tlsMaterialOf, tlsSettings, type TlsMaterial } from './tls-material.js';
 

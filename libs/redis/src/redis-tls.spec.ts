@@ -1,9 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { newAuthority, type Authority } from '../../../test/support/certificates.js';
-import { freePort, RedisServer } from '../../../test/support/redis-server.js';
-import { until } from '../../../test/support/until.js';
+import { newAuthority, type Authority } from '@app/test-support/certificates';
+import { freePort, RedisServer } from '@app/test-support/redis-server';
+import { until } from '@app/test-support/until';
 import { openStore, type RedisTls, type SharedStore } from './index.js';
 
 const PATIENCE_MS = 15_000;

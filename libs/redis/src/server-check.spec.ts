@@ -1,8 +1,8 @@
 import { connect, createServer, type AddressInfo } from 'node:net';
-import { PATIENT } from '../../../test/support/patient.js';
-import { paste, rightsLines, type RedisUser } from '../../../test/support/redis-rights.js';
-import { RedisServer } from '../../../test/support/redis-server.js';
-import { until } from '../../../test/support/until.js';
+import { PATIENT } from '@app/test-support/patient';
+import { paste, rightsLines, type RedisUser } from '@app/test-support/redis-rights';
+import { RedisServer } from '@app/test-support/redis-server';
+import { until } from '@app/test-support/until';
 import {
   formerName,
   openStore,

@@ -25,13 +25,11 @@ import {
   TimeoutError,
   timer,
 } from 'rxjs';
-import type { ReplicaAddress } from './address.js';
+import { failureSchema, patterns, type Pong, type VerifyRequest } from '@app/contract';
+import { type ReplicaAddress, FrameSocket, type FrameOptions, explainTlsFailure } from '@app/wire';
 import { CallFailed } from './call-failed.js';
-import { failureSchema, patterns, type Pong, type VerifyRequest } from './contract.js';
-import { FrameSocket, type FrameOptions } from './frame-socket.js';
 import type { ClockReading } from './measured-clock.js';
 import { SendWindow } from './send-window.js';
-import { explainTlsFailure } from './tls-failure.js';
 import { UserTokenUnavailable } from './user-token-unavailable.js';
 import { VerifyBatches } from './verify-batches.js';
 

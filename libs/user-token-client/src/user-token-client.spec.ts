@@ -2,18 +2,14 @@ import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { Logger } from '@nestjs/common';
-import { active, startFakeUserToken, type FakeUserToken } from '../../../test/support/fake-user-token.js';
-import { FaultProxy } from '../../../test/support/fault-proxy.js';
-import { MachinePauses } from '../../../test/support/machine-pauses.js';
-import { freePort } from '../../../test/support/redis-server.js';
-import { until } from '../../../test/support/until.js';
-import {
-  FrameSocket,
-  parseReplicaAddresses,
-  UserTokenClient,
-  UserTokenUnavailable,
-  type VerifyRequests,
-} from './index.js';
+import { type VerifyRequests } from '@app/contract';
+import { active, startFakeUserToken, type FakeUserToken } from '@app/test-support/fake-user-token';
+import { FaultProxy } from '@app/test-support/fault-proxy';
+import { MachinePauses } from '@app/test-support/machine-pauses';
+import { freePort } from '@app/test-support/redis-server';
+import { until } from '@app/test-support/until';
+import { FrameSocket, parseReplicaAddresses } from '@app/wire';
+import { UserTokenClient, UserTokenUnavailable } from './index.js';
 
 const TOKEN = { accessToken: 'opaque-token-00000001' };
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import type { z } from 'zod';
-import { parseReplicaAddresses } from './address.js';
+import { parseReplicaAddresses } from '@app/wire';
 import {
   endSessionResultSchema,
   grantResultSchema,
@@ -28,7 +28,7 @@ import {
   type SessionRequest,
   type Verdict,
   type VerifyRequest,
-} from './contract.js';
+} from '@app/contract';
 import { CallFailed } from './call-failed.js';
 import { MeasuredClock } from './measured-clock.js';
 import { bounded, type Bounds } from './option-bounds.js';

@@ -1,4 +1,4 @@
-import type { Failure } from './contract.js';
+import type { Failure } from '@app/contract';
 
 /**
  * - `unreachable`: no replica took the call;

@@ -5,9 +5,9 @@ import {
   verifyReplySchema,
   type VerifyAnswer,
   type VerifyRequest,
-} from './contract.js';
+  isB64Token,
+} from '@app/contract';
 import { CallFailed } from './call-failed.js';
-import { isB64Token } from './canonical-token.js';
 import { UserTokenUnavailable } from './user-token-unavailable.js';
 
 interface Caller {

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { UserTokenClient } from '@app/user-token-client';
-import { RedisServer } from '../../support/redis-server.js';
-import { ScriptedIssuer, type ScriptedAnswer } from '../../support/scripted-issuer.js';
-import { ServiceProcess } from '../../support/service-process.js';
-import { Suite } from '../../support/suite.js';
-import { until } from '../../support/until.js';
+import { RedisServer } from '@app/test-support/redis-server';
+import { ScriptedIssuer, type ScriptedAnswer } from '@app/test-support/scripted-issuer';
+import { ServiceProcess } from '@app/test-support/service-process';
+import { Suite } from '@app/test-support/suite';
+import { until } from '@app/test-support/until';
 
 const wrong: ScriptedAnswer = {
   status: 403,

@@ -1,5 +1,5 @@
-import { ScriptedIssuer } from '../../support/scripted-issuer.js';
-import { ada, Suite } from '../../support/suite.js';
+import { ScriptedIssuer } from '@app/test-support/scripted-issuer';
+import { ada, Suite } from '@app/test-support/suite';
 
 const CLOCK_TOLERANCE_SECONDS = 2;
 

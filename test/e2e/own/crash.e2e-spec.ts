@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { RedisServer } from '../../support/redis-server.js';
-import { ScriptedIssuer } from '../../support/scripted-issuer.js';
-import { ServiceProcess } from '../../support/service-process.js';
-import { until } from '../../support/until.js';
+import { RedisServer } from '@app/test-support/redis-server';
+import { ScriptedIssuer } from '@app/test-support/scripted-issuer';
+import { ServiceProcess } from '@app/test-support/service-process';
+import { until } from '@app/test-support/until';
 
 /** Longer than a refresh may hold its lock when UPSTREAM_TIMEOUT_MS is 500. */
 const LOCK_MS = 4_000;

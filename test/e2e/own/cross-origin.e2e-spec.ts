@@ -1,4 +1,4 @@
-import { ada, Suite } from '../../support/suite.js';
+import { ada, Suite } from '@app/test-support/suite';
 
 const APP = 'https://app.acme.example';
 

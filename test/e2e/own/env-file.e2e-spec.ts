@@ -1,7 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ServiceProcess } from '../../support/service-process.js';
+import { ServiceProcess } from '@app/test-support/service-process';
 
 describe('a file of variables', () => {
   const fileWith = (content: string | Buffer) => {

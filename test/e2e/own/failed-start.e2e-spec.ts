@@ -6,8 +6,8 @@ import { createLogger, type Environment, type RunningService } from '@app/ops';
 import { openStore } from '@app/redis';
 import { readUserTokenConfig, startUserToken } from '@app/user-token';
 import { readVenueConfig, startVenue } from '@app/venue';
-import { freePort } from '../../support/redis-server.js';
-import { until } from '../../support/until.js';
+import { freePort } from '@app/test-support/redis-server';
+import { until } from '@app/test-support/until';
 
 const logger = createLogger({ service: 'test', environment: 'test', level: 'silent' });
 const STARTS: Readonly<Record<string, (environment: Environment) => Promise<RunningService>>> = {

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { freePort, RedisServer } from '../../support/redis-server.js';
-import { ServiceProcess } from '../../support/service-process.js';
-import { ada } from '../../support/suite.js';
-import { until } from '../../support/until.js';
+import { freePort, RedisServer } from '@app/test-support/redis-server';
+import { ServiceProcess } from '@app/test-support/service-process';
+import { ada } from '@app/test-support/suite';
+import { until } from '@app/test-support/until';
 
 interface Reply {
   readonly status: number;

@@ -6,9 +6,9 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AuthModule, BearerGuard, CurrentUser, type Principal } from '@app/auth';
 import { openStore, type SharedStore } from '@app/redis';
-import { active, startFakeUserToken, type FakeUserToken } from '../../support/fake-user-token.js';
-import { RedisServer } from '../../support/redis-server.js';
-import { giveGeneration } from '../../support/store-generation.js';
+import { active, startFakeUserToken, type FakeUserToken } from '@app/test-support/fake-user-token';
+import { RedisServer } from '@app/test-support/redis-server';
+import { giveGeneration } from '@app/test-support/store-generation';
 
 const USERS = 200;
 const REQUESTS_EACH = 50;

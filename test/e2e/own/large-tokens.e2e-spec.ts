@@ -1,6 +1,6 @@
 import { UserTokenClient } from '@app/user-token-client';
-import { ScriptedIssuer, type ScriptedAnswer } from '../../support/scripted-issuer.js';
-import { ada, Suite } from '../../support/suite.js';
+import { ScriptedIssuer, type ScriptedAnswer } from '@app/test-support/scripted-issuer';
+import { ada, Suite } from '@app/test-support/suite';
 
 /** What a request carries: 16 KiB of header, less what is not the token. */
 const LONGEST = 12_288;

@@ -1,6 +1,6 @@
-import { rawRequest } from '../../support/raw-http.js';
-import { ScriptedIssuer } from '../../support/scripted-issuer.js';
-import { Suite } from '../../support/suite.js';
+import { rawRequest } from '@app/test-support/raw-http';
+import { ScriptedIssuer } from '@app/test-support/scripted-issuer';
+import { Suite } from '@app/test-support/suite';
 
 const wrong = {
   status: 403,

@@ -14,8 +14,8 @@ import { Agent, get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ServiceProcess } from '../../support/service-process.js';
-import { until } from '../../support/until.js';
+import { ServiceProcess } from '@app/test-support/service-process';
+import { until } from '@app/test-support/until';
 
 const root = join(import.meta.dirname, '../../..');
 const folder = mkdtempSync(join(tmpdir(), 'log-output-'));

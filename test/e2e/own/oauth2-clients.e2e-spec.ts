@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import * as openid from 'openid-client';
 import { ResourceOwnerPassword } from 'simple-oauth2';
-import { ada, Suite } from '../../support/suite.js';
-import { until } from '../../support/until.js';
+import { ada, Suite } from '@app/test-support/suite';
+import { until } from '@app/test-support/until';
 
 const run = promisify(execFile);
 const kioskSecret = 'k:i+o s%k€';

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { ada, Suite } from '../../support/suite.js';
+import { ada, Suite } from '@app/test-support/suite';
 
 describe.each([
   ['0', 'at once'],

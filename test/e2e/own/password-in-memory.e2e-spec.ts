@@ -2,10 +2,10 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { RedisServer } from '../../support/redis-server.js';
-import { ScriptedIssuer } from '../../support/scripted-issuer.js';
-import { ServiceProcess } from '../../support/service-process.js';
-import { until } from '../../support/until.js';
+import { RedisServer } from '@app/test-support/redis-server';
+import { ScriptedIssuer } from '@app/test-support/scripted-issuer';
+import { ServiceProcess } from '@app/test-support/service-process';
+import { until } from '@app/test-support/until';
 
 const CANARY = 'canary-password-8f1c2e';
 

@@ -4,10 +4,10 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UserTokenClient } from '@app/user-token-client';
-import { newAuthority } from '../../support/certificates.js';
-import { ConnectProxy } from '../../support/connect-proxy.js';
-import { mintToken, newKey, type TestKey } from '../../support/mint-token.js';
-import { ServiceProcess } from '../../support/service-process.js';
+import { newAuthority } from '@app/test-support/certificates';
+import { ConnectProxy } from '@app/test-support/connect-proxy';
+import { mintToken, newKey, type TestKey } from '@app/test-support/mint-token';
+import { ServiceProcess } from '@app/test-support/service-process';
 
 const ISSUER = 'https://issuer.test/';
 const AUDIENCE = 'https://api.venue.example/';

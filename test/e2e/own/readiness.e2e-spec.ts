@@ -7,9 +7,9 @@ import { readUserTokenConfig, startUserToken, type RunningUserToken } from '@app
 import { UserTokenClient } from '@app/user-token-client';
 import { readVenueConfig, startVenue } from '@app/venue';
 import { generateKeyPair, SignJWT } from 'jose';
-import { freePort } from '../../support/redis-server.js';
-import { ScriptedIssuer, type ScriptedAnswer } from '../../support/scripted-issuer.js';
-import { until } from '../../support/until.js';
+import { freePort } from '@app/test-support/redis-server';
+import { ScriptedIssuer, type ScriptedAnswer } from '@app/test-support/scripted-issuer';
+import { until } from '@app/test-support/until';
 
 const LOCAL = { ENVIRONMENT: 'local', PORT: '0', OPS_PORT: '0' };
 const logger = createLogger({ service: 'test', environment: 'local', level: 'silent' });

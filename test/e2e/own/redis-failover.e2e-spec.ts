@@ -1,9 +1,9 @@
-import { FaultProxy } from '../../support/fault-proxy.js';
-import { freePort, RedisServer } from '../../support/redis-server.js';
-import { ServiceProcess } from '../../support/service-process.js';
-import { ada } from '../../support/suite.js';
-import { TestIssuer } from '../../support/test-issuer.js';
-import { until } from '../../support/until.js';
+import { FaultProxy } from '@app/test-support/fault-proxy';
+import { freePort, RedisServer } from '@app/test-support/redis-server';
+import { ServiceProcess } from '@app/test-support/service-process';
+import { ada } from '@app/test-support/suite';
+import { TestIssuer } from '@app/test-support/test-issuer';
+import { until } from '@app/test-support/until';
 
 const PATIENCE_MS = 15_000;
 

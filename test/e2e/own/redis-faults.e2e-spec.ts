@@ -1,14 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { UserTokenClient } from '@app/user-token-client';
 import { decodeJwt } from 'jose';
-import { FaultProxy } from '../../support/fault-proxy.js';
-import { MachinePauses } from '../../support/machine-pauses.js';
-import { LOAD_MS, OracleClient, type OracleCase } from '../../support/oracle-client.js';
-import { freePort, RedisServer } from '../../support/redis-server.js';
-import { ServiceProcess } from '../../support/service-process.js';
-import { ada } from '../../support/suite.js';
-import { TestIssuer } from '../../support/test-issuer.js';
-import { until } from '../../support/until.js';
+import { FaultProxy } from '@app/test-support/fault-proxy';
+import { MachinePauses } from '@app/test-support/machine-pauses';
+import { LOAD_MS, OracleClient, type OracleCase } from '@app/test-support/oracle-client';
+import { freePort, RedisServer } from '@app/test-support/redis-server';
+import { ServiceProcess } from '@app/test-support/service-process';
+import { ada } from '@app/test-support/suite';
+import { TestIssuer } from '@app/test-support/test-issuer';
+import { until } from '@app/test-support/until';
 
 /** Venue and user-token may each wait 100 ms for Redis; the rest is for processes that share two processors. */
 const WAIT_MS = 2 * 100;

@@ -10,10 +10,10 @@ import {
   rightsLines,
   type RedisUser,
   type RightsLine,
-} from '../../support/redis-rights.js';
-import { freePort, RedisServer } from '../../support/redis-server.js';
-import { ScriptedIssuer } from '../../support/scripted-issuer.js';
-import { until } from '../../support/until.js';
+} from '@app/test-support/redis-rights';
+import { freePort, RedisServer } from '@app/test-support/redis-server';
+import { ScriptedIssuer } from '@app/test-support/scripted-issuer';
+import { until } from '@app/test-support/until';
 
 const run = promisify(execFile);
 const json = { 'content-type': 'application/json' };

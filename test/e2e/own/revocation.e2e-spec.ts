@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { UserTokenClient } from '@app/user-token-client';
 import { decodeJwt } from 'jose';
-import { FaultProxy } from '../../support/fault-proxy.js';
-import { RedisServer } from '../../support/redis-server.js';
-import { ServiceProcess } from '../../support/service-process.js';
-import { ada, grace, type User } from '../../support/suite.js';
-import { until } from '../../support/until.js';
+import { FaultProxy } from '@app/test-support/fault-proxy';
+import { RedisServer } from '@app/test-support/redis-server';
+import { ServiceProcess } from '@app/test-support/service-process';
+import { ada, grace, type User } from '@app/test-support/suite';
+import { until } from '@app/test-support/until';
 
 /** How long after the answer to a log-out a request may still be let in, counted from when it was sent. */
 const BOUND_MS = 100;

@@ -1,4 +1,4 @@
-import { ada, mallory, Suite } from '../../support/suite.js';
+import { ada, mallory, Suite } from '@app/test-support/suite';
 
 /** Every end-to-end suite is searched when it closes (`Suite.close`); this one provokes, and shows that the search finds. */
 describe('secrets', () => {

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { RedisServer } from '../../support/redis-server.js';
-import { ServiceProcess } from '../../support/service-process.js';
-import { ScriptedIssuer } from '../../support/scripted-issuer.js';
-import { ada, grace, Suite } from '../../support/suite.js';
+import { RedisServer } from '@app/test-support/redis-server';
+import { ServiceProcess } from '@app/test-support/service-process';
+import { ScriptedIssuer } from '@app/test-support/scripted-issuer';
+import { ada, grace, Suite } from '@app/test-support/suite';
 
 describe('an access token that was refreshed before', () => {
   let suite: Suite;

@@ -1,5 +1,5 @@
-import { ada, Suite } from '../../support/suite.js';
-import { until } from '../../support/until.js';
+import { ada, Suite } from '@app/test-support/suite';
+import { until } from '@app/test-support/until';
 
 /** Two deployments that share a Redis; ada has a session in each. */
 async function sharing(

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ServiceProcess } from '../../support/service-process.js';
+import { ServiceProcess } from '@app/test-support/service-process';
 
 const SERVICES = ['gateway', 'venue', 'user-token', 'identity'];
 const root = join(import.meta.dirname, '../../..');

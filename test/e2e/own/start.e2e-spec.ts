@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { startFakeUserToken } from '../../support/fake-user-token.js';
-import { freePort } from '../../support/redis-server.js';
-import { ServiceProcess } from '../../support/service-process.js';
+import { startFakeUserToken } from '@app/test-support/fake-user-token';
+import { freePort } from '@app/test-support/redis-server';
+import { ServiceProcess } from '@app/test-support/service-process';
 
 const hasIPv6 = Object.values(networkInterfaces()).some((all) =>
   all?.some(({ address }) => address === '::1'),

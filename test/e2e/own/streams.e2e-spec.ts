@@ -1,5 +1,5 @@
-import { ada, grace, Suite } from '../../support/suite.js';
-import { until } from '../../support/until.js';
+import { ada, grace, Suite } from '@app/test-support/suite';
+import { until } from '@app/test-support/until';
 
 /** Server-sent events of venue, as they come. */
 class Changes {

@@ -1,6 +1,6 @@
 import { UserTokenClient } from '@app/user-token-client';
-import { ScriptedIssuer } from '../../support/scripted-issuer.js';
-import { ada, Suite } from '../../support/suite.js';
+import { ScriptedIssuer } from '@app/test-support/scripted-issuer';
+import { ada, Suite } from '@app/test-support/suite';
 
 /** What a token is let in with must be what can be revoked. */
 describe('a user whose subject could not be named in a revocation', () => {

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Balancer } from '../../support/balancer.js';
-import { MachinePauses } from '../../support/machine-pauses.js';
-import { LOAD_MS, OracleClient, type OracleCase, type OracleReport } from '../../support/oracle-client.js';
-import { freePort, RedisServer } from '../../support/redis-server.js';
-import { ServiceProcess } from '../../support/service-process.js';
-import { TestIssuer } from '../../support/test-issuer.js';
-import { until } from '../../support/until.js';
+import { Balancer } from '@app/test-support/balancer';
+import { MachinePauses } from '@app/test-support/machine-pauses';
+import { LOAD_MS, OracleClient, type OracleCase, type OracleReport } from '@app/test-support/oracle-client';
+import { freePort, RedisServer } from '@app/test-support/redis-server';
+import { ServiceProcess } from '@app/test-support/service-process';
+import { TestIssuer } from '@app/test-support/test-issuer';
+import { until } from '@app/test-support/until';
 
 /** Silence of a process after which it counts as frozen: 100 ms until it is asked, 150 ms for its answer. */
 const FROZEN_AFTER_MS = 250;

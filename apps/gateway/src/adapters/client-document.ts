@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { StartError } from '@app/ops';
-import { isScope } from '@app/user-token-client';
+import { isScope } from '@app/contract';
 import { isMap, isScalar, isSeq, parseDocument, type Document, type YAMLMap, type YAMLSeq } from 'yaml';
 import { z } from 'zod';
 import { GRANT_TYPES, type Client } from '../core/client.js';

@@ -10,8 +10,8 @@ import {
   heardLog,
   isRoot,
   silentLog,
-} from '../../../../test/support/oauth-clients.js';
-import { until } from '../../../../test/support/until.js';
+} from '@app/test-support/oauth-clients';
+import { until } from '@app/test-support/until';
 import { FileClientRegistry } from './file-client-registry.js';
 
 describe('clients in a file', () => {

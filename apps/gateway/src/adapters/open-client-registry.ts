@@ -1,6 +1,6 @@
 import { StartError, type Logger } from '@app/ops';
 import type { OpenStoreOptions, SharedStore } from '@app/redis';
-import { FORMER_NAMES } from '@app/user-token-client';
+import { FORMER_NAMES } from '@app/contract';
 import type { ClientRegistry } from '../core/client.js';
 import { bundledClients, ClientDocument } from './client-document.js';
 import { FileClientRegistry } from './file-client-registry.js';

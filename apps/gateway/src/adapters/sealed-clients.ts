@@ -1,6 +1,6 @@
 import { createHmac, hash, timingSafeEqual } from 'node:crypto';
 import { bareName, formerName, type SharedStore } from '@app/redis';
-import { CLIENTS_KEY, former } from '@app/user-token-client';
+import { CLIENTS_KEY, former } from '@app/contract';
 import { z } from 'zod';
 import { clientSchema, type ClientRecord } from './client-document.js';
 

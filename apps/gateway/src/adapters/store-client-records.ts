@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { StartError } from '@app/ops';
 import { openStore, StoreUnavailable, type OpenStoreOptions, type SharedStore, type Write } from '@app/redis';
-import { CLIENTS_KEY } from '@app/user-token-client';
+import { CLIENTS_KEY } from '@app/contract';
 import { revisionOf, type ClientRecord } from './client-document.js';
 import type { ClientRecords } from './client-records.js';
 import {

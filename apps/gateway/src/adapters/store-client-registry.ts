@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { LineLimit, type Logger } from '@app/ops';
 import { StoreUnavailable, type SharedStore } from '@app/redis';
-import { CLIENTS_KEY } from '@app/user-token-client';
+import { CLIENTS_KEY } from '@app/contract';
 import { ClientRegistry, scopesOf, type Client } from '../core/client.js';
 import { asClient, revisionOf } from './client-document.js';
 import { CLIENT_KEYS, CLIENTS_TTL_MS, ClientSeal, type VersionedRecord } from './sealed-clients.js';

@@ -1,11 +1,7 @@
 import { Body, Controller, Delete, Get, Header, HttpCode, Inject, Param, Post, Req } from '@nestjs/common';
 import { bearerChallenge, CurrentUser, INVALID_TOKEN_DESCRIPTION, Public, type Principal } from '@app/auth';
-import {
-  issuedTokenKind,
-  UserTokenClient,
-  type LogoutResult,
-  type SessionRefusal,
-} from '@app/user-token-client';
+import { issuedTokenKind, type LogoutResult, type SessionRefusal } from '@app/contract';
+import { UserTokenClient } from '@app/user-token-client';
 import { loginSchema, type LoginBody } from './auth.schemas.js';
 import { clientOf } from './client-of.js';
 import { LOGIN_OPTIONS, type LoginOptions } from './login.options.js';

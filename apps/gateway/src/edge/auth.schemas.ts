@@ -1,4 +1,4 @@
-import { MAX_PASSWORD_BYTES, MAX_USERNAME_BYTES } from '@app/user-token-client';
+import { MAX_PASSWORD_BYTES, MAX_USERNAME_BYTES } from '@app/contract';
 import { z } from 'zod';
 import { fits } from './credential-limits.js';
 

@@ -1,5 +1,5 @@
 import { plainAddress } from '@app/ops';
-import { MAX_USER_AGENT_LENGTH } from '@app/user-token-client';
+import { MAX_USER_AGENT_LENGTH } from '@app/contract';
 
 interface AddressedRequest {
   /** Undefined once the connection is gone. */

@@ -1,5 +1,5 @@
 import { bearerChallenge } from '@app/auth';
-import type { GrantResult } from '@app/user-token-client';
+import type { GrantResult } from '@app/contract';
 import { OAuthError } from './oauth-error.js';
 import { REALM } from './presented-token.decorator.js';
 

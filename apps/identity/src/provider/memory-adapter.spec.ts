@@ -1,5 +1,5 @@
 import { Overloaded } from '../core/overloaded.js';
-import { until } from '../../../../test/support/until.js';
+import { until } from '@app/test-support/until';
 import { createMemoryAdapters } from './memory-adapter.js';
 
 describe('the memory of oidc-provider', () => {

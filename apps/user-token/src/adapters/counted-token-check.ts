@@ -1,5 +1,5 @@
 import { openStore, StoreUnavailable, type SharedStore } from '@app/redis';
-import { UNKNOWN_TOKENS_KEY } from '@app/user-token-client';
+import { UNKNOWN_TOKENS_KEY } from '@app/contract';
 import { UpstreamUnavailable } from '../core/authorization-server.js';
 import { TokenCheck, type CheckedToken } from '../core/token-check.js';
 

@@ -1,5 +1,5 @@
 import { formerName, StoreUnavailable, type SharedStore } from '@app/redis';
-import { firstSightKey, GENERATION_KEY } from '@app/user-token-client';
+import { firstSightKey, GENERATION_KEY } from '@app/contract';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { tokenId } from '../core/token-id.js';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { StoreUnavailable, type SharedStore } from '@app/redis';
-import { inactiveReasonSchema, principalSchema, userinfoKey, userinfoLockKey } from '@app/user-token-client';
+import { inactiveReasonSchema, principalSchema, userinfoKey, userinfoLockKey } from '@app/contract';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { UpstreamUnavailable } from '../core/authorization-server.js';

@@ -9,13 +9,13 @@ import {
   sessionKey,
   subjectKey,
   type GrantedToken,
-} from '@app/user-token-client';
-import { PATIENT } from '../../../../test/support/patient.js';
-import { paste, refusedCommands, rightsLines } from '../../../../test/support/redis-rights.js';
-import { RedisServer } from '../../../../test/support/redis-server.js';
-import { ScriptedIssuer } from '../../../../test/support/scripted-issuer.js';
-import { until } from '../../../../test/support/until.js';
-import { UseCases } from '../../../../test/support/use-cases.js';
+} from '@app/contract';
+import { PATIENT } from '@app/test-support/patient';
+import { paste, refusedCommands, rightsLines } from '@app/test-support/redis-rights';
+import { RedisServer } from '@app/test-support/redis-server';
+import { ScriptedIssuer } from '@app/test-support/scripted-issuer';
+import { until } from '@app/test-support/until';
+import { UseCases } from '@app/test-support/use-cases';
 import { tokenId } from '../core/token-id.js';
 import { SealedBox } from './sealed-box.js';
 

@@ -1,5 +1,5 @@
 import type { CheckResult } from '@app/ops';
-import type { InactiveReason } from '@app/user-token-client';
+import type { InactiveReason } from '@app/contract';
 import type { Log } from '../core/log.js';
 import { TokenCheck, type CheckedToken } from '../core/token-check.js';
 

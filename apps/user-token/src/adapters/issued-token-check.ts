@@ -1,4 +1,4 @@
-import { subjectSchema } from '@app/user-token-client';
+import { subjectSchema } from '@app/contract';
 import { nowInSeconds, type Clock } from '../core/clock.js';
 import { TokenCheck, type CheckedToken } from '../core/token-check.js';
 import type { IssuedAccessTokens } from '../core/issued-tokens.js';

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Fault } from '@app/ops';
-import { SETTING_ERRORS } from '../../../../test/support/setting-errors.js';
+import { SETTING_ERRORS } from '@app/test-support/setting-errors';
 import { IssuerChecks, type IssuerChecksOptions } from './issuer-checks.js';
 import { OpenidAuthorizationServer } from './openid-authorization-server.js';
 

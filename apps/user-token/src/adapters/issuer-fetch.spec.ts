@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { ConnectProxy } from '../../../../test/support/connect-proxy.js';
+import { ConnectProxy } from '@app/test-support/connect-proxy';
 import { issuerFetch, type IssuerProxy } from './issuer-fetch.js';
 import { IssuerKeys } from './issuer-keys.js';
 import { OpenidAuthorizationServer } from './openid-authorization-server.js';

@@ -3,15 +3,9 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { JWK } from 'jose';
-import { deferred } from '../../../../test/support/deferred.js';
-import {
-  mintToken,
-  newKey,
-  TEST_AUDIENCE,
-  TEST_ISSUER,
-  type TestKey,
-} from '../../../../test/support/mint-token.js';
-import { until } from '../../../../test/support/until.js';
+import { deferred } from '@app/test-support/deferred';
+import { mintToken, newKey, TEST_AUDIENCE, TEST_ISSUER, type TestKey } from '@app/test-support/mint-token';
+import { until } from '@app/test-support/until';
 import { UpstreamUnavailable } from '../core/authorization-server.js';
 import { IssuerKeys, type IssuerKeysOptions } from './issuer-keys.js';
 import { JwksTokenCheck } from './jwks-token-check.js';

@@ -8,9 +8,9 @@ import {
   TEST_ISSUER,
   type MintOverrides,
   type TestKey,
-} from '../../../../test/support/mint-token.js';
+} from '@app/test-support/mint-token';
 import type { Log } from '../core/log.js';
-import { revokeSubjectRequestSchema } from '@app/user-token-client';
+import { revokeSubjectRequestSchema } from '@app/contract';
 import { JwksTokenCheck } from './jwks-token-check.js';
 import { PrincipalClaims } from './principal-claims.js';
 

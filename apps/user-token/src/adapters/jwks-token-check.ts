@@ -8,7 +8,7 @@ import {
   type JWTVerifyOptions,
   type JWTVerifyResult,
 } from 'jose';
-import { tokenFacts, type InactiveReason } from '@app/user-token-client';
+import { tokenFacts, type InactiveReason } from '@app/contract';
 import { TokenCheck, type CheckedToken } from '../core/token-check.js';
 import { audienceOf, timeOf, type PrincipalClaims } from './principal-claims.js';
 

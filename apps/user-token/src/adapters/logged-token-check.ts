@@ -1,4 +1,4 @@
-import type { RefusalLog } from '@app/user-token-client';
+import type { RefusalLog } from '@app/contract';
 import { TokenCheck, type CheckedToken } from '../core/token-check.js';
 
 /** A check whose refusals are told in the log. */

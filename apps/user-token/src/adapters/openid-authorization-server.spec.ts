@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
 import { createLogger } from '@app/ops';
-import { SETTING_ERRORS } from '../../../../test/support/setting-errors.js';
+import { SETTING_ERRORS } from '@app/test-support/setting-errors';
 import { UpstreamUnavailable } from '../core/authorization-server.js';
 import type { Log } from '../core/log.js';
 import { OpenidAuthorizationServer, type OpenidOptions } from './openid-authorization-server.js';

@@ -1,6 +1,6 @@
 import * as client from 'openid-client';
 import { LineLimit } from '@app/ops';
-import { MAX_DENIAL_DESCRIPTION_LENGTH } from '@app/user-token-client';
+import { MAX_DENIAL_DESCRIPTION_LENGTH } from '@app/contract';
 import {
   AuthorizationServer,
   UpstreamUnavailable,

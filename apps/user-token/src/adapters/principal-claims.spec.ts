@@ -1,5 +1,5 @@
 import { createLogger } from '@app/ops';
-import { newIssuedToken, type Principal } from '@app/user-token-client';
+import { newIssuedToken, type Principal } from '@app/contract';
 import type { AuthorizationServer, UserInfo } from '../core/authorization-server.js';
 import { IssuedTokenCheck } from './issued-token-check.js';
 import { PrincipalClaims } from './principal-claims.js';

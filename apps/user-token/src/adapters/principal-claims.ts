@@ -1,6 +1,6 @@
 // RFC 9068 section 2.2 and Auth0's own profile: what the claims of an access token say, and in which types.
 import { LineLimit } from '@app/ops';
-import { MAX_SUBJECT_LENGTH, subjectSchema } from '@app/user-token-client';
+import { MAX_SUBJECT_LENGTH, subjectSchema } from '@app/contract';
 import type { Log } from '../core/log.js';
 
 /** Claims of a JWT, or an answer of `/userinfo`. */

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { openStore, type SharedStore } from '@app/redis';
-import { PATIENT } from '../../../../test/support/patient.js';
-import { RedisServer } from '../../../../test/support/redis-server.js';
+import { PATIENT } from '@app/test-support/patient';
+import { RedisServer } from '@app/test-support/redis-server';
 import type { Attempt } from '../core/attempts.js';
 import { StoreAttempts, type AttemptTimes } from './store-attempts.js';
 

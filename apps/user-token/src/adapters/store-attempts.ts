@@ -1,7 +1,7 @@
 import { hash, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { HoldableLimit, NoPlace, SharedStore } from '@app/redis';
-import { attemptsKey, heldAttemptsKey } from '@app/user-token-client';
+import { attemptsKey, heldAttemptsKey } from '@app/contract';
 import { Attempts, type Attempt, type Attempter } from '../core/attempts.js';
 import { networkOf } from '../core/network.js';
 

@@ -11,7 +11,7 @@ import {
   sessionLockKey,
   subjectKey,
   type Principal,
-} from '@app/user-token-client';
+} from '@app/contract';
 import { nowInSeconds, type Clock } from '../core/clock.js';
 import { IssuedAccessTokens, type IssuedAccessToken } from '../core/issued-tokens.js';
 import { LRUCache } from 'lru-cache';

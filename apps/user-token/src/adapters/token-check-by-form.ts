@@ -1,4 +1,4 @@
-import { isCanonicalSpelling, isCanonicalToken, isJwt, issuedTokenKind } from '@app/user-token-client';
+import { isCanonicalSpelling, isCanonicalToken, isJwt, issuedTokenKind } from '@app/contract';
 import { TokenCheck, type CheckedToken } from '../core/token-check.js';
 
 /** JWTs by their signature, our own by what is stored, what may be opaque by asking; for the rest there is nothing to ask. */

@@ -1,6 +1,6 @@
 // What the errors of the token endpoint mean: RFC 6749 section 5.2 and Auth0's own codes, as listed in docs/auth0-errors.md.
 import * as client from 'openid-client';
-import type { GrantRefusal } from '@app/user-token-client';
+import type { GrantRefusal } from '@app/contract';
 
 /** An error that the server put into words. */
 export interface AnsweredError extends Worded {

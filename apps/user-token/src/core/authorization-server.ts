@@ -1,4 +1,4 @@
-import type { GrantRefusal } from '@app/user-token-client';
+import type { GrantRefusal } from '@app/contract';
 
 /** What the authorization server granted; the refresh token must not leave this service. */
 export interface UpstreamGrant {

@@ -1,4 +1,4 @@
-import { isJwt, issuedTokenKind } from '@app/user-token-client';
+import { isJwt, issuedTokenKind } from '@app/contract';
 import { tokenId } from './token-id.js';
 
 /** Auth0's upper bound for the life of an API's access token: 30 days. */

@@ -1,4 +1,4 @@
-import { newIssuedToken, type GrantedToken, type Principal } from '@app/user-token-client';
+import { newIssuedToken, type GrantedToken, type Principal } from '@app/contract';
 import type { UpstreamGrant } from './authorization-server.js';
 import { nowInSeconds, type Clock } from './clock.js';
 import type { Issued, Session } from './sessions.js';

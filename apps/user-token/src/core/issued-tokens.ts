@@ -3,7 +3,7 @@ import {
   type Principal,
   type RefreshTokenInspection,
   type RevokeTokenResult,
-} from '@app/user-token-client';
+} from '@app/contract';
 import { nowInSeconds, type Clock } from './clock.js';
 import { Denials, deniedToken } from './denials.js';
 import type { SessionLifetimes } from './front.js';

@@ -1,5 +1,5 @@
-import { interleave, pairsOf } from '../../../../test/support/interleavings.js';
-import { SteppedCore } from '../../../../test/support/stepped-core.js';
+import { interleave, pairsOf } from '@app/test-support/interleavings';
+import { SteppedCore } from '@app/test-support/stepped-core';
 
 describe('LogIn', () => {
   let core: SteppedCore;

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { GrantResult } from '@app/user-token-client';
+import type { GrantResult } from '@app/contract';
 import { Attempts } from './attempts.js';
 import {
   AuthorizationServer,

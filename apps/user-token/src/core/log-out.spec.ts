@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { jest } from '@jest/globals';
-import { ScriptedIssuer } from '../../../../test/support/scripted-issuer.js';
-import { until } from '../../../../test/support/until.js';
-import { UseCases } from '../../../../test/support/use-cases.js';
+import { ScriptedIssuer } from '@app/test-support/scripted-issuer';
+import { until } from '@app/test-support/until';
+import { UseCases } from '@app/test-support/use-cases';
 
 const DAY_SECONDS = 24 * 3600;
 const WEEK_SECONDS = 7 * DAY_SECONDS;

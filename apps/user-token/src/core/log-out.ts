@@ -1,4 +1,4 @@
-import { isCanonicalToken, type LogoutResult } from '@app/user-token-client';
+import { isCanonicalToken, type LogoutResult } from '@app/contract';
 import { AuthorizationServer, UpstreamUnavailable } from './authorization-server.js';
 import { nowInSeconds, type Clock } from './clock.js';
 import { Denials, deniedToken, type DeniedToken } from './denials.js';

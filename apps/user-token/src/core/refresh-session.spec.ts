@@ -1,9 +1,9 @@
 import { jest } from '@jest/globals';
-import type { GrantResult } from '@app/user-token-client';
-import { newKey, type TestKey } from '../../../../test/support/mint-token.js';
-import { ScriptedIssuer, type ScriptedAnswer } from '../../../../test/support/scripted-issuer.js';
-import { until } from '../../../../test/support/until.js';
-import { UseCases } from '../../../../test/support/use-cases.js';
+import type { GrantResult } from '@app/contract';
+import { newKey, type TestKey } from '@app/test-support/mint-token';
+import { ScriptedIssuer, type ScriptedAnswer } from '@app/test-support/scripted-issuer';
+import { until } from '@app/test-support/until';
+import { UseCases } from '@app/test-support/use-cases';
 import { UpstreamUnavailable } from './authorization-server.js';
 
 const OUTAGE: ScriptedAnswer = { status: 503, body: {} };

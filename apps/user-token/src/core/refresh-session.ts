@@ -1,10 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  isCanonicalToken,
-  type GrantedToken,
-  type GrantResult,
-  type InactiveReason,
-} from '@app/user-token-client';
+import { isCanonicalToken, type GrantedToken, type GrantResult, type InactiveReason } from '@app/contract';
 import { AuthorizationServer, UpstreamUnavailable, type UpstreamRefusal } from './authorization-server.js';
 import { nowInSeconds, type Clock } from './clock.js';
 import { Denials, deniedToken, type DeniedToken } from './denials.js';

@@ -1,4 +1,4 @@
-import type { LogoutResult } from '@app/user-token-client';
+import type { LogoutResult } from '@app/contract';
 import { Denials } from './denials.js';
 import { LogOut } from './log-out.js';
 import { SessionAccess } from './session-access.js';

@@ -1,4 +1,4 @@
-import { issuedTokenKind, type Principal, type SessionRefusal } from '@app/user-token-client';
+import { issuedTokenKind, type Principal, type SessionRefusal } from '@app/contract';
 import { Sessions } from './sessions.js';
 import { VerifyToken } from './verify-token.js';
 

@@ -1,4 +1,4 @@
-import type { GrantedToken, Principal } from '@app/user-token-client';
+import type { GrantedToken, Principal } from '@app/contract';
 import type { Clock } from './clock.js';
 import type { DeniedToken, TokenFacts } from './denials.js';
 
@@ -102,7 +102,7 @@ export function credentialOf(token: GrantedToken): string {
   return token.refreshToken ?? token.accessToken;
 }
 
-export { credentialId } from '@app/user-token-client';
+export { credentialId } from '@app/contract';
 
 /** What is left of the life of a granted access token, in whole seconds: all of it, as the issuer says, while it is fresh. */
 export function leftOf({ expiresInSeconds, grantedAtMs }: UnjudgedGrant, clock: Clock): number {

@@ -1,4 +1,4 @@
-import type { InactiveReason, Principal } from '@app/user-token-client';
+import type { InactiveReason, Principal } from '@app/contract';
 
 export interface ActiveToken {
   readonly active: true;

@@ -1,4 +1,4 @@
-import { MAX_TOKEN_LENGTH } from '@app/user-token-client';
+import { MAX_TOKEN_LENGTH } from '@app/contract';
 
 /** What an operator has to know of an access token that no service would take, for its length; undefined of any other. */
 export function tooLong({ length }: string): string | undefined {

@@ -1,4 +1,4 @@
-import type { EndSessionResult, ListedSession, ListSessionsResult } from '@app/user-token-client';
+import type { EndSessionResult, ListedSession, ListSessionsResult } from '@app/contract';
 import { nowInSeconds, type Clock } from './clock.js';
 import { Denials } from './denials.js';
 import type { SessionLifetimes } from './front.js';

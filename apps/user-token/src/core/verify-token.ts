@@ -1,4 +1,4 @@
-import { isCanonicalToken, type InactiveReason, type RefusalLog, type Verdict } from '@app/user-token-client';
+import { isCanonicalToken, type InactiveReason, type RefusalLog, type Verdict } from '@app/contract';
 import { Denials } from './denials.js';
 import { issuedAtForDenials, TokenCheck, type CheckedToken } from './token-check.js';
 import { tokenId } from './token-id.js';

@@ -1,7 +1,7 @@
 import type { CallHandler, ExecutionContext, NestInterceptor } from '@nestjs/common';
 import { RpcException } from '@nestjs/microservices';
 import { InFlight, runWithRequestId } from '@app/ops';
-import type { Failure } from '@app/user-token-client';
+import type { Failure } from '@app/contract';
 import { Observable, tap } from 'rxjs';
 import type { Log } from '../core/log.js';
 

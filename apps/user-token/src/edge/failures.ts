@@ -1,7 +1,7 @@
 import { RpcException } from '@nestjs/microservices';
 import { LineLimit } from '@app/ops';
 import { StoreUnavailable } from '@app/redis';
-import { failureSchema, type Failure } from '@app/user-token-client';
+import { failureSchema, type Failure } from '@app/contract';
 import { UpstreamUnavailable } from '../core/authorization-server.js';
 import { DenialsUnknown } from '../core/denials.js';
 import type { Log } from '../core/log.js';

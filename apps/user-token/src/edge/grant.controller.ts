@@ -9,7 +9,7 @@ import {
   type RefreshGrantRequest,
   type RefreshTokenInspection,
   type RevokeTokenResult,
-} from '@app/user-token-client';
+} from '@app/contract';
 import { Fronts } from '../core/front.js';
 import { IssuedTokens } from '../core/issued-tokens.js';
 import { RefreshSession } from '../core/refresh-session.js';

@@ -1,6 +1,6 @@
 import { StandardSchemaValidationPipe } from '@nestjs/common';
 import { RpcException } from '@nestjs/microservices';
-import type { Failure } from '@app/user-token-client';
+import type { Failure } from '@app/contract';
 
 /** Checks every payload against the schema of its handler. The answer names the fields that are wrong, never what they held. */
 export class PayloadPipe extends StandardSchemaValidationPipe {

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { Server as TlsServer, type TLSSocket } from 'node:tls';
 import { ServerTCP, type TcpOptions } from '@nestjs/microservices';
 import { LineLimit, type TlsMaterial } from '@app/ops';
-import { explainTlsFailure, FrameSocket } from '@app/user-token-client';
+import { explainTlsFailure, FrameSocket } from '@app/wire';
 import type { Log } from '../core/log.js';
 import { networkOf } from '../core/network.js';
 import { Connections, type Connection, type ConnectionLimits } from './connections.js';

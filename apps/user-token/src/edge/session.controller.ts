@@ -16,7 +16,7 @@ import {
   type RefreshRequest,
   type RevokeSubjectRequest,
   type SessionRequest,
-} from '@app/user-token-client';
+} from '@app/contract';
 import { Fronts } from '../core/front.js';
 import { LogIn } from '../core/log-in.js';
 import { LogOut } from '../core/log-out.js';

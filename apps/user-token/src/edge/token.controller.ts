@@ -10,7 +10,7 @@ import {
   type VerifyReply,
   type VerifyRequest,
   type VerifyRequests,
-} from '@app/user-token-client';
+} from '@app/contract';
 import { map, type Observable } from 'rxjs';
 import { VerifyToken } from '../core/verify-token.js';
 import { asTheySettle } from './as-they-settle.js';

@@ -1,4 +1,5 @@
-import { UserTokenClient, type Verdict, type VerifyRequest } from '@app/user-token-client';
+import type { Verdict, VerifyRequest } from '@app/contract';
+import { UserTokenClient } from '@app/user-token-client';
 import type { TestTokenVerifier } from './test-users.js';
 
 /**

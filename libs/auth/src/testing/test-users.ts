@@ -1,4 +1,4 @@
-import type { Principal, Verdict } from '@app/user-token-client';
+import type { Principal, Verdict } from '@app/contract';
 import { TokenVerifier } from '../token-verifier.js';
 
 const ISSUER = 'https://issuer.test/';

@@ -6,9 +6,9 @@ import {
   MAX_PASSWORD_BYTES,
   MAX_TOKEN_LENGTH,
   MAX_USERNAME_BYTES,
-  UserTokenClient,
   type GrantResult,
-} from '@app/user-token-client';
+} from '@app/contract';
+import { UserTokenClient } from '@app/user-token-client';
 import type { Client, GrantType } from '../../core/client.js';
 import { clientOf } from '../client-of.js';
 import { fits } from '../credential-limits.js';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { formerName, type Write } from '@app/redis';
-import { EPOCH_CHANNEL, epochKeyOf, former } from '@app/user-token-client';
+import { EPOCH_CHANNEL, epochKeyOf, former } from '@app/contract';
 import { denialKey, formerDenialKey, retainedUntilMs, type Admission, type Denial } from './denial.js';
 
 /**

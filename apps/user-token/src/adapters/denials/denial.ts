@@ -1,5 +1,5 @@
 import { formerName } from '@app/redis';
-import { admissionKey, former, subjectDenialKey, tokenDenialKey } from '@app/user-token-client';
+import { admissionKey, former, subjectDenialKey, tokenDenialKey } from '@app/contract';
 import { z } from 'zod';
 
 /** One token, until it has ended. */

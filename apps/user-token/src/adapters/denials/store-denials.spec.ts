@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createLogger } from '@app/ops';
 import { openStore, type SharedStore } from '@app/redis';
-import { subjectKey, tokenDenialKey } from '@app/user-token-client';
-import { PATIENT } from '../../../../../test/support/patient.js';
-import { RedisServer } from '../../../../../test/support/redis-server.js';
-import { until } from '../../../../../test/support/until.js';
+import { subjectKey, tokenDenialKey } from '@app/contract';
+import { PATIENT } from '@app/test-support/patient';
+import { RedisServer } from '@app/test-support/redis-server';
+import { until } from '@app/test-support/until';
 import { DenialsUnknown, type TokenFacts } from '../../core/denials.js';
 import { StoreDenials } from './store-denials.js';
 

@@ -7,7 +7,7 @@ import {
   subjectDenialKey,
   subjectKey,
   tokenDenialKey,
-} from '@app/user-token-client';
+} from '@app/contract';
 import {
   Denials,
   DenialsUnknown,

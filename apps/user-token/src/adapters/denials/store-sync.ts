@@ -10,7 +10,7 @@ import {
   isGenerationOf,
   parseGeneration,
   type StoreGeneration,
-} from '@app/user-token-client';
+} from '@app/contract';
 import { LRUCache } from 'lru-cache';
 import type { Log } from '../../core/log.js';
 import { announcementSchema, denialKey, denialSchema, parseJson, replaces, type Denial } from './denial.js';

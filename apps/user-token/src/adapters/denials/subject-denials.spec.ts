@@ -1,8 +1,8 @@
 import { createLogger } from '@app/ops';
 import { openStore, type SharedStore } from '@app/redis';
-import { PATIENT } from '../../../../../test/support/patient.js';
-import { RedisServer } from '../../../../../test/support/redis-server.js';
-import { until } from '../../../../../test/support/until.js';
+import { PATIENT } from '@app/test-support/patient';
+import { RedisServer } from '@app/test-support/redis-server';
+import { until } from '@app/test-support/until';
 import type { TokenFacts } from '../../core/denials.js';
 import { StoreDenials } from './store-denials.js';
 

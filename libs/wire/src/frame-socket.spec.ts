@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { until } from '../../../test/support/until.js';
-import { FrameSocket, type FrameOptions } from './index.js';
+import { until } from '@app/test-support/until';
+import { FrameSocket, type FrameOptions } from '@app/wire';
 
 describe('messages on TCP', () => {
   const sockets: Socket[] = [];

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { isCanonicalToken, isJwt, MAX_TOKEN_LENGTH } from './index.js';
+import { isCanonicalToken, isJwt, MAX_TOKEN_LENGTH } from '@app/contract';
 
 const part = fc
   .uint8Array({ minLength: 1, maxLength: 40 })

@@ -1,5 +1,5 @@
 import { subjectKey } from './epoch.js';
-import { isCanonicalToken, issuedTokenKind, issuedTokenSubjectKey, newIssuedToken } from './index.js';
+import { isCanonicalToken, issuedTokenKind, issuedTokenSubjectKey, newIssuedToken } from '@app/contract';
 
 describe('a token of our own', () => {
   it('tells its kind, is canonical, and names its user by a key', () => {

@@ -1,0 +1,3 @@
+export { isLoopback, parseReplicaAddresses, type ReplicaAddress } from './address.js';
+export { type FrameOptions, FrameSocket } from './frame-socket.js';
+export { explainTlsFailure } from './tls-failure.js';
