@@ -51,7 +51,7 @@ export default tseslint.config(
   ),
   mayNotImport(['libs/redis/**'], [...APPS, 'auth', 'user-token-client', 'ops'], 'redis imports nobody.'),
   mayNotImport(
-    ['libs/redis/src/settings.ts'],
+    ['libs/store-settings/src/index.ts'],
     [...APPS, 'auth', 'user-token-client'],
     'Its settings import ops.',
   ),

@@ -17,7 +17,7 @@ const base = {
 
 /** What a bound on waiting is about: a machine that is busy with other specs tells nothing of it. */
 const timed = [
-  'libs/redis/src/redis-faults.spec.ts',
+  'libs/store/src/redis/redis-faults.spec.ts',
   'libs/user-token-client/src/user-token-client.spec.ts',
   'test/support/machine-pauses.spec.ts',
   'test/e2e/own/{redis-faults,revocation,user-token-faults}.e2e-spec.ts',

@@ -1,5 +1,5 @@
 import type { CacheManagerStore } from 'cache-manager';
-import { SharedStore, StoreUnavailable, type Subscription, type Write } from '@app/redis';
+import { SharedStore, StoreUnavailable, type Subscription, type Write } from '@app/store';
 
 type Listener = (message: string) => void;
 

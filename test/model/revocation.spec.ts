@@ -1,6 +1,6 @@
 import type { Cache } from '@nestjs/cache-manager';
 import { createLogger } from '@app/ops';
-import { StoreUnavailable } from '@app/redis';
+import { StoreUnavailable } from '@app/store';
 import fc from 'fast-check';
 import { StoreDenials } from '../../apps/user-token/src/adapters/denials/store-denials.js';
 import { DenialsUnknown } from '../../apps/user-token/src/core/denials.js';

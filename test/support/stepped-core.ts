@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { jest } from '@jest/globals';
 import { createLogger } from '@app/ops';
-import { openStore, type SharedStore } from '@app/redis';
+import { openStore, type SharedStore } from '@app/store';
 import { RefusalLog, type GrantedToken, type GrantResult, type Principal } from '@app/contract';
 import { StoreDenials } from '../../apps/user-token/src/adapters/denials/store-denials.js';
 import { IssuedTokenCheck } from '../../apps/user-token/src/adapters/issued-token-check.js';

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { SharedStore } from '@app/redis';
+import type { SharedStore } from '@app/store';
 import { formatGeneration, GENERATION_KEY, type StoreGeneration } from '@app/contract';
 import { until } from './until.js';
 

@@ -1,6 +1,6 @@
 import { NestFactory } from '@nestjs/core';
 import { createLogger, InFlight } from '@app/ops';
-import { openStore, StoreUnavailable, type SharedStore } from '@app/redis';
+import { openStore, StoreUnavailable, type SharedStore } from '@app/store';
 import { credentialId, sessionKey, sessionLockKey, type GrantedToken, type GrantResult } from '@app/contract';
 import { readUserTokenConfig } from '../../apps/user-token/src/config.js';
 import type { StoreDenials } from '../../apps/user-token/src/adapters/denials/store-denials.js';

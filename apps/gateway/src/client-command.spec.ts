@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { jest } from '@jest/globals';
 import type { RunningHttpService } from '@app/ops';
-import { storePrefix } from '@app/redis';
+import { storePrefix } from '@app/store';
 import {
   asNobody,
   clientRecord,

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
-import { authSettings } from '@app/auth/settings';
+import { authSettings } from '@app/auth-settings';
+import { redisSettings, storeOptions } from '@app/store-settings';
 import { defineSettings, environmentSetting, readSettings, StartError, SettingsError } from '@app/ops';
-import { redisSettings, storeOptions } from '@app/redis/settings';
 import { bundledClients, clientSchema, type ClientRecord } from './adapters/client-document.js';
 import { ClientFile } from './adapters/client-file.js';
 import type { ClientRecords } from './adapters/client-records.js';

@@ -1,5 +1,5 @@
-import { userTokenReadiness, type UserTokenReadiness } from '@app/auth/readiness';
-import { authOptions } from '@app/auth/settings';
+import { userTokenReadiness, type UserTokenReadiness, authOptions } from '@app/auth-settings';
+import { storeCheck, type SharedStore } from '@app/store';
 import {
   createHttpApplication,
   degradedAtMost,
@@ -9,7 +9,6 @@ import {
   type RenewedTls,
   type RunningHttpService,
 } from '@app/ops';
-import { storeCheck, type SharedStore } from '@app/redis';
 import { UserTokenClient } from '@app/user-token-client';
 import { openClientRegistry } from './adapters/open-client-registry.js';
 import type { GatewayConfig } from './config.js';

@@ -1,4 +1,4 @@
-import { openSharedStore } from '@app/auth/settings';
+import { openSharedStore } from '@app/auth-settings';
 import {
   createLogger,
   RenewedTls,

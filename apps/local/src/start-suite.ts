@@ -1,5 +1,5 @@
 import { createLogger, warnOfUnread, type Environment, type Logger, type RunningService } from '@app/ops';
-import { openStore, type OpenStoreOptions, type SharedStore } from '@app/redis';
+import { openStore, type OpenStoreOptions, type SharedStore } from '@app/store';
 import { gatewaySettings, readGatewayConfig, startGateway } from '@app/gateway';
 import { identitySettings, readIdentityConfig, startIdentity, type RunningIdentity } from '@app/identity';
 import { readUserTokenConfig, startUserToken, userTokenSettings } from '@app/user-token';

@@ -16,7 +16,7 @@ import {
   type Settings,
   PUBLISHED_SECRETS,
 } from '@app/ops';
-import { redisSettings, storeOptions } from '@app/redis/settings';
+import { redisSettings, storeOptions } from '@app/store-settings';
 import { FORMER_NAMES } from '@app/contract';
 import { isLoopback } from '@app/wire';
 import { z } from 'zod';

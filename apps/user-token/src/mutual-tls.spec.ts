@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls, createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import { createLogger, RenewedTls } from '@app/ops';
-import { openStore, type SharedStore } from '@app/redis';
+import { openStore, type SharedStore } from '@app/store';
 import { UserTokenClient, type TlsMaterial } from '@app/user-token-client';
 import { newAuthority, type Authority } from '@app/test-support/certificates';
 import { until } from '@app/test-support/until';

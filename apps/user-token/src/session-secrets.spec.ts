@@ -1,4 +1,4 @@
-import { openStore, type SharedStore } from '@app/redis';
+import { openStore, type SharedStore } from '@app/store';
 import type { GrantResult } from '@app/contract';
 import { ScriptedIssuer } from '@app/test-support/scripted-issuer';
 import { giveGeneration } from '@app/test-support/store-generation';

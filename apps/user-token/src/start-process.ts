@@ -1,5 +1,5 @@
 import { createLogger, RenewedTls, warnOfUnread, type Environment, type RunningService } from '@app/ops';
-import { openStore } from '@app/redis';
+import { openStore } from '@app/store';
 import { readUserTokenConfig, userTokenSettings } from './config.js';
 import { startUserToken } from './start-user-token.js';
 

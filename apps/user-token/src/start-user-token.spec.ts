@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createLogger } from '@app/ops';
-import { openStore, type SharedStore } from '@app/redis';
+import { openStore, type SharedStore } from '@app/store';
 import { UserTokenClient, UserTokenUnavailable } from '@app/user-token-client';
 import { FaultProxy } from '@app/test-support/fault-proxy';
 import { ScriptedIssuer } from '@app/test-support/scripted-issuer';

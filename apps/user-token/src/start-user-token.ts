@@ -18,7 +18,7 @@ import {
   type RenewedTls,
   type RunningService,
 } from '@app/ops';
-import { storeCheck, type SharedStore } from '@app/redis';
+import { storeCheck, type SharedStore } from '@app/store';
 import type { StoreDenials } from './adapters/denials/store-denials.js';
 import { GrantedTokenCheck } from './adapters/granted-token-check.js';
 import { ISSUER_CHECKS, IssuerChecks, type IssuerCheck } from './adapters/issuer-checks.js';

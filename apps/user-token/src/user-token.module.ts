@@ -1,7 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
 import { LineLimit, type InFlight, type Logger } from '@app/ops';
-import { SharedStore } from '@app/redis';
+import { SharedStore } from '@app/store';
 import { firstSightsSinceSeconds, RefusalLog } from '@app/contract';
 import { CountedTokenCheck } from './adapters/counted-token-check.js';
 import { DatedGrants } from './adapters/dated-grants.js';

@@ -1,4 +1,4 @@
-import { authSettings } from '@app/auth/settings';
+import { authSettings } from '@app/auth-settings';
 import {
   accessLogSetting,
   corsOriginsSetting,

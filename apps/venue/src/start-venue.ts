@@ -1,5 +1,5 @@
-import { userTokenReadiness } from '@app/auth/readiness';
-import { authOptions } from '@app/auth/settings';
+import { userTokenReadiness, authOptions } from '@app/auth-settings';
+import { storeCheck, type SharedStore } from '@app/store';
 import {
   createHttpApplication,
   degradedAtMost,
@@ -9,7 +9,6 @@ import {
   type RenewedTls,
   type RunningHttpService,
 } from '@app/ops';
-import { storeCheck, type SharedStore } from '@app/redis';
 import { UserTokenClient } from '@app/user-token-client';
 import type { VenueConfig } from './config.js';
 import { VenueModule } from './venue.module.js';

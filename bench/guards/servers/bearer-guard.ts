@@ -1,5 +1,5 @@
 import { AuthModule, BearerGuard, Scopes, type AuthCacheOptions } from '@app/auth';
-import { openStore, storePrefix } from '@app/redis';
+import { openStore, storePrefix } from '@app/store';
 import { serveNest, setting, type NestServer } from './serve.js';
 import { REQUIRED_SCOPE } from './venues.js';
 

@@ -10,7 +10,7 @@ import { CACHE_MANAGER, CacheModule, type Cache } from '@nestjs/cache-manager';
 import { DiscoveryModule } from '@nestjs/core';
 import { KeyvAdapter } from 'cache-manager';
 import { Keyv } from 'keyv';
-import type { SharedStore } from '@app/redis';
+import type { SharedStore } from '@app/store';
 import { UserTokenClient } from '@app/user-token-client';
 import {
   AUTH_OPTIONS,

@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import type { SharedStore } from '@app/redis';
+import type { SharedStore } from '@app/store';
 import { RefusalLog, type RefusalLines } from '@app/contract';
 import { bounded, type UserTokenClient, type UserTokenClientOptions } from '@app/user-token-client';
 

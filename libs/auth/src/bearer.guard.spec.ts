@@ -3,7 +3,7 @@ import { Body, Controller, Get, Module, Post, UseGuards, type INestApplication }
 import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { openStore, type SharedStore } from '@app/redis';
+import { openStore, type SharedStore } from '@app/store';
 import { EPOCH_CHANNEL, epochKey, subjectKey } from '@app/contract';
 import fc from 'fast-check';
 import { active, startFakeUserToken, type FakeUserToken } from '@app/test-support/fake-user-token';

@@ -1,4 +1,4 @@
-import { StoreUnavailable } from '@app/redis';
+import { StoreUnavailable } from '@app/store';
 import type { InactiveReason, Principal, Verdict } from '@app/contract';
 import type { Clock } from './clock.js';
 import { FrozenPrincipals } from './frozen-principals.js';

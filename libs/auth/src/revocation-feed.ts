@@ -1,5 +1,5 @@
 import type { OnApplicationShutdown } from '@nestjs/common';
-import type { SharedStore, Subscription } from '@app/redis';
+import type { SharedStore, Subscription } from '@app/store';
 import { EPOCH_CHANNEL, parseEpochMessage, type EpochMessage } from '@app/contract';
 
 export interface RevocationListener {

@@ -3,7 +3,7 @@ import { setImmediate as tick, setTimeout as delay } from 'node:timers/promises'
 import { Controller, Get, Module, UseGuards } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { openStore, type SharedStore } from '@app/redis';
+import { openStore, type SharedStore } from '@app/store';
 import { EPOCH_CHANNEL, epochKey, subjectKey } from '@app/contract';
 import { active, startFakeUserToken, type FakeUserToken } from '@app/test-support/fake-user-token';
 import { PATIENT } from '@app/test-support/patient';

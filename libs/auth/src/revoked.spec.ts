@@ -7,7 +7,7 @@ import type { INestApplication, MessageEvent } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { openStore, type SharedStore } from '@app/redis';
+import { openStore, type SharedStore } from '@app/store';
 import { EPOCH_CHANNEL, epochKey, subjectKey } from '@app/contract';
 import { Observable } from 'rxjs';
 import { active, startFakeUserToken, type FakeUserToken } from '@app/test-support/fake-user-token';

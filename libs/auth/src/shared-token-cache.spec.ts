@@ -1,5 +1,5 @@
 import { Test, type TestingModule } from '@nestjs/testing';
-import { openStore, type SharedStore } from '@app/redis';
+import { openStore, type SharedStore } from '@app/store';
 import { EPOCH_CHANNEL, epochKey, GENERATION_KEY, subjectKey, type Verdict } from '@app/contract';
 import { active, startFakeUserToken, type FakeUserToken } from '@app/test-support/fake-user-token';
 import { PATIENT } from '@app/test-support/patient';

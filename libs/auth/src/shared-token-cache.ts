@@ -1,5 +1,5 @@
 import type { Cache } from '@nestjs/cache-manager';
-import type { SharedStore } from '@app/redis';
+import type { SharedStore } from '@app/store';
 import { epochKey, GENERATION_KEY, type Principal } from '@app/contract';
 import { claimOf } from './bearer-credentials.js';
 import { trustedUntilSeconds, type CachedPrincipal } from './cached-principal.js';

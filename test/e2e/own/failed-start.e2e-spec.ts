@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { readGatewayConfig, startGateway } from '@app/gateway';
 import { createLogger, type Environment, type RunningService } from '@app/ops';
-import { openStore } from '@app/redis';
+import { openStore } from '@app/store';
 import { readUserTokenConfig, startUserToken } from '@app/user-token';
 import { readVenueConfig, startVenue } from '@app/venue';
 import { freePort } from '@app/test-support/redis-server';

@@ -5,7 +5,7 @@ import { Controller, Get, Module, UseGuards, type INestApplication } from '@nest
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AuthModule, BearerGuard, CurrentUser, type Principal } from '@app/auth';
-import { openStore, type SharedStore } from '@app/redis';
+import { openStore, type SharedStore } from '@app/store';
 import { active, startFakeUserToken, type FakeUserToken } from '@app/test-support/fake-user-token';
 import { RedisServer } from '@app/test-support/redis-server';
 import { giveGeneration } from '@app/test-support/store-generation';

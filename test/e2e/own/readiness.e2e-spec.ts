@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { readIdentityConfig, startIdentity, type RunningIdentity } from '@app/identity';
 import { createLogger } from '@app/ops';
-import { openStore, type SharedStore } from '@app/redis';
+import { openStore, type SharedStore } from '@app/store';
 import { readUserTokenConfig, startUserToken, type RunningUserToken } from '@app/user-token';
 import { UserTokenClient } from '@app/user-token-client';
 import { readVenueConfig, startVenue } from '@app/venue';

@@ -1,5 +1,5 @@
 import { StartError, type Logger } from '@app/ops';
-import type { OpenStoreOptions, SharedStore } from '@app/redis';
+import type { OpenStoreOptions, SharedStore } from '@app/store';
 import { FORMER_NAMES } from '@app/contract';
 import type { ClientRegistry } from '../core/client.js';
 import { bundledClients, ClientDocument } from './client-document.js';

@@ -1,5 +1,5 @@
 import { createHmac, hash, timingSafeEqual } from 'node:crypto';
-import { bareName, formerName, type SharedStore } from '@app/redis';
+import { bareName, formerName, type SharedStore } from '@app/store';
 import { CLIENTS_KEY, former } from '@app/contract';
 import { z } from 'zod';
 import { clientSchema, type ClientRecord } from './client-document.js';

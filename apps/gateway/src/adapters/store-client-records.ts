@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { StartError } from '@app/ops';
-import { openStore, StoreUnavailable, type OpenStoreOptions, type SharedStore, type Write } from '@app/redis';
+import { openStore, StoreUnavailable, type OpenStoreOptions, type SharedStore, type Write } from '@app/store';
 import { CLIENTS_KEY } from '@app/contract';
 import { revisionOf, type ClientRecord } from './client-document.js';
 import type { ClientRecords } from './client-records.js';

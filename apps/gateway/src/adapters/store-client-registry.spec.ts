@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { jest } from '@jest/globals';
-import { bareName, openStore, storePrefix, StoreUnavailable, type SharedStore } from '@app/redis';
+import { bareName, openStore, storePrefix, StoreUnavailable, type SharedStore } from '@app/store';
 import { CLIENTS_KEY } from '@app/contract';
 import fc from 'fast-check';
 import { clientRecord, heardLog, silentLog } from '@app/test-support/oauth-clients';

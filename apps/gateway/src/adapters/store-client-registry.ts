@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { LineLimit, type Logger } from '@app/ops';
-import { StoreUnavailable, type SharedStore } from '@app/redis';
+import { StoreUnavailable, type SharedStore } from '@app/store';
 import { CLIENTS_KEY } from '@app/contract';
 import { ClientRegistry, scopesOf, type Client } from '../core/client.js';
 import { asClient, revisionOf } from './client-document.js';

@@ -2,7 +2,7 @@ import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '
 import type { HttpAdapterHost } from '@nestjs/core';
 import { BearerRefusal } from '@app/auth';
 import { RequestFailures, statusOf, type Logger, type WordedError } from '@app/ops';
-import { StoreUnavailable } from '@app/redis';
+import { StoreUnavailable } from '@app/store';
 import { UserTokenUnavailable } from '@app/user-token-client';
 import { OAuthError, type OAuthErrorHeaders } from './oauth-error.js';
 

@@ -1,4 +1,4 @@
-import { openStore, StoreUnavailable, type SharedStore } from '@app/redis';
+import { openStore, StoreUnavailable, type SharedStore } from '@app/store';
 import { UNKNOWN_TOKENS_KEY } from '@app/contract';
 import { UpstreamUnavailable } from '../core/authorization-server.js';
 import { TokenCheck, type CheckedToken } from '../core/token-check.js';

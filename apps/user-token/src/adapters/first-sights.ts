@@ -1,4 +1,4 @@
-import { formerName, StoreUnavailable, type SharedStore } from '@app/redis';
+import { formerName, StoreUnavailable, type SharedStore } from '@app/store';
 import { firstSightKey, GENERATION_KEY } from '@app/contract';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';

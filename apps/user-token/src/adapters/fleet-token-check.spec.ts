@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createLogger } from '@app/ops';
-import { openStore, type SharedStore } from '@app/redis';
+import { openStore, type SharedStore } from '@app/store';
 import { GENERATION_KEY } from '@app/contract';
 import { RedisServer } from '@app/test-support/redis-server';
 import { until } from '@app/test-support/until';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { StoreUnavailable, type SharedStore } from '@app/redis';
+import { StoreUnavailable, type SharedStore } from '@app/store';
 import { inactiveReasonSchema, principalSchema, userinfoKey, userinfoLockKey } from '@app/contract';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';

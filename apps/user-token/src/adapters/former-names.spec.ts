@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { openStore, storePrefix, type SharedStore } from '@app/redis';
+import { openStore, storePrefix, type SharedStore } from '@app/store';
 import {
   credentialId,
   DENIAL_PREFIX,

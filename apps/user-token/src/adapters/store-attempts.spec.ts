@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { openStore, type SharedStore } from '@app/redis';
+import { openStore, type SharedStore } from '@app/store';
 import { PATIENT } from '@app/test-support/patient';
 import { RedisServer } from '@app/test-support/redis-server';
 import type { Attempt } from '../core/attempts.js';

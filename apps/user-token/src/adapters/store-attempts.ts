@@ -1,6 +1,6 @@
 import { hash, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { HoldableLimit, NoPlace, SharedStore } from '@app/redis';
+import type { HoldableLimit, NoPlace, SharedStore } from '@app/store';
 import { attemptsKey, heldAttemptsKey } from '@app/contract';
 import { Attempts, type Attempt, type Attempter } from '../core/attempts.js';
 import { networkOf } from '../core/network.js';

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { bareName, formerName, type SharedStore, type Write } from '@app/redis';
+import { bareName, formerName, type SharedStore, type Write } from '@app/store';
 import {
   former,
   isFormerCredentialId,

@@ -1,6 +1,6 @@
 import { RpcException } from '@nestjs/microservices';
 import { LineLimit } from '@app/ops';
-import { StoreUnavailable } from '@app/redis';
+import { StoreUnavailable } from '@app/store';
 import { failureSchema, type Failure } from '@app/contract';
 import { UpstreamUnavailable } from '../core/authorization-server.js';
 import { DenialsUnknown } from '../core/denials.js';

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { formerName, type Write } from '@app/redis';
+import { formerName, type Write } from '@app/store';
 import { EPOCH_CHANNEL, epochKeyOf, former } from '@app/contract';
 import { denialKey, formerDenialKey, retainedUntilMs, type Admission, type Denial } from './denial.js';
 

@@ -1,4 +1,4 @@
-import { formerName } from '@app/redis';
+import { formerName } from '@app/store';
 import { admissionKey, former, subjectDenialKey, tokenDenialKey } from '@app/contract';
 import { z } from 'zod';
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createLogger } from '@app/ops';
-import { openStore, type SharedStore } from '@app/redis';
+import { openStore, type SharedStore } from '@app/store';
 import { GENERATION_KEY, parseGeneration } from '@app/contract';
 import { PATIENT } from '@app/test-support/patient';
 import { RedisServer } from '@app/test-support/redis-server';

@@ -1,4 +1,4 @@
-import { formerName, StoreUnavailable, type SharedStore } from '@app/redis';
+import { formerName, StoreUnavailable, type SharedStore } from '@app/store';
 import {
   admissionKey,
   epochKeyOf,

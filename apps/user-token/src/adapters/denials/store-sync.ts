@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { formerName, type SharedStore, type Subscription, type Write } from '@app/redis';
+import { formerName, type SharedStore, type Subscription, type Write } from '@app/store';
 import {
   DENIAL_PREFIX,
   EPOCH_CHANNEL,

@@ -1,5 +1,5 @@
 import { createLogger } from '@app/ops';
-import { openStore, type SharedStore } from '@app/redis';
+import { openStore, type SharedStore } from '@app/store';
 import { PATIENT } from '@app/test-support/patient';
 import { RedisServer } from '@app/test-support/redis-server';
 import { until } from '@app/test-support/until';

@@ -5,7 +5,7 @@ import { FaultProxy } from '@app/test-support/fault-proxy';
 import { PATIENT } from '@app/test-support/patient';
 import { RedisServer } from '@app/test-support/redis-server';
 import { until } from '@app/test-support/until';
-import { openStore, StoreUnavailable, type SharedStore, type Subscription } from './index.js';
+import { openStore, StoreUnavailable, type SharedStore, type Subscription } from '../index.js';
 
 const PATIENCE_MS = 15_000;
 const TTL = { ttlMs: 60_000 };

@@ -7,7 +7,7 @@ import { problemsOf, type StoreUse, type Try } from './server-check.js';
 import { ServerClock } from './server-clock.js';
 import { valueOf } from './server-info.js';
 import { ServerTrouble } from './server-trouble.js';
-import type { StoreNames } from './store-names.js';
+import type { StoreNames } from '../store-names.js';
 import {
   SharedStore,
   StoreUnavailable,
@@ -18,7 +18,7 @@ import {
   type StoreLog,
   type Subscription,
   type Write,
-} from './shared-store.js';
+} from '../shared-store.js';
 
 export interface RedisStoreOptions {
   readonly target: RedisTarget;

@@ -1,6 +1,6 @@
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { RedisServer } from '@app/test-support/redis-server';
-import { openStore, StoreUnavailable } from './index.js';
+import { openStore, StoreUnavailable } from '../index.js';
 
 describe('a Redis whose answers are well-formed and wrong', () => {
   it.each([

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { newAuthority, type Authority } from '@app/test-support/certificates';
 import { freePort, RedisServer } from '@app/test-support/redis-server';
 import { until } from '@app/test-support/until';
-import { openStore, type RedisTls, type SharedStore } from './index.js';
+import { openStore, type RedisTls, type SharedStore } from '../index.js';
 
 const PATIENCE_MS = 15_000;
 

@@ -1,7 +1,7 @@
 import { RedisConnection, type RedisClient, type RedisTarget } from './redis-connection.js';
 import { refusal } from './redis-refusal.js';
 import { valueOf } from './server-info.js';
-import type { StoreLog, Subscription } from './shared-store.js';
+import type { StoreLog, Subscription } from '../shared-store.js';
 
 /**
  * How long a heartbeat proves the subscription live, counted from its sending. Messages and replies of one connection come in

@@ -1,7 +1,5 @@
 import { defineSettings, SettingsError, text, tlsProblems, tlsSettings, type Settings } from '@app/ops';
-import type { OpenStoreOptions } from './open-store.js';
-import { isTlsInVain, storeUrlProblem } from './redis-address.js';
-import { storePrefix } from './store-names.js';
+import { type OpenStoreOptions, isTlsInVain, storeUrlProblem, storePrefix } from '@app/store';
 
 /** Environment variables of a service that uses the shared store; spread them into its settings. */
 export const redisSettings = defineSettings({

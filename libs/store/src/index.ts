@@ -1,5 +1,5 @@
 export { openStore, type OpenStoreOptions } from './open-store.js';
-export { type RedisTls } from './redis-address.js';
+export { isTlsInVain, storeUrlProblem, type RedisTls } from './redis/redis-address.js';
 export {
   SharedStore,
   StoreUnavailable,

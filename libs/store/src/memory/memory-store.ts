@@ -7,8 +7,8 @@ import {
   type NoPlace,
   type Subscription,
   type Write,
-} from './shared-store.js';
-import { isFormerName } from './store-names.js';
+} from '../shared-store.js';
+import { isFormerName } from '../store-names.js';
 
 const PURGE_INTERVAL_MS = 30_000;
 

@@ -11,11 +11,11 @@ import {
   type Settings,
   PUBLISHED_SECRETS,
 } from '@app/ops';
-import { openStore, type OpenStoreOptions, type SharedStore, type StoreLog } from '@app/redis';
-import { redisSettings, storeOptions, type RedisSettings } from '@app/redis/settings';
+import { openStore, type OpenStoreOptions, type SharedStore, type StoreLog } from '@app/store';
+import { redisSettings, storeOptions, type RedisSettings } from '@app/store-settings';
 import type { RefusalLines } from '@app/contract';
 import { isLoopback, parseReplicaAddresses } from '@app/wire';
-import type { AuthOptions } from './auth.options.js';
+import type { AuthOptions } from '@app/auth';
 
 /** Environment variables of a service that guards its routes; spread them into its settings. */
 export const authSettings = defineSettings({

@@ -3,7 +3,7 @@ import { FaultProxy } from '@app/test-support/fault-proxy';
 import { MachinePauses } from '@app/test-support/machine-pauses';
 import { RedisServer } from '@app/test-support/redis-server';
 import { until } from '@app/test-support/until';
-import { openStore, StoreUnavailable, type SharedStore, type Subscription } from './index.js';
+import { openStore, StoreUnavailable, type SharedStore, type Subscription } from '../index.js';
 
 /** The budget of a read is 100 ms, the rest is for pauses of this process; a hanging call takes for ever. */
 const SOON_MS = 1_000;

@@ -1,7 +1,7 @@
-import { MemoryStore } from './memory-store.js';
-import { isTlsInVain, parseRedisUrl, type RedisTls } from './redis-address.js';
-import { RedisStore, type FormerNames } from './redis-store.js';
-import type { StoreUse } from './server-check.js';
+import { MemoryStore } from './memory/memory-store.js';
+import { isTlsInVain, parseRedisUrl, type RedisTls } from './redis/redis-address.js';
+import { RedisStore, type FormerNames } from './redis/redis-store.js';
+import type { StoreUse } from './redis/server-check.js';
 import type { SharedStore, StoreLog } from './shared-store.js';
 import { StoreNames } from './store-names.js';
 

@@ -1,0 +1,1 @@
+export { redisSettings, storeOptions, type RedisSettings } from './store-settings.js';
