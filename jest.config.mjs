@@ -19,13 +19,14 @@ const base = {
 const timed = [
   'libs/store/src/redis/redis-faults.spec.ts',
   'libs/user-token-client/src/user-token-client.spec.ts',
-  'test/support/machine-pauses.spec.ts',
-  'test/e2e/own/{redis-faults,revocation,user-token-faults}.e2e-spec.ts',
+  'test/support/timing/machine-pauses.spec.ts',
+  'test/system/faults/{redis-faults,user-token-faults}.e2e-spec.ts',
+  'test/system/races/revocation.e2e-spec.ts',
 ];
 const untimed = timed.map((path) => `!**/${path}`);
 
 export default {
-  globalSetup: '<rootDir>/test/support/ensure-redis-server.ts',
+  globalSetup: '<rootDir>/test/support/redis/ensure-redis-server.ts',
   coverageProvider: 'v8',
   collectCoverageFrom: ['{apps,libs}/*/src/**/*.ts', '!**/*.spec.ts', '!**/main.ts', '!**/index.ts'],
   // Against what hangs; a busy machine may take its time.
@@ -44,12 +45,16 @@ export default {
         ...untimed,
       ],
     },
-    { ...base, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.e2e-spec.ts', ...untimed] },
+    {
+      ...base,
+      displayName: 'e2e',
+      testMatch: ['<rootDir>/test/{portable,system}/**/*.e2e-spec.ts', ...untimed],
+    },
     {
       ...base,
       displayName: 'timed',
       testMatch: timed.map((path) => `<rootDir>/${path}`),
-      runner: '<rootDir>/test/support/one-at-a-time.mjs',
+      runner: '<rootDir>/test/support/timing/one-at-a-time.mjs',
     },
   ],
 };

@@ -8,5 +8,5 @@ export default {
   ...rest,
   ...e2e,
   maxWorkers: 1,
-  testPathIgnorePatterns: ['/node_modules/', '/test/e2e/own/'],
+  testMatch: ['<rootDir>/test/portable/**/*.e2e-spec.ts'],
 };

@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey } from 'jose';
-import { newAuthority } from '../test/support/certificates.js';
+import { newAuthority } from '../test/support/network/certificates.js';
 import { tenPermissions } from './permissions.js';
 
 export const AUDIENCE = 'https://api.venue.example/';

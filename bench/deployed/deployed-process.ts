@@ -6,7 +6,7 @@ import { get } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { freePort } from '../../test/support/redis-server.js';
+import { freePort } from '../../test/support/redis/redis-server.js';
 
 export type Service = 'user-token' | 'gateway' | 'venue';
 

@@ -1,4 +1,4 @@
-import { RedisServer } from '../../test/support/redis-server.js';
+import { RedisServer } from '../../test/support/redis/redis-server.js';
 import { DeployedProcess, type Service } from './deployed-process.js';
 import { AUDIENCE, CLIENT_ID, type Issuer } from '../issuer.js';
 

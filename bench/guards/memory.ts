@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { active, startFakeUserToken } from '../../test/support/fake-user-token.js';
+import { active, startFakeUserToken } from '../../test/support/suite/fake-user-token.js';
 import { Deployment } from '../deployed/deployment.js';
 import { serverEnvironment } from './guards.js';
 import { AUDIENCE, type Issuer } from '../issuer.js';

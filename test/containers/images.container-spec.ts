@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { jest } from '@jest/globals';
-import { buildImage, docker } from '@app/test-support/docker';
-import { clientsYaml, isRoot } from '@app/test-support/oauth-clients';
+import { buildImage, docker } from '@app/test-support/suite/docker';
+import { clientsYaml, isRoot } from '@app/test-support/suite/oauth-clients';
 
 jest.setTimeout(600_000);
 

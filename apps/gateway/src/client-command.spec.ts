@@ -17,6 +17,7 @@ import { promisify } from 'node:util';
 import { jest } from '@jest/globals';
 import type { RunningHttpService } from '@app/ops';
 import { storePrefix } from '@app/store';
+import { RedisServer } from '@app/test-support/redis/redis-server';
 import {
   asNobody,
   clientRecord,
@@ -26,8 +27,7 @@ import {
   NOBODY,
   silentLog as log,
   unlessRoot,
-} from '@app/test-support/oauth-clients';
-import { RedisServer } from '@app/test-support/redis-server';
+} from '@app/test-support/suite/oauth-clients';
 import { ClientDocument } from './adapters/client-document.js';
 import { ClientFile } from './adapters/client-file.js';
 import type { ClientRecords } from './adapters/client-records.js';

@@ -1,7 +1,7 @@
 import { copyFile, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLog as log } from '@app/test-support/oauth-clients';
+import { silentLog as log } from '@app/test-support/suite/oauth-clients';
 import { bundledClients, ClientDocument } from './adapters/client-document.js';
 import { FileClientRegistry } from './adapters/file-client-registry.js';
 import { openClientRegistry } from './adapters/open-client-registry.js';

@@ -4,8 +4,8 @@ import { NestFactory } from '@nestjs/core';
 import { MessagePattern, Payload, Transport, type MicroserviceOptions } from '@nestjs/microservices';
 import { createLogger, type Environment, type RunningHttpService } from '@app/ops';
 import { patterns, type GrantRefusal, type GrantResult, type LoginRequest } from '@app/contract';
-import { rawRequest } from '@app/test-support/raw-http';
-import { answersIn, rawExchange } from '@app/test-support/raw-socket';
+import { rawRequest } from '@app/test-support/network/raw-http';
+import { answersIn, rawExchange } from '@app/test-support/network/raw-socket';
 import { readGatewayConfig, startGateway } from './index.js';
 
 const seen: LoginRequest[] = [];

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createProvider, type ProviderOptions } from './provider/create-provider.js';
-import type { Provider } from './provider/oidc-provider.js';
-import { TokenReader } from './provider/token-reader.js';
+import { createProvider, type ProviderOptions } from './adapters/oidc-provider/create-provider.js';
+import type { Provider } from './adapters/oidc-provider/oidc-provider.js';
+import { TokenReader } from './adapters/oidc-provider/token-reader.js';
 
 interface Running {
   readonly provider: Provider;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createLogger } from '@app/ops';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
-import { answersIn, rawExchange } from '@app/test-support/raw-socket';
+import { answersIn, rawExchange } from '@app/test-support/network/raw-socket';
 import { hashPassword } from './core/password-hash.js';
 import { CredentialCheck, readIdentityConfig, startIdentity, UserDirectory, type User } from './index.js';
 import type { IdentityEnvironment, RunningIdentity } from './index.js';

@@ -2,9 +2,9 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import type { Logger } from '@app/ops';
 import { AuthorizationServer } from './authorization-server.js';
-import { OAuthErrorFilter } from './edge/oauth-error.filter.js';
-import { OAuthController } from './edge/oauth.controller.js';
-import { UserinfoController } from './edge/userinfo.controller.js';
+import { OAuthErrorFilter } from './dialects/auth0/oauth-error.filter.js';
+import { OAuthController } from './dialects/auth0/oauth.controller.js';
+import { UserinfoController } from './dialects/auth0/userinfo.controller.js';
 
 @Module({})
 export class IdentityModule {

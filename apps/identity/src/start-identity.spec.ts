@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createLogger } from '@app/ops';
 import { hashPassword } from './core/password-hash.js';
 import { readIdentityConfig, startIdentity } from './index.js';
-import { defaultSeedPath } from './seed/load-seed.js';
+import { defaultSeedPath } from './adapters/seed-file/load-seed.js';
 
 describe('identity outside of local work', () => {
   const start = (IDENTITY_SEED?: string) =>

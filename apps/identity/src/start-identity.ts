@@ -11,15 +11,19 @@ import { AuthorizationServer } from './authorization-server.js';
 import type { IdentityConfig } from './config.js';
 import type { CredentialCheck, UserDirectory } from './core/credential-check.js';
 import { QueuedCredentialCheck, type QueueOptions } from './core/queued-credential-check.js';
-import { wordOAuthError } from './edge/oauth-error.filter.js';
+import { wordOAuthError } from './dialects/auth0/oauth-error.filter.js';
 import { IdentityModule } from './identity.module.js';
-import type { MemoryOptions } from './provider/memory-adapter.js';
-import type { Provider } from './provider/oidc-provider.js';
-import { generateSigningKeys, parseSigningKeys, SigningKeysError } from './provider/signing-keys.js';
-import { defaultSeedPath, loadSeed } from './seed/load-seed.js';
-import { publishedIn } from './seed/published.js';
-import { SeedError } from './seed/seed-error.js';
-import { SeedCredentialCheck, SeedUserDirectory } from './seed/seed-users.js';
+import type { MemoryOptions } from './adapters/oidc-provider/memory-adapter.js';
+import type { Provider } from './adapters/oidc-provider/oidc-provider.js';
+import {
+  generateSigningKeys,
+  parseSigningKeys,
+  SigningKeysError,
+} from './adapters/oidc-provider/signing-keys.js';
+import { defaultSeedPath, loadSeed } from './adapters/seed-file/load-seed.js';
+import { publishedIn } from './adapters/seed-file/published.js';
+import { SeedError } from './adapters/seed-file/seed-error.js';
+import { SeedCredentialCheck, SeedUserDirectory } from './adapters/seed-file/seed-users.js';
 
 export interface IdentityEnvironment {
   readonly logger: Logger;

@@ -20,7 +20,7 @@ import { redisSettings, storeOptions } from '@app/store-settings';
 import { FORMER_NAMES } from '@app/contract';
 import { isLoopback } from '@app/wire';
 import { z } from 'zod';
-import type { IssuerProxy } from './adapters/issuer-fetch.js';
+import type { IssuerProxy } from './adapters/auth0/issuer-fetch.js';
 
 const DAY_SECONDS = 24 * 3600;
 const PROXY_EXPECTED = 'must be the URL of a proxy, such as http://proxy.example:8080';

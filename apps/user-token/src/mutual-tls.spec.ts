@@ -8,8 +8,8 @@ import { connect as connectTls, createServer as createTlsServer, type Server as 
 import { createLogger, RenewedTls } from '@app/ops';
 import { openStore, type SharedStore } from '@app/store';
 import { UserTokenClient, type TlsMaterial } from '@app/user-token-client';
-import { newAuthority, type Authority } from '@app/test-support/certificates';
-import { until } from '@app/test-support/until';
+import { newAuthority, type Authority } from '@app/test-support/network/certificates';
+import { until } from '@app/test-support/timing/until';
 import { readUserTokenConfig, startUserToken, type RunningUserToken } from './index.js';
 
 const MAX_CONNECTIONS = 4;

@@ -1,8 +1,8 @@
 import { openStore, type SharedStore } from '@app/store';
 import type { GrantResult } from '@app/contract';
-import { ScriptedIssuer } from '@app/test-support/scripted-issuer';
-import { giveGeneration } from '@app/test-support/store-generation';
-import { UseCases } from '@app/test-support/use-cases';
+import { ScriptedIssuer } from '@app/test-support/issuer/scripted-issuer';
+import { giveGeneration } from '@app/test-support/redis/store-generation';
+import { UseCases } from '@app/test-support/suite/use-cases';
 
 const OLD = 'old-session-secret-0123456789-0123456789';
 const NEW = 'new-session-secret-0123456789-0123456789';

@@ -5,9 +5,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createLogger } from '@app/ops';
 import { openStore, type SharedStore } from '@app/store';
 import { UserTokenClient, UserTokenUnavailable } from '@app/user-token-client';
-import { FaultProxy } from '@app/test-support/fault-proxy';
-import { ScriptedIssuer } from '@app/test-support/scripted-issuer';
-import { until } from '@app/test-support/until';
+import { ScriptedIssuer } from '@app/test-support/issuer/scripted-issuer';
+import { FaultProxy } from '@app/test-support/network/fault-proxy';
+import { until } from '@app/test-support/timing/until';
 import { readUserTokenConfig, startUserToken, type RunningUserToken } from './index.js';
 
 const openAt = (port: number): Promise<Socket> =>

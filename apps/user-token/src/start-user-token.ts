@@ -20,9 +20,9 @@ import {
 } from '@app/ops';
 import { storeCheck, type SharedStore } from '@app/store';
 import type { StoreDenials } from './adapters/denials/store-denials.js';
-import { GrantedTokenCheck } from './adapters/granted-token-check.js';
-import { ISSUER_CHECKS, IssuerChecks, type IssuerCheck } from './adapters/issuer-checks.js';
-import { IssuerKeys } from './adapters/issuer-keys.js';
+import { GrantedTokenCheck } from './adapters/token-checks/granted-token-check.js';
+import { ISSUER_CHECKS, IssuerChecks, type IssuerCheck } from './adapters/auth0/issuer-checks.js';
+import { IssuerKeys } from './adapters/auth0/issuer-keys.js';
 import type { UserTokenConfig } from './config.js';
 import { Denials } from './core/denials.js';
 import { QuietTcpServer } from './edge/quiet-tcp.server.js';

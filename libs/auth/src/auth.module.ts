@@ -18,19 +18,19 @@ import {
   type AuthOptions,
   type ResolvedAuthOptions,
 } from './auth.options.js';
-import { BearerGuard } from './bearer.guard.js';
-import { BearerStrategy } from './bearer.strategy.js';
-import { Clock, UserTokenClock } from './clock.js';
-import { PrincipalResolver, type TokenCaches } from './principal-resolver.js';
-import { ProcessTokenCache } from './process-token-cache.js';
-import { RevocationFeed } from './revocation-feed.js';
-import { RevocationWatch } from './revocation-watch.js';
-import { RouteCheck } from './route-check.js';
-import { RouteRequirements } from './route-requirements.js';
-import { SharedTokenCache } from './shared-token-cache.js';
-import { TokenInspection } from './token-inspection.js';
-import { TcpTokenVerifier } from './tcp-token-verifier.js';
-import { TokenVerifier } from './token-verifier.js';
+import { BearerGuard } from './http/bearer.guard.js';
+import { BearerStrategy } from './http/bearer.strategy.js';
+import { Clock, UserTokenClock } from './tokens/clock.js';
+import { PrincipalResolver, type TokenCaches } from './tokens/principal-resolver.js';
+import { ProcessTokenCache } from './cache/process-token-cache.js';
+import { RevocationFeed } from './tokens/revocation-feed.js';
+import { RevocationWatch } from './http/revocation-watch.js';
+import { RouteCheck } from './routes/route-check.js';
+import { RouteRequirements } from './routes/route-requirements.js';
+import { SharedTokenCache } from './cache/shared-token-cache.js';
+import { TokenInspection } from './tokens/token-inspection.js';
+import { TcpTokenVerifier } from './tokens/tcp-token-verifier.js';
+import { TokenVerifier } from './tokens/token-verifier.js';
 
 const TOKEN_CACHES = Symbol('TOKEN_CACHES');
 

@@ -1,5 +1,5 @@
-import { printable, printableStack } from './printable.js';
-import { StartError } from './start-error.js';
+import { printable, printableStack } from './logs/printable.js';
+import { StartError } from './settings/start-error.js';
 
 /** A service that has started. */
 export interface RunningService {

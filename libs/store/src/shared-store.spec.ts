@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { PATIENT } from '@app/test-support/patient';
-import { RedisServer } from '@app/test-support/redis-server';
-import { until } from '@app/test-support/until';
+import { RedisServer } from '@app/test-support/redis/redis-server';
+import { PATIENT } from '@app/test-support/timing/patient';
+import { until } from '@app/test-support/timing/until';
 import { openStore, StoreUnavailable, type HoldableLimit, type SharedStore } from './index.js';
 
 describe.each(['memory', 'redis'])('a shared store (%s)', (kind) => {

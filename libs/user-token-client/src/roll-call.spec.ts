@@ -1,5 +1,5 @@
 import { createServer, type AddressInfo, type Server } from 'node:net';
-import { startFakeUserToken, type FakeUserToken } from '@app/test-support/fake-user-token';
+import { startFakeUserToken, type FakeUserToken } from '@app/test-support/suite/fake-user-token';
 import { UserTokenClient } from './index.js';
 
 describe('the roll call of user-tokens', () => {

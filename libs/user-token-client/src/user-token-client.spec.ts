@@ -3,11 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { Logger } from '@nestjs/common';
 import { type VerifyRequests } from '@app/contract';
-import { active, startFakeUserToken, type FakeUserToken } from '@app/test-support/fake-user-token';
-import { FaultProxy } from '@app/test-support/fault-proxy';
-import { MachinePauses } from '@app/test-support/machine-pauses';
-import { freePort } from '@app/test-support/redis-server';
-import { until } from '@app/test-support/until';
+import { FaultProxy } from '@app/test-support/network/fault-proxy';
+import { freePort } from '@app/test-support/redis/redis-server';
+import { active, startFakeUserToken, type FakeUserToken } from '@app/test-support/suite/fake-user-token';
+import { MachinePauses } from '@app/test-support/timing/machine-pauses';
+import { until } from '@app/test-support/timing/until';
 import { FrameSocket, parseReplicaAddresses } from '@app/wire';
 import { UserTokenClient, UserTokenUnavailable } from './index.js';
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { until } from '@app/test-support/until';
+import { until } from '@app/test-support/timing/until';
 import { FrameSocket, type FrameOptions } from '@app/wire';
 
 describe('messages on TCP', () => {

@@ -1,4 +1,4 @@
-import { clientsYaml, HASH_OF_S } from '@app/test-support/oauth-clients';
+import { clientsYaml, HASH_OF_S } from '@app/test-support/suite/oauth-clients';
 import { ClientDocument } from './client-document.js';
 
 /** As written by people: comments in all places, strings with and without quotes, keys in another order than ours. */

@@ -10,8 +10,8 @@ import {
   heardLog,
   isRoot,
   silentLog,
-} from '@app/test-support/oauth-clients';
-import { until } from '@app/test-support/until';
+} from '@app/test-support/suite/oauth-clients';
+import { until } from '@app/test-support/timing/until';
 import { FileClientRegistry } from './file-client-registry.js';
 
 describe('clients in a file', () => {

@@ -1,7 +1,7 @@
 import { jest } from '@jest/globals';
 import type { ListedSession } from '@app/contract';
-import { ScriptedIssuer, type ScriptedAnswer } from '@app/test-support/scripted-issuer';
-import { UseCases } from '@app/test-support/use-cases';
+import { ScriptedIssuer, type ScriptedAnswer } from '@app/test-support/issuer/scripted-issuer';
+import { UseCases } from '@app/test-support/suite/use-cases';
 import { UpstreamUnavailable } from './authorization-server.js';
 import { MAX_SESSIONS } from './sessions.js';
 

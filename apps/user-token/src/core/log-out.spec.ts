@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { jest } from '@jest/globals';
-import { ScriptedIssuer } from '@app/test-support/scripted-issuer';
-import { until } from '@app/test-support/until';
-import { UseCases } from '@app/test-support/use-cases';
+import { ScriptedIssuer } from '@app/test-support/issuer/scripted-issuer';
+import { UseCases } from '@app/test-support/suite/use-cases';
+import { until } from '@app/test-support/timing/until';
 
 const DAY_SECONDS = 24 * 3600;
 const WEEK_SECONDS = 7 * DAY_SECONDS;

@@ -1,5 +1,5 @@
-import { interleave, pairsOf } from '@app/test-support/interleavings';
-import { SteppedCore } from '@app/test-support/stepped-core';
+import { interleave, pairsOf } from '@app/test-support/core/interleavings';
+import { SteppedCore } from '@app/test-support/core/stepped-core';
 
 describe('RefreshSession', () => {
   let core: SteppedCore;

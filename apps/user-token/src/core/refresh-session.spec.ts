@@ -1,9 +1,9 @@
 import { jest } from '@jest/globals';
 import type { GrantResult } from '@app/contract';
-import { newKey, type TestKey } from '@app/test-support/mint-token';
-import { ScriptedIssuer, type ScriptedAnswer } from '@app/test-support/scripted-issuer';
-import { until } from '@app/test-support/until';
-import { UseCases } from '@app/test-support/use-cases';
+import { newKey, type TestKey } from '@app/test-support/issuer/mint-token';
+import { ScriptedIssuer, type ScriptedAnswer } from '@app/test-support/issuer/scripted-issuer';
+import { UseCases } from '@app/test-support/suite/use-cases';
+import { until } from '@app/test-support/timing/until';
 import { UpstreamUnavailable } from './authorization-server.js';
 
 const OUTAGE: ScriptedAnswer = { status: 503, body: {} };

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { lastValueFrom, toArray } from 'rxjs';
-import { deferred } from '@app/test-support/deferred';
+import { deferred } from '@app/test-support/timing/deferred';
 import { asTheySettle } from './as-they-settle.js';
 
 describe('answers as they settle', () => {

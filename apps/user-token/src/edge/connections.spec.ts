@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { until } from '@app/test-support/until';
+import { until } from '@app/test-support/timing/until';
 import { Connections, type Connection, type ConnectionLimits } from './connections.js';
 
 const LIMITS: ConnectionLimits = { introduced: 4, introducedPerAddress: 3, pending: 3, pendingMs: 60_000 };

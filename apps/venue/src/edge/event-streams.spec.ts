@@ -9,7 +9,7 @@ import { BearerGuard } from '@app/auth';
 import { asUser, AuthTestingModule } from '@app/auth/testing';
 import { createHttpApplication, createLogger, ProblemFilter } from '@app/ops';
 import { UserTokenClient } from '@app/user-token-client';
-import { until } from '@app/test-support/until';
+import { until } from '@app/test-support/timing/until';
 import { MemoryVenues } from '../adapters/memory-venues.js';
 import { Venues } from '../core/venue.js';
 import { EventStreams, MAX_UNREAD_CHARACTERS, STREAM_LIMITS } from './event-streams.js';

@@ -3,7 +3,7 @@ import { APP_GUARD } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import { UserTokenClient } from '@app/user-token-client';
-import { until } from '@app/test-support/until';
+import { until } from '@app/test-support/timing/until';
 import {
   AuthModule,
   BearerGuard,

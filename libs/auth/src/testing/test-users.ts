@@ -1,5 +1,5 @@
 import type { Principal, Verdict } from '@app/contract';
-import { TokenVerifier } from '../token-verifier.js';
+import { TokenVerifier } from '../tokens/token-verifier.js';
 
 const ISSUER = 'https://issuer.test/';
 

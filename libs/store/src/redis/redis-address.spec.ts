@@ -1,6 +1,6 @@
 import { createConnection } from 'node:net';
 import { readSettings, SettingsError } from '@app/ops';
-import { newAuthority, type Authority } from '@app/test-support/certificates';
+import { newAuthority, type Authority } from '@app/test-support/network/certificates';
 import { openStore, type RedisTls } from '../index.js';
 import { parseRedisUrl, storeUrlProblem } from './redis-address.js';
 import { redisSettings, storeOptions } from '@app/store-settings';
@@ -166,7 +166,7 @@ function hasIpv6(): Promise<boolean> {
 
 it('a Redis at [::1] is reached', async () => {
   if (!(await hasIpv6())) return;
-  const { RedisServer } = await import('@app/test-support/redis-server');
+  const { RedisServer } = await import('@app/test-support/redis/redis-server');
   const redis = await RedisServer.start(['--bind', '127.0.0.1', '::1']);
   const store = openStore(`redis://[::1]:${redis.port}`);
   await new Promise<void>((resolve) => store.onAvailable(resolve));

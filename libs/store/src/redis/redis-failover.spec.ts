@@ -1,10 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { FaultProxy } from '@app/test-support/fault-proxy';
-import { PATIENT } from '@app/test-support/patient';
-import { RedisServer } from '@app/test-support/redis-server';
-import { until } from '@app/test-support/until';
+import { FaultProxy } from '@app/test-support/network/fault-proxy';
+import { RedisServer } from '@app/test-support/redis/redis-server';
+import { PATIENT } from '@app/test-support/timing/patient';
+import { until } from '@app/test-support/timing/until';
 import { openStore, StoreUnavailable, type SharedStore, type Subscription } from '../index.js';
 
 const PATIENCE_MS = 15_000;

@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
-import { FaultProxy } from '@app/test-support/fault-proxy';
-import { MachinePauses } from '@app/test-support/machine-pauses';
-import { RedisServer } from '@app/test-support/redis-server';
-import { until } from '@app/test-support/until';
+import { FaultProxy } from '@app/test-support/network/fault-proxy';
+import { RedisServer } from '@app/test-support/redis/redis-server';
+import { MachinePauses } from '@app/test-support/timing/machine-pauses';
+import { until } from '@app/test-support/timing/until';
 import { openStore, StoreUnavailable, type SharedStore, type Subscription } from '../index.js';
 
 /** The budget of a read is 100 ms, the rest is for pauses of this process; a hanging call takes for ever. */

@@ -1,5 +1,5 @@
 import { connect, createServer, type AddressInfo } from 'node:net';
-import { RedisServer } from '@app/test-support/redis-server';
+import { RedisServer } from '@app/test-support/redis/redis-server';
 import { openStore, StoreUnavailable } from '../index.js';
 
 describe('a Redis whose answers are well-formed and wrong', () => {

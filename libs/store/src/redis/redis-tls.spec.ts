@@ -1,9 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { newAuthority, type Authority } from '@app/test-support/certificates';
-import { freePort, RedisServer } from '@app/test-support/redis-server';
-import { until } from '@app/test-support/until';
+import { newAuthority, type Authority } from '@app/test-support/network/certificates';
+import { freePort, RedisServer } from '@app/test-support/redis/redis-server';
+import { until } from '@app/test-support/timing/until';
 import { openStore, type RedisTls, type SharedStore } from '../index.js';
 
 const PATIENCE_MS = 15_000;

@@ -1,8 +1,8 @@
 import { connect, createServer, type AddressInfo } from 'node:net';
-import { PATIENT } from '@app/test-support/patient';
-import { paste, rightsLines, type RedisUser } from '@app/test-support/redis-rights';
-import { RedisServer } from '@app/test-support/redis-server';
-import { until } from '@app/test-support/until';
+import { paste, rightsLines, type RedisUser } from '@app/test-support/redis/redis-rights';
+import { RedisServer } from '@app/test-support/redis/redis-server';
+import { PATIENT } from '@app/test-support/timing/patient';
+import { until } from '@app/test-support/timing/until';
 import {
   formerName,
   openStore,

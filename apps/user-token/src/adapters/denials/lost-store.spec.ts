@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createLogger } from '@app/ops';
 import { openStore, type SharedStore } from '@app/store';
 import { GENERATION_KEY, parseGeneration } from '@app/contract';
-import { PATIENT } from '@app/test-support/patient';
-import { RedisServer } from '@app/test-support/redis-server';
-import { until } from '@app/test-support/until';
+import { RedisServer } from '@app/test-support/redis/redis-server';
+import { PATIENT } from '@app/test-support/timing/patient';
+import { until } from '@app/test-support/timing/until';
 import { DenialsUnknown, type TokenFacts } from '../../core/denials.js';
 import { StoreDenials, type StoreDenialsOptions } from './store-denials.js';
 

@@ -1,0 +1,196 @@
+/**
+ * The state of oidc-provider, in this process's memory, so that a restart logs out all users.
+ *
+ * Each entry lives exactly as long as its token; all kinds together are bounded, and new entries are refused when there is no
+ * room.
+ */
+import { LRUCache } from 'lru-cache';
+import type { Adapter, AdapterPayload } from 'oidc-provider';
+import { Overloaded } from '../../core/overloaded.js';
+import { errors } from './oidc-provider.js';
+
+export interface MemoryOptions {
+  /** Maximum number of entries. Default 100,000. */
+  readonly maxEntries?: number;
+}
+
+export interface MemoryAdapterOptions extends MemoryOptions {
+  /** How long a client's previous refresh token may still be used; 0: never. */
+  readonly refreshTokenLeewaySeconds: (clientId: string) => number;
+}
+
+export interface MemoryAdapters {
+  /** Called by oidc-provider for the adapter of a model. */
+  readonly adapter: (model: string) => Adapter;
+  /** @throws {Overloaded} when there is no room for the entries of a log-in */
+  readonly assertRoomForLogIn: () => void;
+}
+
+/** Log-ins leave the rest to refreshes of existing sessions. */
+const shareOfLogIns = 0.9;
+/** Maximum entries of a refresh: the next refresh token, and an opaque access token. */
+const entriesOfRefresh = 2;
+/** For accepted requests that are not stored yet. */
+const entriesUnderWay = 1_000;
+const retryAfterSeconds = 60;
+const purgeEveryMs = 1_000;
+
+/** One store per provider: two providers in one process share nothing. */
+export function createMemoryAdapters(options: MemoryAdapterOptions): MemoryAdapters {
+  const store = new Store(options);
+  return {
+    adapter: (model) =>
+      model === 'RefreshToken' ? new RefreshTokens(model, store, options) : new MemoryAdapter(model, store),
+    assertRoomForLogIn: () => store.assertRoom(shareOfLogIns),
+  };
+}
+
+/** Tokens issued under one grant, and revoked with it. */
+interface Family {
+  readonly keys: Set<string>;
+  /** The last rotated refresh token, the only one with leeway. */
+  lastConsumedKey?: string;
+}
+
+class Store {
+  readonly families = new Map<string, Family>();
+  readonly payloads: LRUCache<string, AdapterPayload>;
+  private readonly maxEntries: number;
+  private purgedAtMs = 0;
+
+  constructor({ maxEntries = 100_000 }: MemoryOptions) {
+    this.maxEntries = maxEntries;
+    this.payloads = new LRUCache<string, AdapterPayload>({
+      max: maxEntries + entriesUnderWay,
+      dispose: ({ grantId }, key, reason) => {
+        if (grantId !== undefined && reason !== 'set') this.leaveFamily(grantId, key);
+      },
+    });
+  }
+
+  /**
+   * @param share of the store that may be full
+   * @throws {Overloaded}
+   */
+  assertRoom(share = 1, entries = 1): void {
+    this.assertFits(Math.floor(this.maxEntries * share) - entries);
+  }
+
+  private assertFits(maxBefore: number): void {
+    if (this.payloads.size <= maxBefore) return;
+    const nowMs = performance.now();
+    if (nowMs - this.purgedAtMs >= purgeEveryMs) {
+      this.purgedAtMs = nowMs;
+      this.payloads.purgeStale();
+    }
+    if (this.payloads.size <= maxBefore) return;
+    throw new Overloaded('no room for more tokens until some expire', retryAfterSeconds);
+  }
+
+  put(key: string, payload: AdapterPayload, expiresInSeconds?: number): void {
+    // Live entries must stay, so the cache must never need to evict.
+    if (!this.payloads.has(key)) this.assertFits(this.payloads.max - 1);
+    const ttl = expiresInSeconds === undefined ? {} : { ttl: expiresInSeconds * 1000 };
+    if (payload.grantId !== undefined) this.family(payload.grantId).keys.add(key);
+    this.payloads.set(key, payload, ttl);
+  }
+
+  family(grantId: string): Family {
+    const family = this.families.get(grantId) ?? { keys: new Set<string>() };
+    this.families.set(grantId, family);
+    return family;
+  }
+
+  revokeFamily(grantId: string): void {
+    for (const key of this.families.get(grantId)?.keys ?? []) this.payloads.delete(key);
+  }
+
+  private leaveFamily(grantId: string, key: string): void {
+    const family = this.families.get(grantId);
+    family?.keys.delete(key);
+    if (family?.keys.size === 0) this.families.delete(grantId);
+  }
+}
+
+class MemoryAdapter implements Adapter {
+  constructor(
+    private readonly model: string,
+    protected readonly store: Store,
+  ) {}
+
+  upsert(id: string, payload: AdapterPayload, expiresInSeconds?: number): Promise<void> {
+    this.store.put(this.key(id), payload, expiresInSeconds);
+    return Promise.resolve();
+  }
+
+  find(id: string): Promise<AdapterPayload | undefined> {
+    return Promise.resolve(this.store.payloads.get(this.key(id)));
+  }
+
+  consume(id: string): Promise<void> {
+    const payload = this.store.payloads.get(this.key(id));
+    if (payload) payload.consumed ??= Date.now() / 1000;
+    return Promise.resolve();
+  }
+
+  destroy(id: string): Promise<void> {
+    this.store.payloads.delete(this.key(id));
+    return Promise.resolve();
+  }
+
+  revokeByGrantId(grantId: string): Promise<void> {
+    this.store.revokeFamily(grantId);
+    return Promise.resolve();
+  }
+
+  /** Used only by interactive sessions and the device flow, which are not offered. */
+  findByUid(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  findByUserCode(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  protected key(id: string): string {
+    return `${this.model}:${id}`;
+  }
+}
+
+/** Auth0's leeway: the last rotated token counts as unused for a while; any older one is reuse. */
+class RefreshTokens extends MemoryAdapter {
+  constructor(
+    model: string,
+    store: Store,
+    private readonly options: MemoryAdapterOptions,
+  ) {
+    super(model, store);
+  }
+
+  override find(id: string): Promise<AdapterPayload | undefined> {
+    const payload = this.store.payloads.get(this.key(id));
+    const unused = payload?.consumed !== undefined && this.withinLeeway(id, payload);
+    return Promise.resolve(unused ? { ...payload, consumed: undefined } : payload);
+  }
+
+  /** If two requests both found the token unused, the second is still reuse. */
+  override async consume(id: string): Promise<void> {
+    const payload = this.store.payloads.get(this.key(id));
+    const grantId = payload?.grantId;
+    if (!payload || grantId === undefined) throw new errors.InvalidGrant('refresh token not found');
+    if (payload.consumed !== undefined && !this.withinLeeway(id, payload)) {
+      await this.revokeByGrantId(grantId);
+      throw new errors.InvalidGrant('refresh token already used');
+    }
+    // A consumed token cannot become unused again.
+    this.store.assertRoom(1, entriesOfRefresh);
+    await super.consume(id);
+    this.store.family(grantId).lastConsumedKey = this.key(id);
+  }
+
+  private withinLeeway(id: string, { consumed, clientId, grantId }: AdapterPayload): boolean {
+    if (typeof consumed !== 'number' || clientId === undefined || grantId === undefined) return false;
+    const rotatedLast = this.store.family(grantId).lastConsumedKey === this.key(id);
+    return rotatedLast && Date.now() / 1000 < consumed + this.options.refreshTokenLeewaySeconds(clientId);
+  }
+}

@@ -1,0 +1,372 @@
+import { randomUUID } from 'node:crypto';
+import { bareName, formerName, type SharedStore, type Write } from '@app/store';
+import {
+  former,
+  isFormerCredentialId,
+  issuedTokenKey,
+  issuedTokenSubjectKey,
+  sessionEntryKey,
+  sessionKey,
+  sessionListKey,
+  sessionLockKey,
+  subjectKey,
+  type Principal,
+} from '@app/contract';
+import { nowInSeconds, type Clock } from '../../core/clock.js';
+import { IssuedAccessTokens, type IssuedAccessToken } from '../../core/issued-tokens.js';
+import { LRUCache } from 'lru-cache';
+import {
+  credentialId,
+  credentialOf,
+  factsOf,
+  MAX_SESSIONS,
+  Sessions,
+  type Issued,
+  type Session,
+  type SessionEntry,
+  type SessionLock,
+  type SessionState,
+} from '../../core/sessions.js';
+import { tokenId } from '../../core/token-id.js';
+import type { SealedBox } from './sealed-box.js';
+
+export interface StoreSessionsOptions {
+  /** How long a session may be left without a refresh. */
+  readonly idleSeconds: number;
+  /** How long others who present the same old access token get the answer of its refresh. */
+  readonly replayWindowSeconds: number;
+  /** The same for the old refresh token of a registered client; 0 for not at all. */
+  readonly clientReplayWindowSeconds: number;
+  /** How long the reuse of a credential that was refreshed is noticed. Longer than the replay windows. */
+  readonly reuseDetectionSeconds: number;
+  /** Longest time that a refresh may hold its lock. */
+  readonly lockMs: number;
+  readonly clock: Clock;
+}
+
+/** Far more than a user has for longer than it takes to end the surplus ones: what is dropped from the list is not found again. */
+const MAX_ENTRIES = 16 * MAX_SESSIONS;
+const READ_TIMEOUT_MS = 1_000;
+/** One use case asks several times for the names of the same few credentials. */
+const MAX_NAMED = 256;
+
+/** `reserved`: about to become the credential of this session. */
+type Stored = SessionState | { readonly kind: 'reserved'; readonly sessionId: string };
+
+/**
+ * Sessions in the shared store: a sealed value under the hash of its credential, an entry for its user sealed by his subject,
+ * and an issued access token's principal sealed by that token. What belongs together is written together.
+ */
+export class StoreSessions extends Sessions {
+  private readonly names = new LRUCache<string, string>({ max: MAX_NAMED, memoMethod: credentialId });
+  /** Keys of the locks that are held, to be deleted. */
+  private readonly lockKeys = new WeakMap<SessionLock, string[]>();
+
+  constructor(
+    private readonly store: SharedStore,
+    private readonly box: SealedBox,
+    private readonly options: StoreSessionsOptions,
+  ) {
+    super();
+  }
+
+  override async find(credential: string): Promise<SessionState | undefined> {
+    const stored = await this.stored(credential);
+    return stored?.kind === 'reserved' ? undefined : stored;
+  }
+
+  override start(issued: Issued, session: Session): Promise<boolean> {
+    const [place] = this.placesOf(credentialOf(issued.token));
+    return this.store.writeAllIfEqual(place, null, this.writesOf(issued, session));
+  }
+
+  override update(credential: string, session: Session, lock: SessionLock): Promise<boolean> {
+    // It is not used by that, and ends with its entry. The time of its last use is a whole second.
+    const ttlMs = this.ttlMsOf(session, session.usedAtSeconds + 1);
+    return this.store.writeAllIfEqual(lock.key, lock.owner, this.stateWrites(credential, session, ttlMs));
+  }
+
+  override async reserve(credential: string, session: Session): Promise<boolean> {
+    // A client's is made here, of random bits.
+    if (session.clientId !== undefined) return true;
+    const [place] = this.placesOf(credential);
+    const reserved = this.seal(credential, place, {
+      kind: 'reserved',
+      sessionId: session.id,
+    } satisfies Stored);
+    if (await this.store.setIfAbsent(place, reserved, { ttlMs: this.ttlMsOf(session) })) return true;
+    const stored = await this.stored(credential);
+    return (stored?.kind === 'open' ? stored.session.id : stored?.sessionId) === session.id;
+  }
+
+  override async replace(
+    credential: string,
+    former: Session,
+    issued: Issued,
+    session: Session,
+    lock: SessionLock,
+  ): Promise<boolean> {
+    const writes = this.writesOf(issued, session);
+    // Auth0's tokens have no jti: two of one second can be the same, and then nothing was replaced.
+    if (credentialOf(issued.token) !== credential)
+      writes.push(...this.linkWrites(credential, former, issued, session));
+    const keys = this.lockKeys.get(lock) ?? [];
+    writes.push(...keys.map((key): Write => ({ op: 'delete', key })));
+    const replaced = await this.store.writeAllIfEqual(lock.key, lock.owner, writes);
+    if (replaced) keys.length = 0;
+    return replaced;
+  }
+
+  override end(
+    {
+      id,
+      subject,
+      credentialId: credential,
+      accessTokens,
+    }: Pick<SessionEntry, 'id' | 'subject' | 'credentialId' | 'accessTokens'>,
+    lock: SessionLock,
+  ): Promise<boolean> {
+    const places = [
+      placesOf(credential),
+      entryPlaces(subject, id),
+      ...accessTokens.map((token) => issuedPlaces(subjectKey(subject), token.tokenId)),
+    ];
+    return this.store.writeAllIfEqual(lock.key, lock.owner, [
+      ...places.flat().map((key): Write => ({ op: 'delete', key })),
+      ...listPlaces(subject).map((key): Write => ({ op: 'removeMember', key, member: id })),
+    ]);
+  }
+
+  override async entriesOf(subject: string): Promise<readonly SessionEntry[]> {
+    return this.openEntries(subject, await this.members(subject));
+  }
+
+  override async surplusEntriesOf(subject: string): Promise<readonly SessionEntry[]> {
+    const ids = await this.members(subject);
+    if (ids.length <= MAX_SESSIONS) return [];
+    return (await this.openEntries(subject, ids)).slice(MAX_SESSIONS);
+  }
+
+  override async entry(subject: string, id: string): Promise<SessionEntry | undefined> {
+    return (await this.openEntries(subject, [id]))[0];
+  }
+
+  override async lock(id: string): Promise<SessionLock | undefined> {
+    const owner = randomUUID();
+    const keys = lockPlaces(id);
+    const taken: string[] = [];
+    const { clock, lockMs } = this.options;
+    const endsAtMs = clock.nowMs() + lockMs;
+    const release = async () => {
+      // A release that is lost costs the next refresh of this session the rest of the lock's life.
+      for (const key of taken) await this.store.deleteIfEqual(key, owner).then(noop, noop);
+    };
+    try {
+      for (const key of keys) {
+        if (!(await this.store.setIfAbsent(key, owner, { ttlMs: lockMs }))) break;
+        taken.push(key);
+      }
+    } finally {
+      if (taken.length < keys.length) await release();
+    }
+    if (taken.length < keys.length) return undefined;
+    const lock = {
+      key: keys[0]!,
+      owner,
+      get isInForce() {
+        return clock.nowMs() < endsAtMs;
+      },
+      release,
+    };
+    this.lockKeys.set(lock, taken);
+    return lock;
+  }
+
+  private stored(credential: string): Promise<Stored | undefined> {
+    return open(this.store, this.box, credential, this.placesOf(credential));
+  }
+
+  private linkWrites(
+    credential: string,
+    former: Session,
+    { token }: Issued,
+    { id: sessionId, subject, clientId, expiresAtSeconds }: Session,
+  ): Write[] {
+    const { reuseDetectionSeconds, idleSeconds, clock } = this.options;
+    const nowSeconds = nowInSeconds(clock);
+    const windowSeconds =
+      clientId === undefined ? this.options.replayWindowSeconds : this.options.clientReplayWindowSeconds;
+    const reuseUntilSeconds = nowSeconds + reuseDetectionSeconds;
+    const state: SessionState = {
+      kind: 'refreshed',
+      subject,
+      clientId,
+      sessionId,
+      token,
+      replaced: factsOf(former),
+      expiresAtSeconds,
+      replayUntilSeconds: nowSeconds + windowSeconds,
+      reuseUntilSeconds,
+    };
+    // Those that were replaced before lead to the session by way of this one, for as long as they could be in force.
+    const untilSeconds = Math.max(
+      reuseUntilSeconds,
+      ...former.accessTokens.map((accessToken) => accessToken.expiresAtSeconds),
+      clientId === undefined ? 0 : former.usedAtSeconds + idleSeconds,
+    );
+    const places = this.placesOf(credential);
+    const ttlMs = (untilSeconds - nowSeconds) * 1000;
+    return setWrites(places, this.seal(credential, places[0], state), ttlMs);
+  }
+
+  private writesOf({ token, principal }: Issued, session: Session): Write[] {
+    const { id, subject } = session;
+    const ttlMs = this.ttlMsOf(session);
+    const credential = credentialOf(token);
+    const [list, formerList] = listPlaces(subject);
+    return [
+      ...this.sessionWrites(credential, session),
+      { op: 'addMember', key: list, member: id, ttlMs, max: MAX_ENTRIES },
+      { op: 'removeMember', key: formerList, member: id },
+      ...(principal ? [this.issuedWrite(token.accessToken, principal, id)] : []),
+    ];
+  }
+
+  private sessionWrites(credential: string, session: Session): Write[] {
+    const { subject, id } = session;
+    return [
+      ...this.stateWrites(credential, session, this.ttlMsOf(session)),
+      ...setWrites(entryPlaces(subject, id), this.sealEntry(session, credential), this.ttlMsOf(session)),
+    ];
+  }
+
+  private stateWrites(credential: string, session: Session, ttlMs: number): Write[] {
+    const places = this.placesOf(credential);
+    const state: SessionState = { kind: 'open', session };
+    return setWrites(places, this.seal(credential, places[0], state), ttlMs);
+  }
+
+  /** A session can be ended for as long as one of its tokens could be in force, though it may be too late to refresh it. */
+  private ttlMsOf({ accessTokens }: Session, usedAtSeconds = nowInSeconds(this.options.clock)): number {
+    const { idleSeconds, clock } = this.options;
+    const ends = accessTokens.map(({ expiresAtSeconds }) => expiresAtSeconds);
+    return (Math.max(usedAtSeconds + idleSeconds, ...ends) - nowInSeconds(clock)) * 1000;
+  }
+
+  private issuedWrite(accessToken: string, principal: Principal, sessionId: string): Write {
+    const [key] = issuedPlaces(subjectKey(principal.subject), tokenId(accessToken));
+    const issued: IssuedAccessToken = { principal, sessionId };
+    const ttlMs = principal.expiresAtSeconds * 1000 - this.options.clock.nowMs();
+    return { op: 'set', key, value: this.seal(accessToken, key, issued), ttlMs };
+  }
+
+  private async members(subject: string): Promise<readonly string[]> {
+    const lists = listPlaces(subject).map((key) => this.store.members(key, { timeoutMs: READ_TIMEOUT_MS }));
+    return [...new Set((await Promise.all(lists)).flat())];
+  }
+
+  /** The one used last first. */
+  private async openEntries(subject: string, ids: readonly string[]): Promise<SessionEntry[]> {
+    if (ids.length === 0) return [];
+    const places = ids.map((id) => entryPlaces(subject, id));
+    const sealed = await this.store.getMany(places.flat(), { timeoutMs: READ_TIMEOUT_MS });
+    return places
+      .map((of, index) => this.openEntry(subject, of, sealed.slice(2 * index, 2 * index + 2)))
+      .filter((entry) => entry !== undefined)
+      .sort((a, b) => b.usedAtSeconds - a.usedAtSeconds);
+  }
+
+  /** Without what takes the credential to see. */
+  private sealEntry(session: Session, credential: string): string {
+    const { refreshToken: _, unjudged: __, surplusRefreshTokens: ___, scope: ____, ...shown } = session;
+    const entry: SessionEntry = { ...shown, credentialId: this.names.memo(credential) };
+    return this.seal(session.subject, entryPlaces(session.subject, session.id)[0], entry);
+  }
+
+  private openEntry(subject: string, places: Places, sealed: readonly (string | null)[]) {
+    const content = opened(this.box, subject, places, sealed);
+    return content === undefined ? undefined : (JSON.parse(content) as SessionEntry);
+  }
+
+  private placesOf(credential: string): Places {
+    return placesOf(this.names.memo(credential));
+  }
+
+  private seal(keyMaterial: string, place: string, content: object): string {
+    return this.box.seal(keyMaterial, place, JSON.stringify(content));
+  }
+}
+
+/** Access tokens of our own, where {@link StoreSessions} left them. */
+export class StoreIssuedAccessTokens extends IssuedAccessTokens {
+  constructor(
+    private readonly store: SharedStore,
+    private readonly box: SealedBox,
+  ) {
+    super();
+  }
+
+  override find(accessToken: string): Promise<IssuedAccessToken | undefined> {
+    const of = issuedTokenSubjectKey(accessToken);
+    if (of === undefined) return Promise.resolve(undefined);
+    return open(this.store, this.box, accessToken, issuedPlaces(of, tokenId(accessToken)));
+  }
+}
+
+async function open<T>(
+  store: SharedStore,
+  box: SealedBox,
+  keyMaterial: string,
+  places: Places,
+): Promise<T | undefined> {
+  const sealed = await store.getMany(places, { timeoutMs: READ_TIMEOUT_MS });
+  const content = opened(box, keyMaterial, places, sealed);
+  return content === undefined ? undefined : (JSON.parse(content) as T);
+}
+
+/** Where something is, and where it may still be that was written under a former name. */
+type Places = readonly [place: string, formerPlace: string];
+
+/** A value under the present name is the newer one. */
+function opened(
+  box: SealedBox,
+  keyMaterial: string,
+  [place, formerPlace]: Places,
+  [sealed, formerly]: readonly (string | null)[],
+): string | undefined {
+  if (sealed) return box.open(keyMaterial, place, sealed);
+  return formerly ? box.open(keyMaterial, bareName(formerPlace), formerly) : undefined;
+}
+
+/** What stood under the former name is over with that. */
+function setWrites([key, formerPlace]: Places, value: string, ttlMs: number): Write[] {
+  return [
+    { op: 'set', key, value, ttlMs },
+    { op: 'delete', key: formerPlace },
+  ];
+}
+
+function placesOf(id: string): Places {
+  return [sessionKey(id), formerName(former.sessionKey(id))];
+}
+
+/** Whoever changes a session holds both locks: a user-token of before knows only one. */
+function lockPlaces(id: string): readonly string[] {
+  const formerPlace = formerName(former.sessionLockKey(id));
+  return isFormerCredentialId(id) ? [formerPlace] : [sessionLockKey(id), formerPlace];
+}
+
+function entryPlaces(subject: string, sessionId: string): Places {
+  return [sessionEntryKey(subjectKey(subject), sessionId), formerName(former.sessionEntryKey(sessionId))];
+}
+
+function listPlaces(subject: string): Places {
+  const of = subjectKey(subject);
+  return [sessionListKey(of), formerName(former.sessionListKey(of))];
+}
+
+function issuedPlaces(of: string, id: string): Places {
+  return [issuedTokenKey(of, id), formerName(former.issuedTokenKey(id))];
+}
+
+function noop(): void {}

@@ -1,0 +1,51 @@
+import { openStore, StoreUnavailable, type SharedStore } from '@app/store';
+import { UNKNOWN_TOKENS_KEY } from '@app/contract';
+import { UpstreamUnavailable } from '../../core/authorization-server.js';
+import { TokenCheck, type CheckedToken } from '../../core/token-check.js';
+
+const WINDOW_MS = 60_000;
+
+/**
+ * Asks about as many tokens a minute as the fleet may, those that turn out to be active not counted: made-up ones must not use
+ * up, for everybody, what the authorization server allows. While the store is away each process counts for itself.
+ */
+export class CountedTokenCheck extends TokenCheck {
+  private readonly processStore = openStore('memory:');
+
+  constructor(
+    private readonly tokenCheck: TokenCheck,
+    private readonly store: SharedStore,
+    private readonly maxPerMinute: number,
+  ) {
+    super();
+  }
+
+  override async check(accessToken: string): Promise<CheckedToken> {
+    // Before the answer is known, so that no number of tokens in parallel gets past the limit.
+    const countedIn = await this.count();
+    const checked = await this.tokenCheck.check(accessToken);
+    if (checked.active) await countedIn.uncountAll([UNKNOWN_TOKENS_KEY]).catch(() => undefined);
+    return checked;
+  }
+
+  /** @returns where it was counted */
+  private async count(): Promise<SharedStore> {
+    try {
+      if (this.store.available) return await this.countIn(this.store);
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+    }
+    return this.countIn(this.processStore);
+  }
+
+  private async countIn(store: SharedStore): Promise<SharedStore> {
+    const waitMs = await store.countAll([{ key: UNKNOWN_TOKENS_KEY, max: this.maxPerMinute }], {
+      windowMs: WINDOW_MS,
+    });
+    if (waitMs === undefined) return store;
+    throw new UpstreamUnavailable(
+      'OPAQUE_UNKNOWN_PER_MINUTE is used up: unknown opaque tokens are not asked about for the moment',
+      Math.ceil(waitMs / 1000),
+    );
+  }
+}

@@ -1,0 +1,151 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { StoreUnavailable, type SharedStore } from '@app/store';
+import { inactiveReasonSchema, principalSchema, userinfoKey, userinfoLockKey } from '@app/contract';
+import { LRUCache } from 'lru-cache';
+import { z } from 'zod';
+import { UpstreamUnavailable } from '../../core/authorization-server.js';
+import { TokenCheck, type CheckedToken } from '../../core/token-check.js';
+import { tokenId } from '../../core/token-id.js';
+import type { FirstSights } from './first-sights.js';
+import type { SealedBox } from '../store/sealed-box.js';
+
+export interface FleetTokenCheckOptions {
+  /** How long a refusal counts, in seconds. An active token's answer counts until its principal expires; an outage is never kept. */
+  readonly refusalSeconds: number;
+  /** How long the one who asks may take, in milliseconds. */
+  readonly askMs: number;
+}
+
+const answerSchema = z.object({
+  checked: z.discriminatedUnion('active', [
+    z.object({
+      active: z.literal(true),
+      principal: principalSchema,
+      mayBeOlder: z.boolean().optional(),
+    }),
+    z.object({ active: z.literal(false), reason: inactiveReasonSchema }),
+  ]),
+  freshUntilSeconds: z.number(),
+});
+type Answer = z.infer<typeof answerSchema>;
+
+const MAX_LOCAL = 10_000;
+const POLL_MS = 25;
+
+/**
+ * Asks about a token once, however many replicas are asked at the same time: the answer is kept in the shared store, sealed
+ * to the token, and only the holder of a lock asks. For checks that are expensive and counted, such as `/userinfo`.
+ *
+ * A principal has the `issuedAtSeconds` of when its token was first seen ({@link FirstSights}), so that a log-out everywhere that
+ * came later is not undone by the next check, nor by a refusal in between. While the store is away each process asks for itself, and
+ * remembers what it heard; a token whose age it cannot know may be older than any such log-out, from then on.
+ */
+export class FleetTokenCheck extends TokenCheck {
+  private readonly local = new LRUCache<string, Answer>({ max: MAX_LOCAL });
+
+  constructor(
+    private readonly tokenCheck: TokenCheck,
+    /** The same for tokens that it never found active, which may be made up. */
+    private readonly unknownTokenCheck: TokenCheck,
+    private readonly store: SharedStore,
+    private readonly box: SealedBox,
+    private readonly firstSights: FirstSights,
+    private readonly options: FleetTokenCheckOptions,
+  ) {
+    super();
+  }
+
+  override async check(accessToken: string): Promise<CheckedToken> {
+    const place = userinfoKey(tokenId(accessToken));
+    const known = this.local.get(place);
+    if (known && this.isFresh(known)) return known.checked;
+    // A denial that comes from here on is meant for it: it is there already.
+    const seenAtSeconds = this.nowSeconds();
+    try {
+      return (await this.answerOfFleet(accessToken, place, seenAtSeconds)).checked;
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      const isKnown = this.firstSights.known(accessToken) !== undefined;
+      return (await this.ask(accessToken, place, isKnown, seenAtSeconds)).checked;
+    }
+  }
+
+  private async answerOfFleet(accessToken: string, place: string, seenAtSeconds: number): Promise<Answer> {
+    const lock = userinfoLockKey(tokenId(accessToken));
+    const owner = randomUUID();
+    const deadline = performance.now() + this.options.askMs;
+    do {
+      const answer = await this.read(accessToken, place);
+      if (answer && this.isFresh(answer)) return this.remember(place, answer);
+      if (await this.store.setIfAbsent(lock, owner, { ttlMs: this.options.askMs })) {
+        try {
+          return await this.askAndShare(accessToken, place, seenAtSeconds);
+        } finally {
+          await this.store.deleteIfEqual(lock, owner).catch(() => undefined);
+        }
+      }
+      await delay(POLL_MS);
+    } while (performance.now() < deadline);
+    throw new UpstreamUnavailable('another replica is asking about this token and takes too long', 1);
+  }
+
+  private async askAndShare(accessToken: string, place: string, seenAtSeconds: number): Promise<Answer> {
+    // Another one may have answered between the look and the lock.
+    const previous = await this.read(accessToken, place);
+    if (previous && this.isFresh(previous)) return this.remember(place, previous);
+    const formerly = previous?.checked.active ? previous.checked.principal : undefined;
+    const isKnown = (await this.firstSights.has(accessToken)) || formerly !== undefined;
+    // Before there were records of their own, the answer had the time.
+    const firstSeconds = Math.min(seenAtSeconds, formerly?.issuedAtSeconds ?? Infinity);
+    const answer = await this.ask(accessToken, place, isKnown, firstSeconds);
+    const ttlMs = 1000 * (answer.freshUntilSeconds - this.nowSeconds());
+    await this.store
+      .set(place, this.box.seal(accessToken, place, JSON.stringify(answer)), { ttlMs })
+      // This process knows the answer; that the others do not costs another question.
+      .catch(() => undefined);
+    return answer;
+  }
+
+  private async ask(
+    accessToken: string,
+    place: string,
+    isKnown: boolean,
+    seenAtSeconds: number,
+  ): Promise<Answer> {
+    const checked = await (isKnown ? this.tokenCheck : this.unknownTokenCheck).check(accessToken);
+    if (!checked.active) {
+      const freshUntilSeconds = this.nowSeconds() + this.options.refusalSeconds;
+      return this.remember(place, { checked, freshUntilSeconds });
+    }
+    const { principal } = checked;
+    const { atSeconds, mayBeOlder } = await this.firstSights.of(accessToken, seenAtSeconds);
+    return this.remember(place, {
+      checked: {
+        active: true,
+        principal: { ...principal, issuedAtSeconds: Math.floor(atSeconds) },
+        mayBeOlder,
+      },
+      freshUntilSeconds: principal.expiresAtSeconds,
+    });
+  }
+
+  private async read(accessToken: string, place: string): Promise<Answer | undefined> {
+    const [sealed] = await this.store.getMany([place]);
+    const content = sealed ? this.box.open(accessToken, place, sealed) : undefined;
+    return content === undefined ? undefined : answerSchema.safeParse(JSON.parse(content)).data;
+  }
+
+  private remember(place: string, answer: Answer): Answer {
+    this.local.set(place, answer);
+    return answer;
+  }
+
+  private isFresh({ freshUntilSeconds }: Answer): boolean {
+    return this.nowSeconds() < freshUntilSeconds;
+  }
+
+  private nowSeconds(): number {
+    return this.store.nowMs() / 1000;
+  }
+}

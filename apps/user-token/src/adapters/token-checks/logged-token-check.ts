@@ -1,0 +1,18 @@
+import type { RefusalLog } from '@app/contract';
+import { TokenCheck, type CheckedToken } from '../../core/token-check.js';
+
+/** A check whose refusals are told in the log. */
+export class LoggedTokenCheck extends TokenCheck {
+  constructor(
+    private readonly tokenCheck: TokenCheck,
+    private readonly refusals: RefusalLog,
+  ) {
+    super();
+  }
+
+  override async check(accessToken: string): Promise<CheckedToken> {
+    const checked = await this.tokenCheck.check(accessToken);
+    if (!checked.active) this.refusals.refused(checked.reason, accessToken, { detail: checked.detail });
+    return checked;
+  }
+}

@@ -1,0 +1,62 @@
+import { isCanonicalSpelling, isCanonicalToken, isJwt, issuedTokenKind } from '@app/contract';
+import { TokenCheck, type CheckedToken } from '../../core/token-check.js';
+
+/** JWTs by their signature, our own by what is stored, what may be opaque by asking; for the rest there is nothing to ask. */
+export class TokenCheckByForm extends TokenCheck {
+  constructor(
+    private readonly jwt: TokenCheck,
+    private readonly opaque: TokenCheck,
+    private readonly issued: TokenCheck,
+    /** Whether JWTs are judged that are too long for a request, since their holder may be given another token for them. */
+    private readonly longJwts: 'check' | 'refuse' = 'refuse',
+  ) {
+    super();
+  }
+
+  override check(accessToken: string): Promise<CheckedToken> {
+    if (this.longJwts === 'check' && isJwt(accessToken) && isCanonicalSpelling(accessToken))
+      return this.jwt.check(accessToken);
+    switch (formOf(accessToken)) {
+      case 'jwt':
+        return this.jwt.check(accessToken);
+      case 'issued':
+        return this.issued.check(accessToken);
+      case 'opaque':
+        return this.opaque.check(accessToken);
+      case undefined:
+        return Promise.resolve({
+          active: false,
+          reason: 'malformed',
+          detail: 'it is too long, or neither a signed JWT nor opaque as Auth0 issues them',
+        });
+    }
+  }
+}
+
+/**
+ * What a token is by its form: a JWT, one of ours, or possibly one that is opaque to all but its issuer. Undefined for what nobody
+ * would take from its bearer, such as one that is too long.
+ */
+export function formOf(accessToken: string): 'jwt' | 'issued' | 'opaque' | undefined {
+  if (!isCanonicalToken(accessToken)) return undefined;
+  if (isJwt(accessToken)) return 'jwt';
+  if (issuedTokenKind(accessToken) === 'access') return 'issued';
+  return isOpaqueToken(accessToken) ? 'opaque' : undefined;
+}
+
+/** Single-part tokens: 16 or 32 characters at Auth0 in former days, 43 (256 bits) of the bundled server. */
+const SINGLE_PART = /^(?:[A-Za-z0-9_-]{16}|[A-Za-z0-9_-]{32}|[A-Za-z0-9_-]{43})$/;
+
+/** Whether it has the form of a token that could be active: anything else is not worth one of the few requests that count. */
+function isOpaqueToken(accessToken: string): boolean {
+  const parts = accessToken.split('.');
+  if (parts.length === 1) return SINGLE_PART.test(accessToken);
+  try {
+    const header: unknown = JSON.parse(Buffer.from(parts[0]!, 'base64url').toString());
+    const { alg, enc } = header as { alg?: unknown; enc?: unknown };
+    // RFC 7516 section 4.1; `dir` has no encrypted key, everything else has one.
+    return typeof enc === 'string' && (alg === 'dir' ? parts[1] === '' : typeof alg === 'string');
+  } catch {
+    return false;
+  }
+}

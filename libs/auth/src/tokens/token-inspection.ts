@@ -1,0 +1,44 @@
+import { Injectable } from '@nestjs/common';
+import { isCanonicalToken, type Principal } from '@app/contract';
+import { decideAccess } from './access-decision.js';
+import { credentialsOf, tokenKey } from '../http/bearer-credentials.js';
+import { Clock } from './clock.js';
+import { PrincipalResolver } from './principal-resolver.js';
+
+/** Finds the principal of a token other than the request's own, as RFC 7662 needs it; uses the guard's caches. */
+@Injectable()
+export class TokenInspection {
+  constructor(
+    private readonly resolver: PrincipalResolver,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * @returns undefined unless the token is active and meant for one of `audience`
+   * @throws {UserTokenUnavailable} when no verdict was reached
+   */
+  async principalOf(
+    token: string,
+    audience: readonly string[],
+    requestId: string | undefined,
+  ): Promise<Principal | undefined> {
+    if (!isCanonicalToken(token)) return undefined;
+    const principal =
+      this.resolver.known(credentialsOf(token), this.clock.nowSeconds()) ??
+      (await this.ask(token, requestId));
+    if (!principal) return undefined;
+    const decision = decideAccess(
+      principal,
+      { audience, scopes: [], permissions: [] },
+      this.clock.nowSeconds(),
+    );
+    return decision.allowed ? principal : undefined;
+  }
+
+  private async ask(token: string, requestId: string | undefined) {
+    const key = tokenKey(token);
+    if (this.resolver.refusedLately(key)) return undefined;
+    const verdict = await this.resolver.resolve(key, token, requestId);
+    return verdict.active ? verdict.principal : undefined;
+  }
+}
