@@ -3,7 +3,7 @@ import { bearerChallenge, CurrentUser, INVALID_TOKEN_DESCRIPTION, Public, type P
 import { issuedTokenKind, type LogoutResult, type SessionRefusal } from '@app/contract';
 import { UserTokenClient } from '@app/user-token-client';
 import { loginSchema, type LoginBody } from './auth.schemas.js';
-import { clientOf } from './client-of.js';
+import { callerOf } from './caller.js';
 import { LOGIN_OPTIONS, type LoginOptions } from './login.options.js';
 import { OAuthError } from './oauth-error.js';
 import { PresentedToken, REALM } from './presented-token.decorator.js';
@@ -47,7 +47,7 @@ export class AuthController {
   ): Promise<TokenResponse> {
     const { id: requestId } = request;
     if (realm !== undefined && !this.options.realms.includes(realm)) throw realmNotAllowed();
-    const result = await this.userToken.login({ requestId, username, password, realm, ...clientOf(request) });
+    const result = await this.userToken.login({ requestId, username, password, realm, ...callerOf(request) });
     return tokenResponse(result, { invalidGrant: 'Wrong username or password' });
   }
 
@@ -60,7 +60,7 @@ export class AuthController {
     @Req() request: IdentifiedRequest,
   ): Promise<TokenResponse> {
     const { id: requestId } = request;
-    const result = await this.userToken.refresh({ requestId, accessToken, ...clientOf(request) });
+    const result = await this.userToken.refresh({ requestId, accessToken, ...callerOf(request) });
     return tokenResponse(result, { invalidGrant: 'There is no session to refresh; log in again' });
   }
 

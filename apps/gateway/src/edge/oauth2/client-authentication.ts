@@ -11,7 +11,7 @@ const MAX_FAILURES = 20;
 const FAILURE_WINDOW_MS = 60_000;
 const MAX_WATCHED = 10_000;
 
-interface Credentials {
+interface ClientCredentials {
   readonly clientId: string;
   readonly clientSecret: string;
 }
@@ -52,7 +52,7 @@ export class ClientAuthentication {
     return client;
   }
 
-  private async firstMatch(candidates: readonly Credentials[]): Promise<Client | undefined> {
+  private async firstMatch(candidates: readonly ClientCredentials[]): Promise<Client | undefined> {
     for (const { clientId, clientSecret } of candidates) {
       const client = await this.registry.find(clientId);
       if (isClientSecret(client, clientSecret, Date.now() / 1000) && client?.enabled) return client;
@@ -92,7 +92,7 @@ function authorizationOf({ raw }: FormRequest): string | undefined {
  * Both readings of a Basic header: form-urlencoded first, as RFC 6749 section 2.3.1 says, and raw, as curl and others send it.
  * They differ only for secrets with `%` or `+`, and either reading proves the secret.
  */
-function basicCredentials(header: string): Credentials[] {
+function basicCredentials(header: string): ClientCredentials[] {
   const [, encoded] = /^Basic +([A-Za-z0-9+/]+={0,2})$/i.exec(header) ?? [];
   const pair = encoded === undefined ? undefined : utf8(Buffer.from(encoded, 'base64'));
   const colon = pair?.indexOf(':') ?? -1;

@@ -10,7 +10,7 @@ import {
 } from '@app/contract';
 import { UserTokenClient } from '@app/user-token-client';
 import type { Client, GrantType } from '../../core/client.js';
-import { clientOf } from '../client-of.js';
+import { callerOf } from '../caller.js';
 import { fits } from '../credential-limits.js';
 import { OAuthError } from '../oauth-error.js';
 import { refusalOf, type RefusedGrant } from '../token-response.js';
@@ -136,7 +136,7 @@ export class OAuth2Controller {
       username,
       password,
       client: asking,
-      ...clientOf(request),
+      ...callerOf(request),
     });
   }
 
@@ -154,7 +154,7 @@ export class OAuth2Controller {
       requestId: request.id,
       refreshToken,
       client: asking,
-      ...clientOf(request),
+      ...callerOf(request),
     });
   }
 

@@ -8,7 +8,7 @@ interface AddressedRequest {
 }
 
 /** Origin of a request: the address is the socket's, or the one seen by our own proxies, in Auth0's form. */
-export function clientOf({ ip, headers }: AddressedRequest): {
+export function callerOf({ ip, headers }: AddressedRequest): {
   readonly clientAddress: string | undefined;
   readonly userAgent: string | undefined;
 } {
