@@ -45,13 +45,13 @@ describe('.ci/run', () => {
     expect(lines.filter((line) => /container/.test(line))).toEqual([
       `The container tests are left out: ${why}`,
     ]);
-    expect([lines.at(-1), status]).toEqual(['7 passed, 0 failed', 0]);
+    expect([lines.at(-1), status]).toEqual(['14 passed, 0 failed', 0]);
   });
 
   it('counts the container tests where they run', () => {
     const { lines, status } = run('#!/bin/sh\n');
     expect(lines.join('\n')).not.toContain('left out');
-    // Two end-to-end runs and one of Jest more.
-    expect([lines.at(-1), status]).toEqual(['16 passed, 0 failed', 0]);
+    // Two end-to-end runs and three of Jest.
+    expect([lines.at(-1), status]).toEqual(['23 passed, 0 failed', 0]);
   });
 });

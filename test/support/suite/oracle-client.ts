@@ -46,7 +46,7 @@ export interface OracleReport {
   readonly maxMs: number;
 }
 
-/** How long a fault lasts under load, in milliseconds; `npm run test:soak` makes it long. */
+/** How long a fault lasts under load, in milliseconds; `npm run test:drills` makes it long. */
 export const LOAD_MS = Number(process.env.FAULT_SECONDS ?? 1.5) * 1000;
 
 const STATUSES = { accepted: [200], refused: [401], either: [200, 503] } as const;
