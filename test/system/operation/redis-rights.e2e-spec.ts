@@ -73,6 +73,10 @@ describe('the rights that docs/operations.md gives to the users of Redis', () =>
     return { addresses: service.addresses, store };
   }
 
+  /** A right that is missing stays missing; a machine that is busy is slow for a moment. */
+  const isUp = ({ store }: Awaited<ReturnType<typeof start>>) =>
+    until(async () => (await store()).status === 'up', 20_000);
+
   const startOwnUserToken = () =>
     start(startUserToken, 'user-token', {
       AUTH0_CLIENT_ID: 'a-client-of-dev',
@@ -132,8 +136,7 @@ describe('the rights that docs/operations.md gives to the users of Redis', () =>
     expect((await at(`${gatewayUrl}/auth/logout`, next, 'POST')).status).toBe(204);
     for (const ended of [token, next])
       await until(async () => (await at(`${venueUrl}/venues`, ended)).status === 401, 20_000);
-    for (const service of [userToken, gateway, venue])
-      expect(await service.store()).toEqual({ status: 'up' });
+    for (const service of [userToken, gateway, venue]) await isUp(service);
     expect(await refusedCommands(redis)).toEqual([]);
   });
 
@@ -146,7 +149,7 @@ describe('the rights that docs/operations.md gives to the users of Redis', () =>
     ];
     await until(async () => (await inRedis.store()).detail?.includes('NOPERM') === true, 20_000);
     expect((await inRedis.store()).status).toBe('degraded');
-    expect(await inFile.store()).toEqual({ status: 'up' });
+    await isUp(inFile);
   });
 
   it('of a guard change nothing that user-token wrote', async () => {
