@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto';
 import { z } from 'zod';
-import { MAX_TOKEN_LENGTH } from './canonical-token.js';
-import { principalSchema, subjectSchema } from './principal.js';
+import { MAX_TOKEN_LENGTH } from './tokens/canonical-token.js';
+import { principalSchema } from './tokens/principal.js';
+import { subjectSchema } from './tokens/subject.js';
 
 /** Message patterns of user-token's TCP interface. */
 export const patterns = {

@@ -4,8 +4,8 @@ export {
   isCanonicalToken,
   isJwt,
   MAX_TOKEN_LENGTH,
-} from './canonical-token.js';
-export { claimedSubject } from './claimed-subject.js';
+} from './tokens/canonical-token.js';
+export { claimedSubject } from './tokens/claimed-subject.js';
 export {
   type EndSessionRequest,
   endSessionRequestSchema,
@@ -64,14 +64,14 @@ export {
   verifyRequestSchema,
   verifyRequestsSchema,
 } from './contract.js';
-export { type EpochMessage, epochMessageSchema, parseEpochMessage, subjectKey } from './epoch.js';
+export { type EpochMessage, epochMessageSchema, parseEpochMessage } from './redis/epoch.js';
 export {
   type IssuedTokenKind,
   issuedTokenKind,
   issuedTokenSubjectKey,
   newIssuedToken,
-} from './issued-token.js';
-export { MAX_SUBJECT_LENGTH, type Principal, principalSchema, subjectSchema } from './principal.js';
+} from './tokens/issued-token.js';
+export { type Principal, principalSchema } from './tokens/principal.js';
 export {
   admissionKey,
   attemptsKey,
@@ -98,14 +98,15 @@ export {
   UNKNOWN_TOKENS_KEY,
   userinfoKey,
   userinfoLockKey,
-} from './redis-names.js';
-export { type RefusalFields, type RefusalLines, RefusalLog } from './refusal-log.js';
-export { isScope, isScopeToken } from './scope.js';
+} from './redis/redis-names.js';
+export { type RefusalFields, type RefusalLines, RefusalLog } from './tokens/refusal-log.js';
+export { isScope, isScopeToken } from './tokens/scope.js';
 export {
   firstSightsSinceSeconds,
   formatGeneration,
   isGenerationOf,
   parseGeneration,
   type StoreGeneration,
-} from './store-generation.js';
-export { type TokenFacts, tokenFacts } from './token-facts.js';
+} from './redis/store-generation.js';
+export { MAX_SUBJECT_LENGTH, subjectKey, subjectSchema } from './tokens/subject.js';
+export { type TokenFacts, tokenFacts } from './tokens/token-facts.js';

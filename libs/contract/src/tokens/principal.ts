@@ -1,12 +1,5 @@
 import { z } from 'zod';
-
-/** Longest subject, in Unicode characters; OpenID Connect Core section 2 allows 255 ASCII characters. */
-export const MAX_SUBJECT_LENGTH = 256;
-/** No control characters, and no halves of a surrogate pair: hashing loses these, and the hash would then name another user. */
-const PLAIN_TEXT = /^[^\p{Cc}\p{Cs}]*$/u;
-
-/** A subject as in all messages: a token is accepted only if a revocation can name its user. */
-export const subjectSchema = z.string().min(1).max(MAX_SUBJECT_LENGTH).regex(PLAIN_TEXT);
+import { subjectSchema } from './subject.js';
 
 /**
  * The user or client of a bearer token: facts that were verified once, never a decision. Scope, permission, audience

@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import { z } from 'zod';
 
 /*
@@ -6,11 +5,6 @@ import { z } from 'zod';
  * and publishes it, in one transaction. A cache keeps each verdict with the epoch of its time and trusts the
  * entry only while that epoch is current.
  */
-
-/** Names a subject in keys and messages without revealing it: base64url SHA-256, 43 characters. */
-export function subjectKey(subject: string): string {
-  return hash('sha256', subject, 'base64url');
-}
 
 export const epochMessageSchema = z.object({ subjectKey: z.string().length(43), epoch: z.string().min(1) });
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { subjectKey } from './epoch.js';
+import { subjectKey } from './subject.js';
 
 export type IssuedTokenKind = 'access' | 'refresh';
 

@@ -1,4 +1,4 @@
-import { subjectKey } from './epoch.js';
+import { subjectKey } from './subject.js';
 import { isCanonicalToken, issuedTokenKind, issuedTokenSubjectKey, newIssuedToken } from '@app/contract';
 
 describe('a token of our own', () => {

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
-import { claimedSubject } from './claimed-subject.js';
-import { subjectKey } from './epoch.js';
-import { issuedTokenSubjectKey } from './issued-token.js';
+import { claimedSubject } from '../tokens/claimed-subject.js';
+import { issuedTokenSubjectKey } from '../tokens/issued-token.js';
+import { subjectKey } from '../tokens/subject.js';
 
 /*
  * Every key and channel in Redis, as the services name them; `libs/redis` puts the prefix of the deployment before each, and the

@@ -1,0 +1,15 @@
+import { hash } from 'node:crypto';
+import { z } from 'zod';
+
+/** Longest subject, in Unicode characters; OpenID Connect Core section 2 allows 255 ASCII characters. */
+export const MAX_SUBJECT_LENGTH = 256;
+/** No control characters, and no halves of a surrogate pair: hashing loses these, and the hash would then name another user. */
+const PLAIN_TEXT = /^[^\p{Cc}\p{Cs}]*$/u;
+
+/** A subject as in all messages: a token is accepted only if a revocation can name its user. */
+export const subjectSchema = z.string().min(1).max(MAX_SUBJECT_LENGTH).regex(PLAIN_TEXT);
+
+/** Names a subject in keys and messages without revealing it: base64url SHA-256, 43 characters. */
+export function subjectKey(subject: string): string {
+  return hash('sha256', subject, 'base64url');
+}
