@@ -1,6 +1,6 @@
 export {
+  type CanonicalToken,
   isB64Token,
-  isCanonicalSpelling,
   isCanonicalToken,
   isJwt,
   MAX_TOKEN_LENGTH,

@@ -47,6 +47,13 @@ describe('isCanonicalToken', () => {
     expect(isCanonicalToken(token)).toBe(false);
   });
 
+  it('takes a longer JWT only where the caller says so', () => {
+    const long = `${'YWJj'.repeat(MAX_TOKEN_LENGTH / 4)}.YWJj.YWJj`;
+    expect(isCanonicalToken(long)).toBe(false);
+    expect(isCanonicalToken(long, Infinity)).toBe(true);
+    expect(isCanonicalToken(`${long}=`, Infinity)).toBe(false);
+  });
+
   it('accepts opaque tokens, JWEs among them', () => {
     expect(isCanonicalToken('a'.repeat(16))).toBe(true);
     expect(isCanonicalToken('eyJhbGciOiJkaXIi..YWJj.YWJj.YWJj')).toBe(true);

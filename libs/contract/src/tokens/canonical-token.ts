@@ -16,16 +16,21 @@ export function isB64Token(text: string): boolean {
   return B64TOKEN.test(text);
 }
 
-/**
- * Whether a token is spelled in the one way its issuer spells it. A JWT has many spellings that verify (the unused bits
- * of the last character of a part); all but one are refused, so that one token is one cache key and one revocation.
- */
-export function isCanonicalToken(token: string): boolean {
-  return token.length <= MAX_TOKEN_LENGTH && isCanonicalSpelling(token);
-}
+declare const canonical: unique symbol;
 
-/** The same for a token outside of requests: of any length. */
-export function isCanonicalSpelling(token: string): boolean {
+/**
+ * A token in the one spelling of its issuer. Only such a token is looked up, asked about and revoked: a JWT has many spellings that
+ * verify (the unused bits of the last character of a part), and one token must be one cache key and one revocation.
+ */
+export type CanonicalToken = string & { readonly [canonical]: true };
+
+/**
+ * The only way to a {@link CanonicalToken}.
+ *
+ * @param maxLength in characters. Default {@link MAX_TOKEN_LENGTH}, which is for tokens that a request carries
+ */
+export function isCanonicalToken(token: string, maxLength = MAX_TOKEN_LENGTH): token is CanonicalToken {
+  if (token.length > maxLength) return false;
   const jwt = JWT.exec(token);
   if (jwt) return endsCanonically(jwt[1]!) && endsCanonically(jwt[2]!) && endsCanonically(jwt[3]!);
   if (!isB64Token(token)) return false;

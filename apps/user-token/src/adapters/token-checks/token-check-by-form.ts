@@ -1,4 +1,4 @@
-import { isCanonicalSpelling, isCanonicalToken, isJwt, issuedTokenKind } from '@app/contract';
+import { isCanonicalToken, isJwt, issuedTokenKind } from '@app/contract';
 import { TokenCheck, type CheckedToken } from '../../core/token-check.js';
 
 /** JWTs by their signature, our own by what is stored, what may be opaque by asking; for the rest there is nothing to ask. */
@@ -14,7 +14,7 @@ export class TokenCheckByForm extends TokenCheck {
   }
 
   override check(accessToken: string): Promise<CheckedToken> {
-    if (this.longJwts === 'check' && isJwt(accessToken) && isCanonicalSpelling(accessToken))
+    if (this.longJwts === 'check' && isJwt(accessToken) && isCanonicalToken(accessToken, Infinity))
       return this.jwt.check(accessToken);
     switch (formOf(accessToken)) {
       case 'jwt':
