@@ -3,18 +3,18 @@ import { Controller, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { MessagePattern, Payload, Transport, type MicroserviceOptions } from '@nestjs/microservices';
 import { createLogger, type Environment, type RunningHttpService } from '@app/ops';
-import { patterns, type GrantRefusal, type GrantResult, type LoginRequest } from '@app/contract';
+import { operations, type GrantRefusal, type GrantResult, type RequestOf } from '@app/contract';
 import { rawRequest } from '@app/test-support/network/raw-http';
 import { answersIn, rawExchange } from '@app/test-support/network/raw-socket';
 import { readGatewayConfig, startGateway } from './index.js';
 
-const seen: LoginRequest[] = [];
+const seen: RequestOf<'login'>[] = [];
 let result: GrantResult;
 
 @Controller()
 class LoginController {
-  @MessagePattern(patterns.login)
-  login(@Payload() request: LoginRequest): GrantResult {
+  @MessagePattern(operations.login.pattern)
+  login(@Payload() request: RequestOf<'login'>): GrantResult {
     seen.push(request);
     return result;
   }

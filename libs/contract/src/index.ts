@@ -1,69 +1,58 @@
-export {
-  type CanonicalToken,
-  isB64Token,
-  isCanonicalToken,
-  isJwt,
-  MAX_TOKEN_LENGTH,
-} from './tokens/canonical-token.js';
+export { type CanonicalToken, isB64Token, isCanonicalToken, isJwt } from './tokens/canonical-token.js';
 export { claimedSubject } from './tokens/claimed-subject.js';
 export {
-  type EndSessionRequest,
-  endSessionRequestSchema,
-  type EndSessionResult,
-  endSessionResultSchema,
-  type Failure,
-  failureSchema,
-  type GrantedToken,
-  grantedTokenSchema,
-  type GrantRefusal,
-  grantRefusalSchema,
-  type GrantResult,
-  grantResultSchema,
-  type InactiveReason,
-  inactiveReasonSchema,
-  type IssuedTokenRequest,
-  issuedTokenRequestSchema,
-  type ListedSession,
-  listedSessionSchema,
-  type ListSessionsResult,
-  listSessionsResultSchema,
-  type LoginRequest,
-  loginRequestSchema,
-  type LogoutResult,
-  logoutResultSchema,
+  IDLE_TIMEOUT_MS,
+  KEEP_ALIVE_MS,
   MAX_DENIAL_DESCRIPTION_LENGTH,
+  MAX_ENVELOPE_LENGTH,
+  MAX_MESSAGE_LENGTH,
   MAX_PASSWORD_BYTES,
+  MAX_REPLY_LENGTH,
   MAX_REQUEST_ID_LENGTH,
+  MAX_SUBJECT_LENGTH,
+  MAX_TOKEN_LENGTH,
+  MAX_UNREAD_BYTES,
   MAX_USER_AGENT_LENGTH,
   MAX_USERNAME_BYTES,
+  MAX_VERDICTS_TOGETHER,
   MAX_VERIFICATIONS,
-  patterns,
-  type Pong,
-  type RefreshGrantRequest,
-  refreshGrantRequestSchema,
-  type RefreshRequest,
-  refreshRequestSchema,
+  SEND_WINDOW_LENGTH,
+} from './limits.js';
+export { type Failure, failureSchema } from './operations/failure.js';
+export {
+  type GrantedToken,
+  type GrantRefusal,
+  type GrantResult,
   type RefreshTokenInspection,
-  refreshTokenInspectionSchema,
-  revokedSchema,
-  type RevokeSubjectRequest,
-  revokeSubjectRequestSchema,
   type RevokeTokenResult,
-  revokeTokenResultSchema,
+} from './operations/grant.js';
+export {
+  type MessageName,
+  messages,
+  type OperationName,
+  operations,
+  type RequestOf,
+  type ResultOf,
+  resultSchemaOf,
+} from './operations/operations.js';
+export {
+  type EndSessionResult,
+  type ListedSession,
+  type ListSessionsResult,
+  type LogoutResult,
   type SessionRefusal,
-  type SessionRequest,
-  sessionRequestSchema,
-  tokenHash,
+} from './operations/session.js';
+export {
+  type InactiveReason,
+  inactiveReasonSchema,
+  type Pong,
+  type UnnamedAnswers,
   type Verdict,
-  verdictSchema,
   type VerifyAnswer,
+  type VerifyBatch,
   type VerifyReply,
   verifyReplySchema,
-  type VerifyRequest,
-  type VerifyRequests,
-  verifyRequestSchema,
-  verifyRequestsSchema,
-} from './contract.js';
+} from './operations/verdict.js';
 export { type EpochMessage, epochMessageSchema, parseEpochMessage } from './redis/epoch.js';
 export {
   type IssuedTokenKind,
@@ -108,5 +97,6 @@ export {
   parseGeneration,
   type StoreGeneration,
 } from './redis/store-generation.js';
-export { MAX_SUBJECT_LENGTH, subjectKey, subjectSchema } from './tokens/subject.js';
+export { subjectKey, subjectSchema } from './tokens/subject.js';
+export { tokenHash } from './tokens/token-hash.js';
 export { type TokenFacts, tokenFacts } from './tokens/token-facts.js';

@@ -25,7 +25,7 @@ import {
   TimeoutError,
   timer,
 } from 'rxjs';
-import { failureSchema, patterns, type Pong, type VerifyRequest } from '@app/contract';
+import { failureSchema, messages, type Pong, type RequestOf } from '@app/contract';
 import { type ReplicaAddress, FrameSocket, type FrameOptions, explainTlsFailure } from '@app/wire';
 import { CallFailed } from './call-failed.js';
 import type { ClockReading } from './measured-clock.js';
@@ -121,7 +121,7 @@ export class Replica {
       },
     });
     this.verifications = new VerifyBatches(
-      (requests, chars, timeoutMs) => this.replies(patterns.verify, { requests }, chars, timeoutMs),
+      (requests, chars, timeoutMs) => this.replies(messages.verify.pattern, { requests }, chars, timeoutMs),
       WINDOW_CHARS - ENVELOPE_CHARS,
       () => events.mixedUp(),
     );
@@ -140,13 +140,13 @@ export class Replica {
    * @returns the verdict as it came
    * @throws {CallFailed} as {@link call} does
    */
-  verify(request: VerifyRequest, timeoutMs: number): Promise<unknown> {
+  verify(request: RequestOf<'verify'>, timeoutMs: number): Promise<unknown> {
     return this.verifications.verify(request, timeoutMs);
   }
 
   /** @throws {CallFailed} when no answer came in time, connecting included */
   async signOfLife(timeoutMs: number): Promise<void> {
-    await this.call(patterns.ping, {}, timeoutMs);
+    await this.call(messages.ping.pattern, {}, timeoutMs);
   }
 
   /** Whether the process behind the connection does not answer a ping. */
@@ -184,7 +184,7 @@ export class Replica {
 
   /** Completes on any reply except a timeout, and on any other failure; fails after silence. */
   private ping(mayMove = true): Observable<never> {
-    return race(this.send(patterns.ping, {}), this.silence(mayMove)).pipe(
+    return race(this.send(messages.ping.pattern, {}), this.silence(mayMove)).pipe(
       // Only silence is proof; any other failure of a ping shows in the call itself.
       catchError((error: unknown) => (error instanceof Silence ? throwError(() => error) : EMPTY)),
       ignoreElements(),
@@ -240,7 +240,7 @@ export class Replica {
       markRead();
     };
     // An error is also an answer, or the end of the connection.
-    this.send(patterns.ping, {}).subscribe({ error: done, complete: done });
+    this.send(messages.ping.pattern, {}).subscribe({ error: done, complete: done });
   }
 
   /** All replies to a message, until they are complete or the time is over. */

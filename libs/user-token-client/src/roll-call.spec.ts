@@ -47,6 +47,8 @@ describe('the roll call of user-tokens', () => {
     const one = of(here.url, 'tcp://127.0.0.1:1');
     await one.rollCall(10_000);
     for (let i = 0; i < 4; i += 1)
-      expect(await one.verify({ accessToken: 'a-token-0123456789' })).toMatchObject({ active: false });
+      expect(await one.verify({ accessToken: 'a-token-0123456789' })).toMatchObject({
+        active: false,
+      });
   });
 });

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { Logger } from '@nestjs/common';
-import { type VerifyRequests } from '@app/contract';
+import { type CanonicalToken, type VerifyBatch } from '@app/contract';
 import { FaultProxy } from '@app/test-support/network/fault-proxy';
 import { freePort } from '@app/test-support/redis/redis-server';
 import { active, startFakeUserToken, type FakeUserToken } from '@app/test-support/suite/fake-user-token';
@@ -11,7 +11,9 @@ import { until } from '@app/test-support/timing/until';
 import { FrameSocket, parseReplicaAddresses } from '@app/wire';
 import { UserTokenClient, UserTokenUnavailable } from './index.js';
 
-const TOKEN = { accessToken: 'opaque-token-00000001' };
+/** The client sends on what it is given; the guard has looked at the spelling. */
+const asked = (accessToken: string) => ({ accessToken: accessToken as CanonicalToken });
+const TOKEN = asked('opaque-token-00000001');
 
 describe('UserTokenClient', () => {
   let machine: MachinePauses;
@@ -130,7 +132,7 @@ describe('UserTokenClient', () => {
       const fake = await replica();
       fake.behave((accessToken) => active({ subject: `auth0|${accessToken}` }));
       const client = clientOf(fake.url);
-      const verdicts = await Promise.all(tokens(30).map((accessToken) => client.verify({ accessToken })));
+      const verdicts = await Promise.all(tokens(30).map((accessToken) => client.verify(asked(accessToken))));
       expect(verdicts).toMatchObject(
         tokens(30).map((token) => ({ principal: { subject: `auth0|${token}` } })),
       );
@@ -141,7 +143,7 @@ describe('UserTokenClient', () => {
       const fake = await replica();
       fake.behave((accessToken) => (accessToken === 'slow' ? 'silence' : active()));
       const client = clientOf(fake.url);
-      const slow = client.verify({ accessToken: 'slow' });
+      const slow = client.verify(asked('slow'));
       expect(await client.verify(TOKEN)).toMatchObject({ active: true });
       expect(fake.messages).toBe(1);
       await expect(slow).rejects.toMatchObject({ code: 'timeout' });
@@ -153,10 +155,7 @@ describe('UserTokenClient', () => {
         accessToken === 'bad' ? { code: 'denials_unknown', message: 'm', retryAfterSeconds: 9 } : active(),
       );
       const client = clientOf(fake.url);
-      const [bad, good] = await Promise.allSettled([
-        client.verify({ accessToken: 'bad' }),
-        client.verify(TOKEN),
-      ]);
+      const [bad, good] = await Promise.allSettled([client.verify(asked('bad')), client.verify(TOKEN)]);
       expect(bad).toMatchObject({
         status: 'rejected',
         reason: { code: 'denials_unknown', retryAfterSeconds: 9 },
@@ -165,7 +164,7 @@ describe('UserTokenClient', () => {
     });
 
     it.each([
-      ['a token that is too long', { accessToken: 'a'.repeat(12_289) }],
+      ['a token that is too long', asked('a'.repeat(12_289))],
       ['a request id that is too long', { ...TOKEN, requestId: 'r'.repeat(65) }],
     ])('does not let others suffer for %s', async (_title, request) => {
       const client = clientOf((await replica()).url);
@@ -178,7 +177,7 @@ describe('UserTokenClient', () => {
       const fake = await replica();
       const client = clientOf(fake.url);
       const verdicts = await Promise.all(
-        [...tokens(300), ...tokens(20, 12_288)].map((accessToken) => client.verify({ accessToken })),
+        [...tokens(300), ...tokens(20, 12_288)].map((accessToken) => client.verify(asked(accessToken))),
       );
       expect(verdicts.every(({ active }) => active)).toBe(true);
       expect(fake.asked).toHaveLength(320);
@@ -191,7 +190,7 @@ describe('UserTokenClient', () => {
         (answered += 1) <= 5 ? active() : new Promise(() => void gone.stop().catch(() => undefined)),
       );
       const client = clientOf(gone.url, one.url);
-      const verdicts = await Promise.all(tokens(40).map((accessToken) => client.verify({ accessToken })));
+      const verdicts = await Promise.all(tokens(40).map((accessToken) => client.verify(asked(accessToken))));
       expect(verdicts.every(({ active }) => active)).toBe(true);
     });
   });
@@ -440,7 +439,7 @@ describe('UserTokenClient', () => {
       const client = new UserTokenClient({ urls: [slow.url, await other()].join(',') });
       clients.push(client);
       const subjects = Array.from({ length: 100 }, (_, i) => `opaque-${i}`);
-      const verdicts = await Promise.all(subjects.map((accessToken) => client.verify({ accessToken })));
+      const verdicts = await Promise.all(subjects.map((accessToken) => client.verify(asked(accessToken))));
       expect(verdicts).toMatchObject(subjects.map((subject) => ({ active: true, principal: { subject } })));
     });
 
@@ -459,8 +458,7 @@ describe('UserTokenClient', () => {
       for (let i = 0; i < 2; i += 1) await client.verify(TOKEN);
       const late: Promise<unknown>[] = [];
       for (let i = 0; i < 100; i += 1) {
-        if (i % 10 === 0)
-          late.push(client.verify({ accessToken: 'slow' }).catch(({ code }) => code as string));
+        if (i % 10 === 0) late.push(client.verify(asked('slow')).catch(({ code }) => code as string));
         expect(await client.verify(TOKEN)).toMatchObject({ active: true });
         await delay(20);
       }
@@ -494,7 +492,7 @@ describe('UserTokenClient', () => {
       busy.freeze();
       busy.behave((accessToken) => delay(accessToken === 'slow' ? 1_500 : 20, active()));
       let slow: unknown;
-      void client.verify({ accessToken: 'slow' }).then(
+      void client.verify(asked('slow')).then(
         (verdict) => (slow = verdict),
         (error: unknown) => (slow = error),
       );
@@ -508,7 +506,7 @@ describe('UserTokenClient', () => {
       const client = new UserTokenClient({ urls: fake.url, verifyTimeoutMs: 60_000 });
       clients.push(client);
       const waiting = Array.from({ length: 100 }, (_, i) =>
-        client.verify({ accessToken: `slow-${i}`.padEnd(8_000, 'a') }).catch(({ code }) => code as string),
+        client.verify(asked(`slow-${i}`.padEnd(8_000, 'a'))).catch(({ code }) => code as string),
       );
       expect(await client.verify(TOKEN)).toMatchObject({ active: true });
       await until(() => fake.asked.length === 101);
@@ -518,7 +516,7 @@ describe('UserTokenClient', () => {
   });
 
   it('leaves no call waiting when the connection is closed, lost, or never made', async () => {
-    const large = (i: number) => ({ accessToken: `${i}`.padEnd(8_000, 'a') });
+    const large = (i: number) => asked(`${i}`.padEnd(8_000, 'a'));
     const silent = await rawReplica(() => undefined);
     for (const end of ['close', 'lose'] as const) {
       const proxy = await FaultProxy.start(Number(new URL(silent).port));
@@ -567,11 +565,11 @@ describe('UserTokenClient', () => {
     });
     const verifyBoth = (url: string) => {
       const client = clientOf(url);
-      return Promise.allSettled(['ada', 'bob'].map((accessToken) => client.verify({ accessToken })));
+      return Promise.allSettled(['ada', 'bob'].map((accessToken) => client.verify(asked(accessToken))));
     };
     const mixingUp = (answers: (tokens: string[]) => object[]) =>
       rawReplica(({ data, reply }) => {
-        const tokens = (data as VerifyRequests).requests.map(({ accessToken }) => accessToken);
+        const tokens = (data as VerifyBatch).requests.map(({ accessToken }) => accessToken);
         reply({ response: { nowMs: Date.now(), answers: answers(tokens) }, isDisposed: true });
       });
 

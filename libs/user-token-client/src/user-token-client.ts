@@ -2,33 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import type { z } from 'zod';
 import { parseReplicaAddresses } from '@app/wire';
-import {
-  endSessionResultSchema,
-  grantResultSchema,
-  listSessionsResultSchema,
-  logoutResultSchema,
-  patterns,
-  refreshTokenInspectionSchema,
-  revokedSchema,
-  revokeTokenResultSchema,
-  verdictSchema,
-  verifyRequestSchema,
-  type EndSessionRequest,
-  type EndSessionResult,
-  type GrantResult,
-  type IssuedTokenRequest,
-  type ListSessionsResult,
-  type LoginRequest,
-  type LogoutResult,
-  type RefreshGrantRequest,
-  type RefreshRequest,
-  type RefreshTokenInspection,
-  type RevokeSubjectRequest,
-  type RevokeTokenResult,
-  type SessionRequest,
-  type Verdict,
-  type VerifyRequest,
-} from '@app/contract';
+import { operations, resultSchemaOf, type OperationName, type RequestOf, type ResultOf } from '@app/contract';
 import { CallFailed } from './call-failed.js';
 import { MeasuredClock } from './measured-clock.js';
 import { bounded, type Bounds } from './option-bounds.js';
@@ -49,6 +23,11 @@ export interface UserTokenClientOptions {
   readonly sessionTimeoutMs?: number | undefined;
 }
 
+/** A method for each operation. */
+type Operations = {
+  [Name in OperationName]: (request: RequestOf<Name>) => Promise<ResultOf<Name>>;
+};
+
 /** The user-token processes that answer. */
 export interface RollCall {
   readonly answered: number;
@@ -68,10 +47,10 @@ const TELL_EVERY_MS = 60_000;
  * The one client of user-token. Each call has a deadline, goes to the replicas in turn, and either resolves with a
  * value of the contract or rejects with {@link UserTokenUnavailable}; there is no third outcome.
  *
- * A call that never left this process, or can be repeated without harm (verify, refresh within its replay
- * window, log out), is tried once more, on another replica where there is one.
+ * A call that never left this process, or is `repeatable` ({@link operations}), is tried once more, on another replica where there
+ * is one.
  */
-export class UserTokenClient {
+export class UserTokenClient implements Operations {
   /** The time of user-token's clock, measured by each of its replies. */
   readonly clock = new MeasuredClock();
   private readonly logger = new Logger(UserTokenClient.name);
@@ -79,15 +58,16 @@ export class UserTokenClient {
   private readonly replicas: readonly Replica[];
   private readonly passedOver = new Map<Replica, { silent: boolean }>();
   private readonly closed = new AbortController();
-  private readonly verifyTimeoutMs: number;
-  private readonly sessionTimeoutMs: number;
+  private readonly timeLimitsMs: { readonly verify: number; readonly session: number };
   private turn = 0;
 
   /** @throws {TypeError} when `urls` is malformed or asks for TLS without `tls`, or a deadline is out of its bounds */
   constructor(options: UserTokenClientOptions) {
     const { verifyTimeoutMs = 6_500, sessionTimeoutMs = 10_000 } = options;
-    this.verifyTimeoutMs = bounded('verifyTimeoutMs', verifyTimeoutMs, TIMEOUT);
-    this.sessionTimeoutMs = bounded('sessionTimeoutMs', sessionTimeoutMs, TIMEOUT);
+    this.timeLimitsMs = {
+      verify: bounded('verifyTimeoutMs', verifyTimeoutMs, TIMEOUT),
+      session: bounded('sessionTimeoutMs', sessionTimeoutMs, TIMEOUT),
+    };
     const addresses = parseReplicaAddresses(options.urls);
     if (addresses.some((address) => address.tls) && !options.tls) {
       throw new TypeError('tls+tcp:// needs the certificate authority, certificate and key of this service');
@@ -112,97 +92,61 @@ export class UserTokenClient {
   }
 
   /** Whether a token is active, and its principal. */
-  async verify(request: VerifyRequest): Promise<Verdict> {
+  async verify(request: RequestOf<'verify'>): Promise<ResultOf<'verify'>> {
     // It goes out together with other questions, which must not suffer from it.
-    const { success, data } = verifyRequestSchema.safeParse(request);
+    const { success, data } = operations.verify.request.safeParse(request);
     if (!success) throw new UserTokenUnavailable('invalid_payload', 'not a token that could be asked about');
-    return this.ask((replica, timeoutMs) => replica.verify(data, timeoutMs), verdictSchema, {
-      timeoutMs: this.verifyTimeoutMs,
-      repeatable: true,
-    });
+    return this.ask('verify', (replica, timeoutMs) => replica.verify(data, timeoutMs));
   }
 
-  /** Password grant. Not repeated once sent: an attempt counts against the user's limit. */
-  login(request: LoginRequest): Promise<GrantResult> {
-    return this.call(patterns.login, request, grantResultSchema, {
-      timeoutMs: this.sessionTimeoutMs,
-      repeatable: false,
-    });
+  /** Password grant. */
+  login(request: RequestOf<'login'>): Promise<ResultOf<'login'>> {
+    return this.call('login', request);
   }
 
   /** A new access token for an old one, expired or not. */
-  refresh(request: RefreshRequest): Promise<GrantResult> {
-    return this.call(patterns.refresh, request, grantResultSchema, {
-      timeoutMs: this.sessionTimeoutMs,
-      repeatable: true,
-    });
+  refresh(request: RequestOf<'refresh'>): Promise<ResultOf<'refresh'>> {
+    return this.call('refresh', request);
   }
 
   /** Ends the session of this token: refused everywhere from now on, refresh token revoked upstream. */
-  logout(request: SessionRequest): Promise<LogoutResult> {
-    return this.call(patterns.logout, request, logoutResultSchema, {
-      timeoutMs: this.sessionTimeoutMs,
-      repeatable: true,
-    });
+  logout(request: RequestOf<'logout'>): Promise<ResultOf<'logout'>> {
+    return this.call('logout', request);
   }
 
   /** Ends every session of the token's user, and every access token issued to this user so far. */
-  logoutAll(request: SessionRequest): Promise<LogoutResult> {
-    return this.call(patterns.logoutAll, request, logoutResultSchema, {
-      timeoutMs: this.sessionTimeoutMs,
-      // A repetition would be refused, because the call has revoked its own token.
-      repeatable: false,
-    });
+  logoutAll(request: RequestOf<'logoutAll'>): Promise<ResultOf<'logoutAll'>> {
+    return this.call('logoutAll', request);
   }
 
   /** The sessions of the token's user. */
-  listSessions(request: SessionRequest): Promise<ListSessionsResult> {
-    return this.call(patterns.listSessions, request, listSessionsResultSchema, {
-      timeoutMs: this.sessionTimeoutMs,
-      repeatable: true,
-    });
+  listSessions(request: RequestOf<'listSessions'>): Promise<ResultOf<'listSessions'>> {
+    return this.call('listSessions', request);
   }
 
   /** Ends one of them. */
-  endSession(request: EndSessionRequest): Promise<EndSessionResult> {
-    return this.call(patterns.endSession, request, endSessionResultSchema, {
-      timeoutMs: this.sessionTimeoutMs,
-      // A repetition for the token's own session would be refused, because the token is then revoked.
-      repeatable: false,
-    });
+  endSession(request: RequestOf<'endSession'>): Promise<ResultOf<'endSession'>> {
+    return this.call('endSession', request);
   }
 
   /** A new pair for the refresh token of a registered client. */
-  refreshGrant(request: RefreshGrantRequest): Promise<GrantResult> {
-    return this.call(patterns.refreshGrant, request, grantResultSchema, {
-      timeoutMs: this.sessionTimeoutMs,
-      // A repetition later than OAUTH_REFRESH_REUSE_SECONDS after the refresh, or where that is 0, would count as reuse of the token.
-      repeatable: false,
-    });
+  refreshGrant(request: RequestOf<'refreshGrant'>): Promise<ResultOf<'refreshGrant'>> {
+    return this.call('refreshGrant', request);
   }
 
   /** RFC 7009, for tokens of registered clients. */
-  revokeToken(request: IssuedTokenRequest): Promise<RevokeTokenResult> {
-    return this.call(patterns.revokeToken, request, revokeTokenResultSchema, {
-      timeoutMs: this.sessionTimeoutMs,
-      repeatable: true,
-    });
+  revokeToken(request: RequestOf<'revokeToken'>): Promise<ResultOf<'revokeToken'>> {
+    return this.call('revokeToken', request);
   }
 
   /** RFC 7662 for a refresh token, asked by its own client. */
-  inspectRefreshToken(request: IssuedTokenRequest): Promise<RefreshTokenInspection> {
-    return this.call(patterns.inspectRefreshToken, request, refreshTokenInspectionSchema, {
-      timeoutMs: this.verifyTimeoutMs,
-      repeatable: true,
-    });
+  inspectRefreshToken(request: RequestOf<'inspectRefreshToken'>): Promise<ResultOf<'inspectRefreshToken'>> {
+    return this.call('inspectRefreshToken', request);
   }
 
-  /** The same for a user named by subject: after blocking, deletion, or a changed password. */
-  async revokeSubject(request: RevokeSubjectRequest): Promise<void> {
-    await this.call(patterns.revokeSubject, request, revokedSchema, {
-      timeoutMs: this.sessionTimeoutMs,
-      repeatable: true,
-    });
+  /** As {@link logoutAll}, for a user named by subject: after blocking, deletion, or a changed password. */
+  revokeSubject(request: RequestOf<'revokeSubject'>): Promise<ResultOf<'revokeSubject'>> {
+    return this.call('revokeSubject', request);
   }
 
   /** Pings every replica, for readiness only; calls do not depend on it. */
@@ -219,25 +163,18 @@ export class UserTokenClient {
     for (const replica of this.replicas) replica.close();
   }
 
-  private call<T>(
-    pattern: string,
-    payload: object,
-    schema: z.ZodType<T>,
-    options: { timeoutMs: number; repeatable: boolean },
-  ): Promise<T> {
-    const { repeatable } = options;
-    return this.ask(
-      (replica, timeoutMs) => replica.call(pattern, payload, timeoutMs, repeatable),
-      schema,
-      options,
-    );
+  private call<Name extends OperationName>(name: Name, request: RequestOf<Name>): Promise<ResultOf<Name>> {
+    const { pattern, repeatable } = operations[name];
+    return this.ask(name, (replica, timeoutMs) => replica.call(pattern, request, timeoutMs, repeatable));
   }
 
-  private async ask<T>(
+  private async ask<Name extends OperationName>(
+    name: Name,
     question: (replica: Replica, timeoutMs: number) => Promise<unknown>,
-    schema: z.ZodType<T>,
-    { timeoutMs, repeatable }: { timeoutMs: number; repeatable: boolean },
-  ): Promise<T> {
+  ): Promise<ResultOf<Name>> {
+    const { repeatable, timeLimit } = operations[name];
+    const schema = resultSchemaOf(name);
+    const timeoutMs = this.timeLimitsMs[timeLimit];
     const deadlineMs = performance.now() + timeoutMs;
     const first = this.nextReplica();
     try {

@@ -3,8 +3,8 @@ import {
   MAX_VERIFICATIONS,
   tokenHash,
   verifyReplySchema,
+  type RequestOf,
   type VerifyAnswer,
-  type VerifyRequest,
   isB64Token,
 } from '@app/contract';
 import { CallFailed } from './call-failed.js';
@@ -18,7 +18,7 @@ interface Caller {
 
 interface Batch {
   readonly deadlineMs: number;
-  readonly requests: VerifyRequest[];
+  readonly requests: RequestOf<'verify'>[];
   /** By the index of the request; removed once answered. */
   readonly callers: Map<number, Caller>;
   chars: number;
@@ -30,7 +30,7 @@ interface Batch {
  * @returns replies ({@link verifyReplySchema}), each as soon as there is one; fails with {@link CallFailed}
  */
 export type SendBatch = (
-  requests: readonly VerifyRequest[],
+  requests: readonly RequestOf<'verify'>[],
   chars: number,
   timeoutMs: number,
 ) => Observable<unknown>;
@@ -61,7 +61,7 @@ export class VerifyBatches {
    * @returns the verdict as received
    * @throws {CallFailed} when there was none
    */
-  verify(request: VerifyRequest, timeoutMs: number): Promise<unknown> {
+  verify(request: RequestOf<'verify'>, timeoutMs: number): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const chars = charsOf(request) + SEPARATOR_CHARS;
       const batch = this.batchFor(chars, performance.now() + timeoutMs);
@@ -117,7 +117,7 @@ export class VerifyBatches {
 }
 
 /** As JSON, or some more. */
-function charsOf(request: VerifyRequest): number {
+function charsOf(request: RequestOf<'verify'>): number {
   const { accessToken, requestId = '' } = request;
   // What every token is that could be good needs no escapes.
   if (!isB64Token(accessToken)) return JSON.stringify(request).length;

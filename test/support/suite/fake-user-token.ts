@@ -3,14 +3,14 @@ import { Controller, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { MessagePattern, Payload, Transport, type MicroserviceOptions } from '@nestjs/microservices';
 import {
-  patterns,
+  messages,
   tokenHash,
   type Failure,
   type Pong,
   type Principal,
   type Verdict,
+  type VerifyBatch,
   type VerifyReply,
-  type VerifyRequests,
 } from '@app/contract';
 import { from, mergeMap, type Observable } from 'rxjs';
 
@@ -39,7 +39,7 @@ export interface FakeUserToken {
 
 export async function startFakeUserToken(port = 0): Promise<FakeUserToken> {
   const asked: string[] = [];
-  let messages = 0;
+  let received = 0;
   let frozen = false;
   let aheadMs = 0;
   const nowMs = () => Date.now() + aheadMs;
@@ -61,24 +61,24 @@ export async function startFakeUserToken(port = 0): Promise<FakeUserToken> {
 
   @Controller()
   class VerifyController {
-    @MessagePattern(patterns.verify)
-    verify(@Payload() { requests }: VerifyRequests): Observable<VerifyReply> {
-      messages += 1;
+    @MessagePattern(messages.verify.pattern)
+    verify(@Payload() { requests }: VerifyBatch): Observable<VerifyReply> {
+      received += 1;
       return from(requests).pipe(mergeMap(({ accessToken }, index) => from(answer(accessToken, index))));
     }
 
-    @MessagePattern(patterns.login)
+    @MessagePattern(messages.login.pattern)
     login(): unknown {
       if (granted === undefined) throw new Error('this fake grants nothing');
       return granted;
     }
 
-    @MessagePattern(patterns.refresh)
+    @MessagePattern(messages.refresh.pattern)
     refresh(): unknown {
       return this.login();
     }
 
-    @MessagePattern(patterns.ping)
+    @MessagePattern(messages.ping.pattern)
     ping(): Pong | Promise<Pong> {
       return frozen ? new Promise(() => undefined) : { nowMs: nowMs() };
     }
@@ -99,7 +99,7 @@ export async function startFakeUserToken(port = 0): Promise<FakeUserToken> {
     port: bound,
     asked,
     get messages() {
-      return messages;
+      return received;
     },
     behave: (next) => {
       behaviour = next;

@@ -1,18 +1,9 @@
 import { Controller } from '@nestjs/common';
-import { MessagePattern, Payload } from '@nestjs/microservices';
-import {
-  issuedTokenRequestSchema,
-  patterns,
-  refreshGrantRequestSchema,
-  type GrantResult,
-  type IssuedTokenRequest,
-  type RefreshGrantRequest,
-  type RefreshTokenInspection,
-  type RevokeTokenResult,
-} from '@app/contract';
+import type { RequestOf, ResultOf } from '@app/contract';
 import { Fronts } from '../core/front.js';
 import { IssuedTokens } from '../core/issued-tokens.js';
 import { RefreshSession } from '../core/refresh-session.js';
+import { Operation } from './operation.decorator.js';
 
 /** The tokens of registered clients; who calls has authenticated the client. */
 @Controller()
@@ -23,25 +14,19 @@ export class GrantController {
     private readonly issuedTokens: IssuedTokens,
   ) {}
 
-  @MessagePattern(patterns.refreshGrant)
-  refresh(
-    @Payload({ schema: refreshGrantRequestSchema }) request: RefreshGrantRequest,
-  ): Promise<GrantResult> {
+  @Operation('refreshGrant')
+  refresh(request: RequestOf<'refreshGrant'>): Promise<ResultOf<'refreshGrant'>> {
     const { refreshToken, client, userAgent, clientAddress: address } = request;
     return this.refreshSession.execute(refreshToken, this.fronts.of(client), { userAgent, address });
   }
 
-  @MessagePattern(patterns.revokeToken)
-  revoke(
-    @Payload({ schema: issuedTokenRequestSchema }) { token, clientId }: IssuedTokenRequest,
-  ): Promise<RevokeTokenResult> {
+  @Operation('revokeToken')
+  revoke({ token, clientId }: RequestOf<'revokeToken'>): Promise<ResultOf<'revokeToken'>> {
     return this.issuedTokens.revoke(token, clientId);
   }
 
-  @MessagePattern(patterns.inspectRefreshToken)
-  inspect(
-    @Payload({ schema: issuedTokenRequestSchema }) { token, clientId }: IssuedTokenRequest,
-  ): Promise<RefreshTokenInspection> {
+  @Operation('inspectRefreshToken')
+  inspect({ token, clientId }: RequestOf<'inspectRefreshToken'>): Promise<ResultOf<'inspectRefreshToken'>> {
     return this.issuedTokens.inspectRefreshToken(token, clientId);
   }
 }

@@ -1,28 +1,12 @@
 import { Controller } from '@nestjs/common';
-import { MessagePattern, Payload } from '@nestjs/microservices';
-import {
-  endSessionRequestSchema,
-  loginRequestSchema,
-  patterns,
-  refreshRequestSchema,
-  revokeSubjectRequestSchema,
-  sessionRequestSchema,
-  type EndSessionRequest,
-  type EndSessionResult,
-  type GrantResult,
-  type ListSessionsResult,
-  type LoginRequest,
-  type LogoutResult,
-  type RefreshRequest,
-  type RevokeSubjectRequest,
-  type SessionRequest,
-} from '@app/contract';
+import type { RequestOf, ResultOf } from '@app/contract';
 import { Fronts } from '../core/front.js';
 import { LogIn } from '../core/log-in.js';
 import { LogOut } from '../core/log-out.js';
 import { RefreshSession } from '../core/refresh-session.js';
 import { RevokeSubject } from '../core/revoke-subject.js';
 import { UserSessions } from '../core/user-sessions.js';
+import { Operation } from './operation.decorator.js';
 
 @Controller()
 export class SessionController {
@@ -35,46 +19,40 @@ export class SessionController {
     private readonly userSessions: UserSessions,
   ) {}
 
-  @MessagePattern(patterns.login)
-  login(@Payload({ schema: loginRequestSchema }) request: LoginRequest): Promise<GrantResult> {
+  @Operation('login')
+  login(request: RequestOf<'login'>): Promise<ResultOf<'login'>> {
     const { client, userAgent, clientAddress: address } = request;
     return this.logIn.execute(request, this.fronts.of(client), { userAgent, address });
   }
 
-  @MessagePattern(patterns.refresh)
-  refresh(@Payload({ schema: refreshRequestSchema }) request: RefreshRequest): Promise<GrantResult> {
+  @Operation('refresh')
+  refresh(request: RequestOf<'refresh'>): Promise<ResultOf<'refresh'>> {
     const { accessToken, userAgent, clientAddress: address } = request;
     return this.refreshSession.execute(accessToken, this.fronts.of(undefined), { userAgent, address });
   }
 
-  @MessagePattern(patterns.logout)
-  logout(@Payload({ schema: sessionRequestSchema }) { accessToken }: SessionRequest): Promise<LogoutResult> {
+  @Operation('logout')
+  logout({ accessToken }: RequestOf<'logout'>): Promise<ResultOf<'logout'>> {
     return this.logOut.execute(accessToken);
   }
 
-  @MessagePattern(patterns.logoutAll)
-  logoutAll(
-    @Payload({ schema: sessionRequestSchema }) { accessToken }: SessionRequest,
-  ): Promise<LogoutResult> {
+  @Operation('logoutAll')
+  logoutAll({ accessToken }: RequestOf<'logoutAll'>): Promise<ResultOf<'logoutAll'>> {
     return this.revokeSubject.executeFor(accessToken);
   }
 
-  @MessagePattern(patterns.listSessions)
-  list(
-    @Payload({ schema: sessionRequestSchema }) { accessToken }: SessionRequest,
-  ): Promise<ListSessionsResult> {
+  @Operation('listSessions')
+  list({ accessToken }: RequestOf<'listSessions'>): Promise<ResultOf<'listSessions'>> {
     return this.userSessions.list(accessToken);
   }
 
-  @MessagePattern(patterns.endSession)
-  end(@Payload({ schema: endSessionRequestSchema }) request: EndSessionRequest): Promise<EndSessionResult> {
-    return this.userSessions.end(request.accessToken, request.sessionId);
+  @Operation('endSession')
+  end({ accessToken, sessionId }: RequestOf<'endSession'>): Promise<ResultOf<'endSession'>> {
+    return this.userSessions.end(accessToken, sessionId);
   }
 
-  @MessagePattern(patterns.revokeSubject)
-  async revoke(
-    @Payload({ schema: revokeSubjectRequestSchema }) { subject }: RevokeSubjectRequest,
-  ): Promise<{ revoked: true }> {
+  @Operation('revokeSubject')
+  async revoke({ subject }: RequestOf<'revokeSubject'>): Promise<ResultOf<'revokeSubject'>> {
     await this.revokeSubject.execute(subject);
     return { revoked: true };
   }

@@ -1,20 +1,19 @@
 import { Controller } from '@nestjs/common';
-import { MessagePattern, Payload } from '@nestjs/microservices';
 import {
-  patterns,
   tokenHash,
-  verifyRequestsSchema,
   type Pong,
+  type RequestOf,
+  type UnnamedAnswers,
   type Verdict,
   type VerifyAnswer,
+  type VerifyBatch,
   type VerifyReply,
-  type VerifyRequest,
-  type VerifyRequests,
 } from '@app/contract';
 import { map, type Observable } from 'rxjs';
 import { VerifyToken } from '../core/verify-token.js';
 import { asTheySettle } from './as-they-settle.js';
 import { Failures } from './failures.js';
+import { Operation } from './operation.decorator.js';
 import { ReplyClock } from './reply-clock.js';
 
 @Controller()
@@ -26,15 +25,13 @@ export class TokenController {
   ) {}
 
   /** Many at once, each answered as soon as it can be. */
-  @MessagePattern(patterns.verify)
-  verify(@Payload({ schema: verifyRequestsSchema }) { requests }: VerifyRequests): Observable<VerifyReply> {
+  @Operation('verify')
+  verify({ requests }: VerifyBatch): Observable<VerifyReply> {
     return this.answers(requests).pipe(map((answers) => ({ nowMs: this.clock.nowMs(), answers })));
   }
 
-  @MessagePattern(patterns.verifyUnnamed)
-  verifyUnnamed(
-    @Payload({ schema: verifyRequestsSchema }) { requests }: VerifyRequests,
-  ): Observable<Omit<VerifyAnswer, 'tokenHash'>[]> {
+  @Operation('verifyUnnamed')
+  verifyUnnamed({ requests }: VerifyBatch): Observable<UnnamedAnswers> {
     return this.answers(requests).pipe(
       map((answers) =>
         answers.map(({ tokenHash: _unknown, verdict, ...answer }) => ({
@@ -47,16 +44,19 @@ export class TokenController {
   }
 
   /** Tells a client that this process runs, however long its other calls take, and what time it is. */
-  @MessagePattern(patterns.ping)
+  @Operation('ping')
   ping(): Pong {
     return { nowMs: this.clock.nowMs() };
   }
 
-  private answers(requests: readonly VerifyRequest[]): Observable<VerifyAnswer[]> {
+  private answers(requests: VerifyBatch['requests']): Observable<VerifyAnswer[]> {
     return asTheySettle(requests.map((request, index) => this.answer(request, index)));
   }
 
-  private async answer({ accessToken, requestId }: VerifyRequest, index: number): Promise<VerifyAnswer> {
+  private async answer(
+    { accessToken, requestId }: RequestOf<'verify'>,
+    index: number,
+  ): Promise<VerifyAnswer> {
     const named = { index, tokenHash: tokenHash(accessToken) };
     try {
       return { ...named, verdict: await this.verifyToken.execute(accessToken, requestId) };

@@ -1,4 +1,4 @@
-import type { Verdict, VerifyRequest } from '@app/contract';
+import type { RequestOf, ResultOf } from '@app/contract';
 import { UserTokenClient } from '@app/user-token-client';
 import type { TestTokenVerifier } from './test-users.js';
 
@@ -13,11 +13,12 @@ export class TestUserTokenClient extends UserTokenClient {
     this.close();
   }
 
-  override verify({ accessToken }: VerifyRequest): Promise<Verdict> {
+  override verify({ accessToken }: RequestOf<'verify'>): Promise<ResultOf<'verify'>> {
     return this.users.verify(accessToken);
   }
 
-  override async revokeSubject({ subject }: { readonly subject: string }): Promise<void> {
+  override async revokeSubject({ subject }: RequestOf<'revokeSubject'>): Promise<ResultOf<'revokeSubject'>> {
     this.users.revoke(subject);
+    return { revoked: true };
   }
 }

@@ -1,8 +1,4 @@
-/**
- * Longest bearer token that is read, in characters: 12 KiB, about 240 permissions of 34 characters. Node accepts 16 KiB of request line and
- * headers (`http.maxHeaderSize`); the rest is for cookies, headers of browsers, and headers of proxies.
- */
-export const MAX_TOKEN_LENGTH = 12_288;
+import { MAX_TOKEN_LENGTH } from '../limits.js';
 
 /** Shortest opaque token Auth0 ever issued. */
 const MIN_OPAQUE_LENGTH = 16;

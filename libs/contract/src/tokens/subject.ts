@@ -1,8 +1,7 @@
 import { hash } from 'node:crypto';
 import { z } from 'zod';
+import { MAX_SUBJECT_LENGTH } from '../limits.js';
 
-/** Longest subject, in Unicode characters; OpenID Connect Core section 2 allows 255 ASCII characters. */
-export const MAX_SUBJECT_LENGTH = 256;
 /** No control characters, and no halves of a surrogate pair: hashing loses these, and the hash would then name another user. */
 const PLAIN_TEXT = /^[^\p{Cc}\p{Cs}]*$/u;
 

@@ -10,7 +10,7 @@ import {
   type TestKey,
 } from '@app/test-support/issuer/mint-token';
 import type { Log } from '../../core/log.js';
-import { revokeSubjectRequestSchema } from '@app/contract';
+import { operations } from '@app/contract';
 import { JwksTokenCheck } from './jwks-token-check.js';
 import { PrincipalClaims } from './principal-claims.js';
 
@@ -141,7 +141,7 @@ describe('JwksTokenCheck', () => {
       ['has a C1 control character', 'auth0|\u0085ada', false],
     ])('when it %s', async (_title, sub, accepted) => {
       const checked = await check.check(await mintToken(key, { claims: { sub } }));
-      expect(revokeSubjectRequestSchema.safeParse({ subject: sub }).success).toBe(accepted);
+      expect(operations.revokeSubject.request.safeParse({ subject: sub }).success).toBe(accepted);
       if (accepted) {
         expect(checked).toMatchObject({ active: true, principal: { subject: sub } });
         return;
