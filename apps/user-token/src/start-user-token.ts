@@ -18,6 +18,7 @@ import {
   type RenewedTls,
   type RunningService,
 } from '@app/ops';
+import { IDLE_TIMEOUT_MS, MAX_MESSAGE_LENGTH, MAX_UNREAD_BYTES } from '@app/contract';
 import { storeCheck, type SharedStore } from '@app/store';
 import type { StoreDenials } from './adapters/denials/store-denials.js';
 import { GrantedTokenCheck } from './adapters/token-checks/granted-token-check.js';
@@ -41,14 +42,9 @@ export interface RunningUserToken extends RunningService {
   readonly opsPort: number;
 }
 
-const MAX_MESSAGE_CHARS = 64 * 1024;
-/** Two of the largest replies. */
-const MAX_UNREAD_BYTES = 2 * 1024 * 1024;
 const MESSAGE_TIMEOUT_MS = 5_000;
 /** For a TLS handshake, or the first call. */
 const INTRODUCTION_TIMEOUT_MS = 3_000;
-/** Services ping three times as often. */
-const IDLE_TIMEOUT_MS = 30_000;
 const DRAIN_TIMEOUT_MS = 8_000;
 const REPLY_FLUSH_MS = 50;
 const PREPARE_MS = 1_000;
@@ -102,7 +98,7 @@ export async function startUserToken(
         pendingMs: INTRODUCTION_TIMEOUT_MS,
       },
       idleMs: IDLE_TIMEOUT_MS,
-      maxMessageChars: MAX_MESSAGE_CHARS,
+      maxMessageChars: MAX_MESSAGE_LENGTH,
       messageTimeoutMs: MESSAGE_TIMEOUT_MS,
       maxUnreadBytes: MAX_UNREAD_BYTES,
     },

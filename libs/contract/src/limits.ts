@@ -28,7 +28,10 @@ export const MAX_DENIAL_DESCRIPTION_LENGTH = 256;
 
 /** Longest message that user-token reads; it closes a connection that sends a longer one. */
 export const MAX_MESSAGE_LENGTH = 64 * 1024;
-/** Pattern, id and punctuation around the payload of a message. */
+/** The same of its pattern, and of the id of a call. */
+export const MAX_PATTERN_LENGTH = 64;
+export const MAX_CALL_ID_LENGTH = 64;
+/** Pattern, id and punctuation around the payload of a message, as the client sends it. */
 export const MAX_ENVELOPE_LENGTH = 128;
 /** What a service sends on one connection before user-token has read it, so that no connection keeps user-token busy with a backlog. */
 export const SEND_WINDOW_LENGTH = 48 * 1024;

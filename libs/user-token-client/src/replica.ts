@@ -25,7 +25,16 @@ import {
   TimeoutError,
   timer,
 } from 'rxjs';
-import { failureSchema, messages, type Pong, type RequestOf } from '@app/contract';
+import {
+  failureSchema,
+  KEEP_ALIVE_MS,
+  MAX_ENVELOPE_LENGTH,
+  MAX_REPLY_LENGTH,
+  messages,
+  SEND_WINDOW_LENGTH,
+  type Pong,
+  type RequestOf,
+} from '@app/contract';
 import { type ReplicaAddress, FrameSocket, type FrameOptions, explainTlsFailure } from '@app/wire';
 import { CallFailed } from './call-failed.js';
 import type { ClockReading } from './measured-clock.js';
@@ -55,14 +64,8 @@ export interface ReplicaEvents {
   tlsFailed(reason: string): void;
 }
 
-/** Limit of unread characters on one connection, so that no connection keeps user-token busy with a backlog. */
-const WINDOW_CHARS = 48 * 1024;
-const MAX_REPLY_CHARS = 1024 * 1024;
-const ENVELOPE_CHARS = 128;
 /** Interval of pings during longer calls: a slow answer is waited for, a frozen process is not. */
 const PING_EVERY_MS = 100;
-/** user-token closes a connection after three times this idle time. */
-const KEEP_ALIVE_MS = 10_000;
 const TURNED_AWAY =
   'it closed the connection before its first answer: it may not take our USER_TOKEN_TLS_CERT, which its log then tells';
 /** Errors of a connection that the other side closes while it is being made. */
@@ -76,7 +79,7 @@ const PATIENT_PING_TICKS = 20;
 /** One connection to one user-token process. Connects at the first call and again at the next call after a loss. */
 export class Replica {
   private readonly proxy: QuietClientTcp;
-  private readonly window = new SendWindow(WINDOW_CHARS, () => this.askForReceipt());
+  private readonly window = new SendWindow(SEND_WINDOW_LENGTH, () => this.askForReceipt());
   private receiptAsked = false;
   private heard = 0;
   private isConnected = false;
@@ -122,7 +125,7 @@ export class Replica {
     });
     this.verifications = new VerifyBatches(
       (requests, chars, timeoutMs) => this.replies(messages.verify.pattern, { requests }, chars, timeoutMs),
-      WINDOW_CHARS - ENVELOPE_CHARS,
+      SEND_WINDOW_LENGTH - MAX_ENVELOPE_LENGTH,
       () => events.mixedUp(),
     );
   }
@@ -253,7 +256,7 @@ export class Replica {
   ): Observable<unknown> {
     return defer(() => {
       let entered = false;
-      const asking = this.window.room(payloadChars + ENVELOPE_CHARS).pipe(
+      const asking = this.window.room(payloadChars + MAX_ENVELOPE_LENGTH).pipe(
         mergeMap((markRead) => {
           entered = true;
           return this.send(pattern, payload).pipe(tap(markRead));
@@ -324,7 +327,7 @@ class QuietClientTcp extends ClientTCP {
     private readonly events: ConnectionEvents,
   ) {
     const options: FrameOptions = {
-      maxChars: MAX_REPLY_CHARS,
+      maxChars: MAX_REPLY_LENGTH,
       accepts: isReply,
       onBytes: () => events.heard(),
     };

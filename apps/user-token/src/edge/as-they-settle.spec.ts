@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { MAX_VERDICTS_TOGETHER } from '@app/contract';
 import { lastValueFrom, toArray } from 'rxjs';
 import { deferred } from '@app/test-support/timing/deferred';
 import { asTheySettle } from './as-they-settle.js';
@@ -26,10 +27,10 @@ describe('answers as they settle', () => {
     expect(await emitted).toEqual([['one', 'two'], ['late']]);
   });
 
-  it('come 64 at a time, so that no message is too long', async () => {
-    const many = Array.from({ length: 130 }, (_, i) => `${i}`);
+  it('come in pieces, so that no message is too long', async () => {
+    const many = Array.from({ length: 2 * MAX_VERDICTS_TOGETHER + 2 }, (_, i) => `${i}`);
     const emitted = await emissions(...many.map((one) => Promise.resolve(one)));
-    expect(emitted.map(({ length }) => length)).toEqual([64, 64, 2]);
+    expect(emitted.map(({ length }) => length)).toEqual([MAX_VERDICTS_TOGETHER, MAX_VERDICTS_TOGETHER, 2]);
     expect(emitted.flat()).toEqual(many);
   });
 

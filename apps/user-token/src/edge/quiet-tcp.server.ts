@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { Server as TlsServer, type TLSSocket } from 'node:tls';
 import { ServerTCP, type TcpOptions } from '@nestjs/microservices';
+import { MAX_CALL_ID_LENGTH, MAX_PATTERN_LENGTH } from '@app/contract';
 import { LineLimit, type TlsMaterial } from '@app/ops';
 import { explainTlsFailure, FrameSocket } from '@app/wire';
 import type { Log } from '../core/log.js';
@@ -22,8 +23,6 @@ export interface QuietTcpOptions {
   readonly maxUnreadBytes: number;
 }
 
-const MAX_PATTERN_CHARS = 64;
-const MAX_ID_CHARS = 64;
 /** Connections that wait to be accepted; what comes beyond them tries again after a second. Linux allows 4,096 by default. */
 const BACKLOG = 4_096;
 
@@ -190,7 +189,7 @@ class CallSocket extends FrameSocket {
 function isCall(message: unknown): message is Call {
   if (typeof message !== 'object' || message === null) return false;
   const { pattern, id } = message as Partial<Record<keyof Call, unknown>>;
-  return isShort(pattern, MAX_PATTERN_CHARS) && isShort(id, MAX_ID_CHARS);
+  return isShort(pattern, MAX_PATTERN_LENGTH) && isShort(id, MAX_CALL_ID_LENGTH);
 }
 
 function isShort(text: unknown, maxChars: number): boolean {
