@@ -6,14 +6,18 @@ import {
   MAX_PASSWORD_BYTES,
   MAX_PATTERN_LENGTH,
   MAX_REALM_LENGTH,
+  MAX_REPLY_LENGTH,
   MAX_REQUEST_ID_LENGTH,
   MAX_SUBJECT_LENGTH,
   MAX_TOKEN_LENGTH,
   MAX_USER_AGENT_LENGTH,
   MAX_USERNAME_BYTES,
+  MAX_VERDICTS_TOGETHER,
+  MAX_VERIFICATIONS,
   SEND_WINDOW_LENGTH,
 } from './limits.js';
 import { messages, operations, type OperationName, type RequestOf } from './operations/operations.js';
+import type { Verdict, VerifyReply } from './operations/verdict.js';
 
 /** The character with the longest form in JSON: six for one. */
 const any = (length: number) => '\u0001'.repeat(length);
@@ -50,6 +54,27 @@ const LARGEST: { readonly [Name in OperationName]: RequestOf<Name> } = {
 };
 const NAMES = Object.keys(operations) as OperationName[];
 
+/** A verdict about the largest token: its payload is a scope of many words, which a list makes longer, and further claims. */
+function largestVerdict(): Verdict {
+  const payloadBytes = (MAX_TOKEN_LENGTH * 3) / 4;
+  return {
+    active: true,
+    principal: {
+      subject: 's'.repeat(MAX_SUBJECT_LENGTH),
+      clientId: 'c'.repeat(MAX_CLIENT_ID_LENGTH),
+      scopes: Array<string>(Math.floor(payloadBytes / 'ab '.length)).fill('ab'),
+      permissions: [],
+      issuer: 'i'.repeat(255),
+      audience: ['a'.repeat(255)],
+      issuedAtSeconds: 2 ** 31 + 0.123,
+      expiresAtSeconds: 2 ** 31 + 0.123,
+      claims: { scope: 'c'.repeat(8_192) },
+    },
+    epoch: 'e'.repeat(64),
+    generation: 'g'.repeat(128),
+  };
+}
+
 describe('the limits of messages', () => {
   it.each(NAMES)('let the largest request of %s through', (name) => {
     const request = LARGEST[name];
@@ -64,6 +89,14 @@ describe('the limits of messages', () => {
     const batch = JSON.stringify({ requests: [LARGEST.verify] }).length;
     expect(batch).toBeLessThanOrEqual(SEND_WINDOW_LENGTH - MAX_ENVELOPE_LENGTH);
     expect(SEND_WINDOW_LENGTH).toBeLessThanOrEqual(MAX_MESSAGE_LENGTH);
+  });
+
+  it('let as many verdicts into one reply as come together', () => {
+    const answer = { index: MAX_VERIFICATIONS, tokenHash: 'h'.repeat(43), verdict: largestVerdict() };
+    const answers = Array<typeof answer>(MAX_VERDICTS_TOGETHER).fill(answer);
+    const reply: VerifyReply = { nowMs: 2 ** 52, answers };
+    const length = JSON.stringify(reply).length + MAX_ENVELOPE_LENGTH;
+    expect(length).toBeLessThanOrEqual(MAX_REPLY_LENGTH);
   });
 
   it.each(Object.values(messages))('let the envelope of $pattern through', ({ pattern }) => {

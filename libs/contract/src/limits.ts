@@ -39,8 +39,8 @@ export const SEND_WINDOW_LENGTH = 48 * 1024;
 export const MAX_VERIFICATIONS = 128;
 /** Longest reply that a service reads. */
 export const MAX_REPLY_LENGTH = 1024 * 1024;
-/** Verdicts in one reply. */
-export const MAX_VERDICTS_TOGETHER = 64;
+/** Verdicts in one reply: of the largest tokens, whose scopes and further claims take twice their length in a principal. */
+export const MAX_VERDICTS_TOGETHER = 40;
 /** Replies that user-token keeps for a service that does not read them, in bytes; then it closes the connection. */
 export const MAX_UNREAD_BYTES = 2 * MAX_REPLY_LENGTH;
 
