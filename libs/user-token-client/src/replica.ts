@@ -36,7 +36,6 @@ import {
   type RequestOf,
 } from '@app/contract';
 import { type ReplicaAddress, FrameSocket, type FrameOptions, explainTlsFailure } from '@app/wire';
-import { CallFailed } from './call-failed.js';
 import type { ClockReading } from './measured-clock.js';
 import { SendWindow } from './send-window.js';
 import { UserTokenUnavailable } from './user-token-unavailable.js';
@@ -133,7 +132,7 @@ export class Replica {
   /**
    * @param mayMove whether another replica could take over the call
    * @returns the reply as it came
-   * @throws {CallFailed} for every failure: refused, reset, silent, or an error from user-token
+   * @throws {UserTokenUnavailable} for every failure: refused, reset, silent, or an error from user-token
    */
   call(pattern: string, payload: object, timeoutMs: number, mayMove = true): Promise<unknown> {
     return firstValueFrom(this.replies(pattern, payload, JSON.stringify(payload).length, timeoutMs, mayMove));
@@ -141,13 +140,13 @@ export class Replica {
 
   /**
    * @returns the verdict as it came
-   * @throws {CallFailed} as {@link call} does
+   * @throws {UserTokenUnavailable} as {@link call} does
    */
   verify(request: RequestOf<'verify'>, timeoutMs: number): Promise<unknown> {
     return this.verifications.verify(request, timeoutMs);
   }
 
-  /** @throws {CallFailed} when no answer came in time, connecting included */
+  /** @throws {UserTokenUnavailable} when no answer came in time, connecting included */
   async signOfLife(timeoutMs: number): Promise<void> {
     await this.call(messages.ping.pattern, {}, timeoutMs);
   }
@@ -166,9 +165,7 @@ export class Replica {
   close(): void {
     clearInterval(this.keepingAlive);
     this.leaving = true;
-    this.window.close(
-      new CallFailed(new UserTokenUnavailable('unreachable', 'this client is closed'), false),
-    );
+    this.window.close(new UserTokenUnavailable('unreachable', 'this client is closed', { sent: false }));
     this.proxy.close();
   }
 
@@ -179,9 +176,8 @@ export class Replica {
 
   private tlsReasonOf(error: unknown): string | undefined {
     if (this.tls === undefined || this.leaving) return undefined;
-    const { code } = (error ?? {}) as { code?: unknown };
-    // Nest has no error code for a lost connection.
-    if (code === undefined) return this.isTurnedAway() ? TURNED_AWAY : undefined;
+    if (!(error instanceof NotConnected)) return this.isTurnedAway() ? TURNED_AWAY : undefined;
+    const { code } = error.cause as { code?: unknown };
     return explainTlsFailure(code) ?? (CLOSED.includes(code) ? TURNED_AWAY : undefined);
   }
 
@@ -267,7 +263,7 @@ export class Replica {
           // A call lost with its connection fails at once: this one still waits for a connection, or was sent on it.
           const sent = entered && this.isConnected;
           const tlsReason = this.tlsReasonOf(error);
-          return throwError(() => asCallFailed(error, this.address, sent, tlsReason));
+          return throwError(() => asUnavailable(error, this.address, sent, tlsReason));
         }),
       );
     });
@@ -310,6 +306,13 @@ export class Replica {
 
 /** The process did not even answer a ping. */
 class Silence extends Error {}
+
+/** There was no connection, so that nothing was sent. */
+class NotConnected extends Error {
+  constructor(override readonly cause: Error) {
+    super(cause.message);
+  }
+}
 
 interface ConnectionEvents {
   failed(error: unknown): void;
@@ -356,9 +359,18 @@ class QuietClientTcp extends ClientTCP {
     super.close();
   }
 
-  /** The next call replaces a failed connection; Nest would keep returning the failure until the socket is closed. */
+  /** @throws {NotConnected} */
   override async connect(): Promise<unknown> {
-    if (this.closed) throw connectionError('this client is closed');
+    try {
+      return await this.connection();
+    } catch (error) {
+      throw new NotConnected(error as Error);
+    }
+  }
+
+  /** The next call replaces a failed connection; Nest would keep returning the failure until the socket is closed. */
+  private connection(): Promise<unknown> {
+    if (this.closed) return Promise.reject(connectionError('this client is closed'));
     if (this.connectionPromise) return this.connectionPromise;
     const connecting = super.connect();
     // A question must not wait for the acknowledgement of the previous one (Nagle).
@@ -367,7 +379,7 @@ class QuietClientTcp extends ClientTCP {
       () => this.events.connected(),
       (error: unknown) => {
         if (this.connectionPromise !== connecting) return;
-        this.events.failed(error);
+        this.events.failed(new NotConnected(error as Error));
         this.connectionPromise = null;
         this.socket = null;
         this.events.lost();
@@ -423,31 +435,33 @@ function connectionError(message: string): Error {
   return Object.assign(new Error(message), { code: 'ECONNABORTED' });
 }
 
-function asCallFailed(
+function asUnavailable(
   error: unknown,
   { host, port }: ReplicaAddress,
   sent: boolean,
   tlsReason: string | undefined,
-): CallFailed {
-  if (error instanceof CallFailed) return error;
+): UserTokenUnavailable {
+  if (error instanceof UserTokenUnavailable) return error;
   const where = `user-token at ${host}:${port}`;
   if (error instanceof TimeoutError || error instanceof Silence) {
-    const unavailable = new UserTokenUnavailable('timeout', `${where} did not answer in time`, {
+    const silent = error instanceof Silence;
+    return new UserTokenUnavailable('timeout', `${where} did not answer in time`, {
       cause: error,
+      sent,
+      silent,
     });
-    return new CallFailed(unavailable, sent, error instanceof Silence);
   }
   const failure = failureSchema.safeParse(error);
   if (failure.success) {
     const { code, message, retryAfterSeconds } = failure.data;
-    return new CallFailed(new UserTokenUnavailable(code, message, { retryAfterSeconds }), true);
+    return new UserTokenUnavailable(code, message, { retryAfterSeconds });
   }
-  if (isNativeError(error)) {
-    const message = `${where} cannot be reached${tlsReason === undefined ? '' : `: ${tlsReason}`}`;
-    const unavailable = new UserTokenUnavailable('unreachable', message, { cause: error });
-    // Nest rejects with a plain "Connection closed" after a lost connection; errors with a code come from connecting.
-    return new CallFailed(unavailable, !('code' in error));
+  const unreachable = `${where} cannot be reached${tlsReason === undefined ? '' : `: ${tlsReason}`}`;
+  if (error instanceof NotConnected) {
+    return new UserTokenUnavailable('unreachable', unreachable, { cause: error.cause, sent: false });
   }
+  // Nest rejects with a plain error after a lost connection.
+  if (isNativeError(error)) return new UserTokenUnavailable('unreachable', unreachable, { cause: error });
   // "no such handler" arrives as a string, an unhandled exception as { status, message }.
-  return new CallFailed(new UserTokenUnavailable('protocol', `${where} answered outside the contract`), true);
+  return new UserTokenUnavailable('protocol', `${where} answered outside the contract`);
 }

@@ -232,6 +232,30 @@ describe('UserTokenClient', () => {
     await expect(verifying).rejects.toMatchObject({ code: 'unreachable', cause: expect.anything() });
   });
 
+  describe('says of a failed call whether it may have reached user-token', () => {
+    const failureAt = async (url: string) => clientOf(url).login({ username: 'ada', password: 'x' });
+    const nowhere = async () => `tcp://127.0.0.1:${await freePort()}`;
+
+    it.each<[string, boolean, () => Promise<string>]>([
+      ['where no process listens', false, nowhere],
+      ['where the connection is lost', true, () => rawReplica(({ socket }) => socket.destroy())],
+      ['where no answer comes in time', true, () => rawReplica(() => undefined)],
+      [
+        'where user-token fails',
+        true,
+        () => rawReplica(({ reply }) => reply({ err: { code: 'internal', message: 'm' }, isDisposed: true })),
+      ],
+    ])('%s: %p', async (_title, sent, start) => {
+      await expect(failureAt(await start())).rejects.toMatchObject({ sent });
+    });
+
+    it('where the client is closed: false', async () => {
+      const client = clientOf(await nowhere());
+      client.close();
+      await expect(client.logout(TOKEN)).rejects.toMatchObject({ code: 'unreachable', sent: false });
+    });
+  });
+
   it('rejects when garbage comes back, and does not repeat it', async () => {
     const server: Server = createServer((socket) => socket.resume().end('zzz-canary#{}'));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -3,7 +3,6 @@ import { Logger } from '@nestjs/common';
 import type { z } from 'zod';
 import { parseReplicaAddresses } from '@app/wire';
 import { operations, resultSchemaOf, type OperationName, type RequestOf, type ResultOf } from '@app/contract';
-import { CallFailed } from './call-failed.js';
 import { MeasuredClock } from './measured-clock.js';
 import { bounded, type Bounds } from './option-bounds.js';
 import { Replica, type ReplicaEvents, type TlsSource } from './replica.js';
@@ -95,7 +94,10 @@ export class UserTokenClient implements Operations {
   async verify(request: RequestOf<'verify'>): Promise<ResultOf<'verify'>> {
     // It goes out together with other questions, which must not suffer from it.
     const { success, data } = operations.verify.request.safeParse(request);
-    if (!success) throw new UserTokenUnavailable('invalid_payload', 'not a token that could be asked about');
+    if (!success)
+      throw new UserTokenUnavailable('invalid_payload', 'not a token that could be asked about', {
+        sent: false,
+      });
     return this.ask('verify', (replica, timeoutMs) => replica.verify(data, timeoutMs));
   }
 
@@ -153,7 +155,7 @@ export class UserTokenClient implements Operations {
   async rollCall(timeoutMs = ROLL_CALL_TIMEOUT_MS): Promise<RollCall> {
     const calls = this.replicas.map((replica) => replica.signOfLife(timeoutMs));
     const failures = (await Promise.allSettled(calls)).flatMap((call) =>
-      call.status === 'rejected' ? [asFailure(call.reason).unavailable] : [],
+      call.status === 'rejected' ? [asUnavailable(call.reason)] : [],
     );
     return { answered: calls.length - failures.length, failures };
   }
@@ -185,18 +187,18 @@ export class UserTokenClient implements Operations {
       // A silent process will not answer the second time either; only another one is worth a try.
       const worthIt =
         deadlineMs - performance.now() >= WORTH_A_REPEAT_MS && (!failed.silent || this.hasOther(first));
-      if (!mayRepeat || !worthIt || this.closed.signal.aborted) throw failed.unavailable;
+      if (!mayRepeat || !worthIt || this.closed.signal.aborted) throw failed;
     }
     const second = this.nextReplica();
     try {
       return accept(schema, await question(second, deadlineMs - performance.now()));
     } catch (error) {
-      throw this.failureOf(second, error).unavailable;
+      throw this.failureOf(second, error);
     }
   }
 
-  private failureOf(replica: Replica, error: unknown): CallFailed {
-    const failed = asFailure(error);
+  private failureOf(replica: Replica, error: unknown): UserTokenUnavailable {
+    const failed = asUnavailable(error);
     if (isLost(failed)) void this.passOver(replica, failed.silent);
     return failed;
   }
@@ -261,13 +263,12 @@ export class UserTokenClient implements Operations {
 }
 
 /** The connection or the process is at fault, not the question; a process that is only slow is not at fault. */
-function isLost({ unavailable, silent }: CallFailed): boolean {
-  return silent || unavailable.code === 'unreachable' || unavailable.code === 'draining';
+function isLost({ code, silent }: UserTokenUnavailable): boolean {
+  return silent || code === 'unreachable' || code === 'draining';
 }
 
-function asFailure(error: unknown): CallFailed {
-  if (error instanceof CallFailed) return error;
-  if (error instanceof UserTokenUnavailable) return new CallFailed(error, true);
+function asUnavailable(error: unknown): UserTokenUnavailable {
+  if (error instanceof UserTokenUnavailable) return error;
   throw error;
 }
 

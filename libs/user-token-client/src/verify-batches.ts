@@ -7,13 +7,12 @@ import {
   type VerifyAnswer,
   isB64Token,
 } from '@app/contract';
-import { CallFailed } from './call-failed.js';
 import { UserTokenUnavailable } from './user-token-unavailable.js';
 
 interface Caller {
   readonly accessToken: string;
   resolve(verdict: unknown): void;
-  reject(failure: CallFailed): void;
+  reject(failure: UserTokenUnavailable): void;
 }
 
 interface Batch {
@@ -27,7 +26,7 @@ interface Batch {
 /**
  * Sends the requests of one message, with this many characters as JSON.
  *
- * @returns replies ({@link verifyReplySchema}), each as soon as there is one; fails with {@link CallFailed}
+ * @returns replies ({@link verifyReplySchema}), each as soon as there is one; fails with {@link UserTokenUnavailable}
  */
 export type SendBatch = (
   requests: readonly RequestOf<'verify'>[],
@@ -59,7 +58,7 @@ export class VerifyBatches {
 
   /**
    * @returns the verdict as received
-   * @throws {CallFailed} when there was none
+   * @throws {UserTokenUnavailable} when there was none
    */
   verify(request: RequestOf<'verify'>, timeoutMs: number): Promise<unknown> {
     return new Promise((resolve, reject) => {
@@ -90,7 +89,7 @@ export class VerifyBatches {
     const { requests, chars, callers } = batch;
     this.send(requests, chars, Math.max(1, batch.deadlineMs - performance.now())).subscribe({
       next: (message) => this.take(message, callers),
-      error: (failure: CallFailed) => rejectAll(callers, failure),
+      error: (failure: UserTokenUnavailable) => rejectAll(callers, failure),
       complete: () => rejectUnanswered(callers),
     });
   }
@@ -112,7 +111,7 @@ export class VerifyBatches {
     }
     if (!answer.failure) return caller.resolve(answer.verdict);
     const { code, message, retryAfterSeconds } = answer.failure;
-    caller.reject(new CallFailed(new UserTokenUnavailable(code, message, { retryAfterSeconds }), true));
+    caller.reject(new UserTokenUnavailable(code, message, { retryAfterSeconds }));
   }
 }
 
@@ -128,14 +127,11 @@ function rejectUnanswered(callers: Map<number, Caller>): void {
   if (callers.size > 0) rejectAll(callers, notOfContract('a verdict is missing'));
 }
 
-function rejectAll(callers: Map<number, Caller>, failure: CallFailed): void {
+function rejectAll(callers: Map<number, Caller>, failure: UserTokenUnavailable): void {
   for (const caller of callers.values()) caller.reject(failure);
   callers.clear();
 }
 
-function notOfContract(what: string): CallFailed {
-  return new CallFailed(
-    new UserTokenUnavailable('protocol', `user-token's reply is not of the contract: ${what}`),
-    true,
-  );
+function notOfContract(what: string): UserTokenUnavailable {
+  return new UserTokenUnavailable('protocol', `user-token's reply is not of the contract: ${what}`);
 }
