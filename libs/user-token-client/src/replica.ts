@@ -29,6 +29,7 @@ import {
   failureSchema,
   KEEP_ALIVE_MS,
   MAX_ENVELOPE_LENGTH,
+  MAX_MESSAGE_LENGTH,
   MAX_REPLY_LENGTH,
   messages,
   SEND_WINDOW_LENGTH,
@@ -246,13 +247,19 @@ export class Replica {
   private replies(
     pattern: string,
     payload: object,
-    payloadChars: number,
+    payloadLength: number,
     timeoutMs: number,
     mayMove = true,
   ): Observable<unknown> {
+    // user-token would close the connection, with the calls of others on it.
+    if (payloadLength + MAX_ENVELOPE_LENGTH > MAX_MESSAGE_LENGTH) {
+      return throwError(
+        () => new UserTokenUnavailable('invalid_payload', 'the call is too long', { sent: false }),
+      );
+    }
     return defer(() => {
       let entered = false;
-      const asking = this.window.room(payloadChars + MAX_ENVELOPE_LENGTH).pipe(
+      const asking = this.window.room(payloadLength + MAX_ENVELOPE_LENGTH).pipe(
         mergeMap((markRead) => {
           entered = true;
           return this.send(pattern, payload).pipe(tap(markRead));

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { Logger } from '@nestjs/common';
-import { type CanonicalToken, type VerifyBatch } from '@app/contract';
+import { MAX_TOKEN_LENGTH, type CanonicalToken, type VerifyBatch } from '@app/contract';
 import { FaultProxy } from '@app/test-support/network/fault-proxy';
 import { freePort } from '@app/test-support/redis/redis-server';
 import { active, startFakeUserToken, type FakeUserToken } from '@app/test-support/suite/fake-user-token';
@@ -254,6 +254,20 @@ describe('UserTokenClient', () => {
       client.close();
       await expect(client.logout(TOKEN)).rejects.toMatchObject({ code: 'unreachable', sent: false });
     });
+  });
+
+  it('sends no message that user-token would close the connection for', async () => {
+    const calls: RawCall[] = [];
+    const url = await rawReplica((call) => {
+      calls.push(call);
+      call.reply({ response: { outcome: 'unknown' }, isDisposed: true });
+    });
+    const client = clientOf(url);
+    const revoke = (token: string) => client.revokeToken({ token, clientId: 'shop' });
+    const tooLong = { code: 'invalid_payload', sent: false };
+    await expect(revoke('\u0001'.repeat(MAX_TOKEN_LENGTH))).rejects.toMatchObject(tooLong);
+    expect(calls).toEqual([]);
+    expect(await revoke('a'.repeat(MAX_TOKEN_LENGTH))).toEqual({ outcome: 'unknown' });
   });
 
   it('rejects when garbage comes back, and does not repeat it', async () => {

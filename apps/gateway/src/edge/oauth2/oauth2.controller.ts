@@ -1,6 +1,7 @@
 import { All, Controller, Header, HttpCode, Inject, Req } from '@nestjs/common';
 import { Public, TokenInspection } from '@app/auth';
 import {
+  isB64Token,
   isScope,
   issuedTokenKind,
   MAX_PASSWORD_BYTES,
@@ -70,7 +71,7 @@ export class OAuth2Controller {
     const form = readForm(request);
     const { clientId } = await this.authentication.authenticate(request, form);
     const token = required(form, 'token');
-    if (token.length > MAX_TOKEN_LENGTH) return;
+    if (token.length > MAX_TOKEN_LENGTH || !isB64Token(token)) return;
     const { outcome } = await this.userToken.revokeToken({ requestId: request.id, token, clientId });
     if (outcome === 'foreign') {
       throw new OAuthError(400, 'invalid_grant', 'The token was issued to another client');
