@@ -28,16 +28,37 @@ const WORKSPACES = {
   'apps/local': ['gateway', 'identity', 'ops', 'store', 'user-token', 'venue'],
 };
 
-/** What the files of a room may not import, and why. */
+/** What the files of a room may not import, and why. A file is in one room only: of two, the last would count alone. */
 const ROOMS = {
   'apps/*/src/core/**': [
-    [['**/edge/**', '**/adapters/**', '**/dialects/**'], 'core/ knows none of the rooms around it.'],
+    [
+      ['**/edge/**', '**/adapters/**', '**/dialects/**', '**/tenant.js'],
+      'core/ knows none of the rooms around it.',
+    ],
     [
       ['@nestjs/*', 'fastify', 'openid-client', 'jose', 'redis', 'oidc-provider'],
       'core/ knows no framework.',
     ],
   ],
-  'apps/*/src/adapters/**': [[['**/edge/**'], 'adapters/ implement the ports of core/.']],
+  'apps/*/src/adapters/**': [
+    [
+      ['**/edge/**', '**/dialects/**', '**/tenant.js'],
+      'adapters/ implement the ports of core/, and speak no dialect.',
+    ],
+  ],
+  'apps/identity/src/tenant.ts': [[['**/dialects/**'], 'A tenant is given its dialect.']],
+  'apps/identity/src/dialects/*/words/**': [
+    [
+      ['**/adapters/**', '**/routes/**', '**/tenant.js', '@nestjs/*', 'fastify', 'oidc-provider', 'jose'],
+      'The words of a dialect know core/ alone.',
+    ],
+  ],
+  'apps/identity/src/dialects/*/routes/**': [
+    [
+      ['**/adapters/**', 'oidc-provider', 'jose'],
+      'The routes of a dialect reach adapters/ through a tenant.',
+    ],
+  ],
   'libs/store/src/!(index|open-store).ts': [[['./redis/*', './memory/*'], 'A port knows no kind of store.']],
 };
 

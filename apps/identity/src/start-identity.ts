@@ -7,11 +7,11 @@ import {
   type Logger,
   type RunningHttpService,
 } from '@app/ops';
-import { AuthorizationServer } from './authorization-server.js';
 import type { IdentityConfig } from './config.js';
 import type { CredentialCheck, UserDirectory } from './core/credential-check.js';
 import { QueuedCredentialCheck, type QueueOptions } from './core/queued-credential-check.js';
-import { wordOAuthError } from './dialects/auth0/oauth-error.filter.js';
+import { wordOAuthError } from './dialects/auth0/routes/oauth-error.filter.js';
+import { auth0Dialect } from './dialects/auth0/words/auth0-dialect.js';
 import { IdentityModule } from './identity.module.js';
 import type { MemoryOptions } from './adapters/oidc-provider/memory-adapter.js';
 import type { Provider } from './adapters/oidc-provider/oidc-provider.js';
@@ -24,6 +24,7 @@ import { defaultSeedPath, loadSeed } from './adapters/seed-file/load-seed.js';
 import { publishedIn } from './adapters/seed-file/published.js';
 import { SeedError } from './adapters/seed-file/seed-error.js';
 import { SeedCredentialCheck, SeedUserDirectory } from './adapters/seed-file/seed-users.js';
+import { Tenant } from './tenant.js';
 
 export interface IdentityEnvironment {
   readonly logger: Logger;
@@ -53,7 +54,9 @@ export async function startIdentity(
   await ensureServiceListenable('identity', config);
   const { seed, signingKeys } = await readInputs(config);
   const overloads = new LineLimit();
-  const server = new AuthorizationServer({
+  const dialect = auth0Dialect;
+  const tenant = new Tenant({
+    dialect,
     directory: seed.directory,
     credentialCheck:
       accounts?.credentialCheck ??
@@ -61,7 +64,8 @@ export async function startIdentity(
     users: accounts?.users ?? new SeedUserDirectory(seed.users),
     signingKeys,
     memory,
-    onAttempt: ({ type, ...attempt }) => logger.info(attempt, `password grant: ${type}`),
+    onAttempt: ({ outcome, ...attempt }) =>
+      logger.info(attempt, `password grant: ${dialect.attemptWords[outcome]}`),
     onOverload: (reason) => {
       const more = overloads.admit(reason.message);
       if (more) logger.warn({ reason: reason.message, ...more }, 'a request was turned away with 503');
@@ -69,15 +73,15 @@ export async function startIdentity(
     onFault: (error) => logger.error({ err: error }, 'the authorization server failed'),
   });
   const portIsKnown = config.PORT !== 0;
-  if (portIsKnown) server.open(config.AUTH0_ISSUER_URL.href);
-  const app = await createHttpApplication(IdentityModule.forServer(server, logger), {
+  if (portIsKnown) tenant.open(config.AUTH0_ISSUER_URL.href);
+  const app = await createHttpApplication(IdentityModule.forTenant(tenant, logger), {
     logger,
     accessLog: config.ACCESS_LOG,
     word: wordOAuthError,
   });
   const running = await startHttpService('identity', app, config, { logger, checks: {} });
-  if (!portIsKnown) server.open(`http://localhost:${running.port}/`);
-  return { ...running, issuer: server.issuer, provider: server.provider };
+  if (!portIsKnown) tenant.open(`http://localhost:${running.port}/`);
+  return { ...running, issuer: tenant.issuer, provider: tenant.provider };
 }
 
 async function readInputs({ ENVIRONMENT, IDENTITY_SEED: seedPath, IDENTITY_KEYS: keys }: IdentityConfig) {

@@ -5,7 +5,7 @@ export interface Credentials {
   readonly username: string;
   /** The user's exact input: never trimmed, normalised or cut. */
   readonly password: string;
-  /** Name of the connection to search. */
+  /** Where the user is: one of the directory's realms. */
   readonly realm: string;
 }
 

@@ -1,36 +1,35 @@
 import { randomBytes } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
-import type { ClientMetadata, Configuration, KoaContextWithOIDC } from 'oidc-provider';
-import type { CredentialCheck, UserDirectory } from '../../core/credential-check.js';
-import type { Api, Client, Directory } from '../../core/directory.js';
-import { oidcScopes } from '../../core/granted-scopes.js';
+import type {
+  AccessToken,
+  ClientCredentials,
+  ClientMetadata,
+  Configuration,
+  KoaContextWithOIDC,
+} from 'oidc-provider';
+import type { PasswordCheck } from '../../core/check-password.js';
+import { claimsByScope, claimsOf } from '../../core/claims.js';
+import type { Client } from '../../core/clients.js';
+import type { UserDirectory } from '../../core/credential-check.js';
+import type { AccessTokenSubject, Dialect } from '../../core/dialect.js';
+import type { Api, Directory } from '../../core/directory.js';
 import { Overloaded } from '../../core/overloaded.js';
-import { applyDialect } from '../../dialects/auth0/access-token-dialect.js';
-import {
-  Auth0Error,
-  blockedAtRefresh,
-  foreignToken,
-  inAuth0Dialect,
-  unknownAudience,
-  userGone,
-} from '../../dialects/auth0/auth0-error.js';
-import { claimsByScope, claimsOf } from './claims.js';
-import { clientCredentialsGrant } from './client-credentials.grant.js';
+import { Refused, type Refusal } from '../../core/refusal.js';
+import { oidcScopes, splitScope } from '../../core/scopes.js';
+import { grantHandler } from './grant-handler.js';
 import { createMemoryAdapters, type MemoryAdapters, type MemoryOptions } from './memory-adapter.js';
 import { Provider } from './oidc-provider.js';
-import { passwordGrant, type LoginAttempt } from './password.grant.js';
+import { refusalOf } from './refusal-of.js';
 import { resourceServerOf } from './resource-server.js';
 import type { SigningKeys } from './signing-keys.js';
-import { tokenRequestParameters } from './token-request.js';
 
-export interface ProviderOptions {
-  /** `iss` of every token, with a final slash as at Auth0. */
+export interface ProviderOptions extends PasswordCheck {
+  /** `iss` of every token. */
   readonly issuer: string;
+  readonly dialect: Dialect;
   readonly directory: Directory;
-  readonly credentialCheck: CredentialCheck;
   readonly users: UserDirectory;
   readonly signingKeys: SigningKeys;
-  readonly onAttempt: (attempt: LoginAttempt) => void;
   /** A request that was refused for now. */
   readonly onOverload: (reason: Overloaded) => void;
   /** A fault of ours: the client learns nothing about it. */
@@ -38,13 +37,9 @@ export interface ProviderOptions {
   readonly memory?: MemoryOptions | undefined;
 }
 
-/** Auth0's defaults for tokens without a lifetime from an API. */
-const opaqueAccessTokenLifetimeSeconds = 86_400;
-const idTokenLifetimeSeconds = 36_000;
-
-/** oidc-provider with Auth0's paths, grants and errors. */
+/** oidc-provider with the paths, grants and errors of a dialect. */
 export function createProvider(options: ProviderOptions): Provider {
-  const { directory, credentialCheck, onAttempt } = options;
+  const { dialect, directory } = options;
   const { adapter, assertRoomForLogIn } = createMemoryAdapters({
     ...options.memory,
     refreshTokenLeewaySeconds: (clientId) => known(directory.clients.get(clientId)).refreshTokenLeewaySeconds,
@@ -53,29 +48,29 @@ export function createProvider(options: ProviderOptions): Provider {
   // `ctx.ip`, `ctx.host` and `ctx.protocol` come from the headers that `oidcRequest` writes.
   provider.proxy = true;
 
-  const grant = { directory, credentialCheck, onAttempt, assertRoom: assertRoomForLogIn };
-  const parameters = [...tokenRequestParameters];
-  provider.registerGrantType('password', passwordGrant(grant, { realmRequired: false }), parameters);
-  provider.registerGrantType(
-    'http://auth0.com/oauth/grant-type/password-realm',
-    passwordGrant(grant, { realmRequired: true }),
-    parameters,
-  );
-  provider.registerGrantType('client_credentials', clientCredentialsGrant(directory), parameters);
+  const { endUserAddressHeader } = dialect;
+  const handling = { ...options, endUserAddressHeader, assertRoom: assertRoomForLogIn };
+  for (const [grantType, grant] of Object.entries(dialect.grants)) {
+    provider.registerGrantType(grantType, grantHandler(grant, handling), [...dialect.grantParameters]);
+  }
 
-  speakAuth0(provider, options);
+  speak(provider, options);
   return provider;
 }
 
 function configuration(options: ProviderOptions, adapter: MemoryAdapters['adapter']): Configuration {
-  const { directory, signingKeys, users, issuer } = options;
+  const { dialect, directory, signingKeys, users } = options;
   const clientOf = (clientId: string | undefined) => known(directory.clients.get(clientId ?? ''));
+  const accessTokenLifetimeSeconds = (token: AccessToken | ClientCredentials) =>
+    clientOf(token.clientId).accessTokenLifetimeSeconds ??
+    token.resourceServer?.accessTokenTTL ??
+    dialect.lifetimes.opaqueAccessTokenSeconds;
   return {
     adapter,
     claims: Object.fromEntries(Object.entries(claimsByScope).map(([scope, names]) => [scope, [...names]])),
     clientAuthMethods: ['client_secret_post', 'client_secret_basic'],
-    clients: [...directory.clients.values()].map(clientMetadata),
-    // Auth0 also puts the claims of scope profile and email into the ID token.
+    clients: [...directory.clients].map(clientMetadata),
+    // The claims of scope profile and email are in the ID token, too.
     conformIdTokenClaims: false,
     cookies: { keys: [randomBytes(32).toString('base64url')] },
     enabledJWA: { idTokenSigningAlgValues: ['RS256'] },
@@ -90,7 +85,7 @@ function configuration(options: ProviderOptions, adapter: MemoryAdapters['adapte
       revocation: {
         enabled: true,
         allowedPolicy: (_ctx, client, token) => {
-          if (token.clientId !== client.clientId) throw foreignToken();
+          if (token.clientId !== client.clientId) throw new Refused({ reason: 'token_of_another_client' });
           return true;
         },
       },
@@ -98,16 +93,16 @@ function configuration(options: ProviderOptions, adapter: MemoryAdapters['adapte
     },
     findAccount: async (_ctx, userId) => {
       const user = await users.find(userId);
-      if (!user) throw userGone();
-      if (user.blocked) throw blockedAtRefresh();
+      if (!user) throw new Refused({ reason: 'refresh_user_gone' });
+      if (user.blocked) throw new Refused({ reason: 'refresh_user_blocked' });
       return { accountId: user.userId, claims: () => claimsOf(user) };
     },
     formats: {
       customizers: {
         jwt: async (_ctx, token, jwt) => {
-          const api = knownApi(directory, token.resourceServer?.identifier() ?? '');
-          const user = token.kind === 'AccessToken' ? known(await users.find(token.accountId)) : undefined;
-          applyDialect(jwt, { token, api, user, issuer });
+          const { header = {}, payload } = jwt;
+          const formed = dialect.formAccessToken({ header, payload }, await subjectOf(token, options));
+          Object.assign(jwt, formed);
         },
       },
     },
@@ -115,21 +110,13 @@ function configuration(options: ProviderOptions, adapter: MemoryAdapters['adapte
     // There is no log-in by a browser here.
     responseTypes: [],
     rotateRefreshToken: true,
-    routes: {
-      authorization: '/authorize',
-      jwks: '/.well-known/jwks.json',
-      revocation: '/oauth/revoke',
-      token: '/oauth/token',
-      userinfo: '/userinfo',
-    },
+    routes: { ...dialect.paths },
     scopes: [...oidcScopes],
     ttl: {
-      AccessToken: (_ctx, token) =>
-        accessTokenLifetimeSeconds(clientOf(token.clientId), token.resourceServer),
-      ClientCredentials: (_ctx, token) =>
-        accessTokenLifetimeSeconds(clientOf(token.clientId), token.resourceServer),
+      AccessToken: (_ctx, token) => accessTokenLifetimeSeconds(token),
+      ClientCredentials: (_ctx, token) => accessTokenLifetimeSeconds(token),
       Grant: (_ctx, grant) => clientOf(grant.clientId).refreshTokenLifetimeSeconds,
-      IdToken: idTokenLifetimeSeconds,
+      IdToken: dialect.lifetimes.idTokenSeconds,
       RefreshToken: (ctx, token) =>
         // Rotation never extends the life that starts at the log-in.
         Math.max(
@@ -152,29 +139,40 @@ function clientMetadata(client: Client): ClientMetadata {
   };
 }
 
-function accessTokenLifetimeSeconds(
-  client: Client,
-  resourceServer: { readonly accessTokenTTL?: number | undefined } | undefined,
-): number {
-  return (
-    client.accessTokenLifetimeSeconds ?? resourceServer?.accessTokenTTL ?? opaqueAccessTokenLifetimeSeconds
-  );
+async function subjectOf(
+  token: AccessToken | ClientCredentials,
+  { directory, issuer, users }: ProviderOptions,
+): Promise<AccessTokenSubject> {
+  const isUsers = token.kind === 'AccessToken';
+  return {
+    issuer,
+    api: knownApi(directory, token.resourceServer?.identifier() ?? ''),
+    clientId: token.clientId ?? '',
+    user: isUsers ? known(await users.find(token.accountId)) : undefined,
+    scopes: splitScope(token.scope),
+    // oidc-provider writes "password refresh_token" for a refreshed token.
+    grantType: isUsers ? (token.gty.split(' ').at(-1) ?? token.gty) : 'client_credentials',
+  };
 }
 
-function speakAuth0(provider: Provider, { onFault, onOverload }: ProviderOptions): void {
-  const rephrase = (ctx: KoaContextWithOIDC, error: Error) => {
-    const response = inAuth0Dialect(ctx, error);
-    if (!response) return;
-    if (response.retryAfterSeconds !== undefined) ctx.set('retry-after', String(response.retryAfterSeconds));
-    ctx.status = response.status;
-    ctx.body = response.body;
+/** Rewords every error that the dialect has words for. */
+function speak(provider: Provider, { dialect, onFault, onOverload }: ProviderOptions): void {
+  const say = (ctx: Pick<KoaContextWithOIDC, 'set' | 'status' | 'body'>, refusal: Refusal) => {
+    const { status, body, retryAfterSeconds } = dialect.errorWords(refusal);
+    if (retryAfterSeconds !== undefined) ctx.set('retry-after', String(retryAfterSeconds));
+    ctx.status = status;
+    ctx.body = body;
   };
-  provider.on('grant.error', rephrase);
-  provider.on('revocation.error', rephrase);
+  const reword = (ctx: KoaContextWithOIDC, error: Error) => {
+    const refusal = refusalOf(ctx, error);
+    if (refusal) say(ctx, refusal);
+  };
+  provider.on('grant.error', reword);
+  provider.on('revocation.error', reword);
   provider.on('server_error', (ctx, error) => {
-    rephrase(ctx, error);
+    reword(ctx, error);
     if (error instanceof Overloaded) onOverload(error);
-    else if (!(error instanceof Auth0Error)) onFault(error);
+    else if (!(error instanceof Refused)) onFault(error);
   });
   const app: EventEmitter = provider;
   app.on('error', onFault);
@@ -182,15 +180,13 @@ function speakAuth0(provider: Provider, { onFault, onOverload }: ProviderOptions
     if (ctx.method === 'POST') ctx.set({ 'cache-control': 'no-store', pragma: 'no-cache' });
     await next();
     // oidc-provider's own words repeat the path.
-    if (ctx.status !== 404) return;
-    ctx.status = 404;
-    ctx.body = { error: 'invalid_request', error_description: 'There is nothing here.' };
+    if (ctx.status === 404) say(ctx, { reason: 'path_unknown' });
   });
 }
 
 function knownApi(directory: Directory, identifier: string): Api {
   const api = directory.apis.get(identifier);
-  if (!api) throw unknownAudience(identifier);
+  if (!api) throw new Refused({ reason: 'audience_unknown', audience: identifier });
   return api;
 }
 

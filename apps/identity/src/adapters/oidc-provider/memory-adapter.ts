@@ -157,7 +157,7 @@ class MemoryAdapter implements Adapter {
   }
 }
 
-/** Auth0's leeway: the last rotated token counts as unused for a while; any older one is reuse. */
+/** Leeway: the last rotated token counts as unused for a while; any older one is reuse. */
 class RefreshTokens extends MemoryAdapter {
   constructor(
     model: string,

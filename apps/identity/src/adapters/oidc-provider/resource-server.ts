@@ -1,8 +1,8 @@
 import type { ResourceServer } from 'oidc-provider';
 import type { Api } from '../../core/directory.js';
-import { oidcScopes } from '../../core/granted-scopes.js';
+import { oidcScopes } from '../../core/scopes.js';
 
-/** An API for oidc-provider. As at Auth0, `scope` of its tokens also names the OpenID Connect scopes. */
+/** An API for oidc-provider. `scope` of its tokens also names the OpenID Connect scopes. */
 export function resourceServerOf(api: Api): ResourceServer {
   return {
     audience: api.identifier,

@@ -42,7 +42,7 @@ function messageOf(source: string): string {
 describe('loadSeed', () => {
   it('finds the default seed, whose users have the documented passwords', async () => {
     const { directory, users } = await loadSeed();
-    expect([...directory.clients.keys()]).toEqual(['venue-suite', 'brief']);
+    expect([...directory.clients].map(({ clientId }) => clientId)).toEqual(['venue-suite', 'brief']);
     expect([...directory.apis.keys()]).toEqual(['https://api.venue.example/', 'https://other.example/']);
 
     const check = new SeedCredentialCheck(users);
@@ -74,7 +74,7 @@ describe('parseSeed', () => {
     expect(directory.apis.get('https://api.example/')).toMatchObject({
       accessTokenLifetimeSeconds: 86_400,
       allowOfflineAccess: false,
-      tokenDialect: 'access_token',
+      tokenForm: 'dialect',
     });
     expect(users[0]).toMatchObject({
       connection: 'Users',

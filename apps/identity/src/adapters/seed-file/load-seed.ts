@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { isMap, isNode, isScalar, LineCounter, parseDocument, type Document } from 'yaml';
-import type { Api, Client, Directory, User } from '../../core/directory.js';
+import { Clients, type Client } from '../../core/clients.js';
+import type { Api, Directory, User } from '../../core/directory.js';
 import { parsePasswordHash, type PasswordHash } from '../../core/password-hash.js';
 import { checkReferences, type SeedIssue } from './check-references.js';
 import { SeedError } from './seed-error.js';
@@ -18,7 +19,7 @@ export interface Seed {
   readonly users: readonly SeedUser[];
 }
 
-/** `apps/identity/seed.yaml`: both `src/seed` and `dist/seed` lie two folders below it. */
+/** `apps/identity/seed.yaml`: both `src/` and `dist/` lie beside it. */
 export const defaultSeedPath = fileURLToPath(new URL('../../../seed.yaml', import.meta.url));
 
 /**
@@ -112,9 +113,9 @@ function toSeed(document: SeedDocument): Seed {
   return {
     directory: {
       apis: new Map(document.apis.map((api) => [api.identifier, toApi(api)])),
-      clients: new Map(document.clients.map((client) => [client.client_id, toClient(client)])),
-      connections: new Set(document.connections.map(({ name }) => name)),
-      defaultDirectory: document.default_directory,
+      clients: new Clients(document.clients.map(toClient)),
+      realms: new Set(document.connections.map(({ name }) => name)),
+      defaultRealm: document.default_directory,
     },
     users: document.users.map((user) => toSeedUser(user, document.default_directory)),
   };
@@ -127,7 +128,7 @@ function toApi(api: SeedDocument['apis'][number]): Api {
     scopes: api.scopes,
     accessTokenLifetimeSeconds: api.token_lifetime_seconds,
     allowOfflineAccess: api.allow_offline_access,
-    tokenDialect: api.token_dialect,
+    tokenForm: api.token_dialect === 'rfc9068_profile' ? 'rfc9068' : 'dialect',
   };
 }
 
@@ -135,12 +136,13 @@ function toClient(client: SeedDocument['clients'][number]): Client {
   return {
     clientId: client.client_id,
     clientSecret: client.client_secret,
+    enabled: true,
     grantTypes: client.grant_types,
-    tokenEndpointIpHeaderTrusted: client.is_token_endpoint_ip_header_trusted,
+    endUserAddressTrusted: client.is_token_endpoint_ip_header_trusted,
     accessTokenLifetimeSeconds: client.access_token_lifetime_seconds,
     refreshTokenLifetimeSeconds: client.refresh_token_lifetime_seconds,
     refreshTokenLeewaySeconds: client.refresh_token_leeway_seconds,
-    clientGrants: new Map(Object.entries(client.client_grants)),
+    ownScopes: new Map(Object.entries(client.client_grants)),
   };
 }
 

@@ -13,7 +13,7 @@ import {
 } from '../../core/password-hash.js';
 import type { SeedUser } from './load-seed.js';
 
-/** E-mail addresses are compared without case, as in Auth0's database connections. */
+/** E-mail addresses are compared without case. */
 const userKey = (connection: string, email: string) => JSON.stringify([connection, email.toLowerCase()]);
 
 /**

@@ -1,31 +1,37 @@
 import { IncomingMessage } from 'node:http';
-import type { FastifyRequest } from 'fastify';
 
-/** All parts of a request's header that the authorization server may read. */
-const passedOn = ['authorization', 'auth0-forwarded-for'] as const;
+export interface ForwardedRequest {
+  readonly raw: IncomingMessage;
+  /** The peer, or whom a trusted proxy names. */
+  readonly address: string;
+  /** The parameters, whether they came as form or as JSON. */
+  readonly form?: URLSearchParams | undefined;
+}
 
 /**
  * The request for oidc-provider: addressed to the issuer, whatever `Host` was, and with its parameters as a form, as RFC 6749
- * requires, whether they came as form or as JSON.
+ * requires.
+ *
+ * @param passedOn names of all headers that the authorization server may read
  */
 export function oidcRequest(
-  request: FastifyRequest,
+  { raw, address, form }: ForwardedRequest,
   issuer: string,
-  form?: URLSearchParams,
+  passedOn: readonly string[],
 ): IncomingMessage {
   const { host, protocol } = new URL(issuer);
-  const message = new IncomingMessage(request.raw.socket);
-  message.method = request.method;
+  const message = new IncomingMessage(raw.socket);
+  message.method = raw.method;
   // An absolute-form target would replace the issuer in every URL of the answer.
-  message.url = request.raw.url?.startsWith('/') ? request.raw.url : '/';
+  message.url = raw.url?.startsWith('/') ? raw.url : '/';
   message.headers = {
     host,
     accept: 'application/json',
     'x-forwarded-proto': protocol.slice(0, -1),
-    'x-forwarded-for': request.ip,
+    'x-forwarded-for': address,
   };
   for (const name of passedOn) {
-    const value = request.headers[name];
+    const value = raw.headers[name];
     if (typeof value === 'string') message.headers[name] = value;
   }
   if (form) {

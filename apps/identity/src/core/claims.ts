@@ -1,5 +1,5 @@
 /** OpenID Connect claims (Core section 5.1 and 5.4) of a user. */
-import type { User } from '../../core/directory.js';
+import type { User } from './directory.js';
 
 /** The claims of each scope. */
 export const claimsByScope: Readonly<Record<string, readonly string[]>> = {

@@ -1,14 +1,6 @@
-import type { Api, Client, User } from './directory.js';
-
-/** Supported OpenID Connect scopes (Core section 5.4 and 11). */
-export const oidcScopes: readonly string[] = [
-  'openid',
-  'profile',
-  'email',
-  'address',
-  'phone',
-  'offline_access',
-];
+import type { Client } from '../../../core/clients.js';
+import type { Api, User } from '../../../core/directory.js';
+import { offlineAccessAllowed, oidcScopes, permissionsFor, splitScope } from '../../../core/scopes.js';
 
 export interface ScopeRequest {
   /** The `scope` parameter; absent or empty means "what Auth0 grants by default". */
@@ -32,17 +24,6 @@ export function grantedScopes({ scope, user, client, api }: ScopeRequest): reado
   });
 }
 
-/** The user's permissions for an API, in the API's order. */
-export function permissionsFor(user: User, api: Api): readonly string[] {
-  const held = user.permissions.get(api.identifier) ?? [];
-  return api.scopes.filter((name) => held.includes(name));
-}
-
-/** Each name once, in the requested order. */
-export function splitScope(scope: string | undefined): readonly string[] {
-  return [...new Set((scope ?? '').split(' ').filter(Boolean))];
-}
-
 /** RFC 6749 section 5.1: the response may leave out `scope` if it equals the request; Auth0 leaves it out. */
 export function scopeWhenDifferent(
   requested: string | undefined,
@@ -50,8 +31,4 @@ export function scopeWhenDifferent(
 ): string | undefined {
   const same = splitScope(requested).join(' ') === granted.join(' ');
   return same || granted.length === 0 ? undefined : granted.join(' ');
-}
-
-function offlineAccessAllowed(client: Client, api: Api | undefined): boolean {
-  return client.grantTypes.includes('refresh_token') && (api?.allowOfflineAccess ?? true);
 }

@@ -1,5 +1,6 @@
-import type { Api, Client, User } from './directory.js';
-import { grantedScopes, permissionsFor, scopeWhenDifferent } from './granted-scopes.js';
+import type { Client } from '../../../core/clients.js';
+import type { Api, User } from '../../../core/directory.js';
+import { grantedScopes, scopeWhenDifferent } from './granted-scopes.js';
 
 const api: Api = {
   identifier: 'https://api.venue.example/',
@@ -7,16 +8,17 @@ const api: Api = {
   scopes: ['read:venues', 'write:venues', 'delete:venues'],
   accessTokenLifetimeSeconds: 3600,
   allowOfflineAccess: true,
-  tokenDialect: 'access_token',
+  tokenForm: 'dialect',
 };
 const client: Client = {
   clientId: 'venue-suite',
   clientSecret: 'venue-suite-local-secret',
+  enabled: true,
   grantTypes: ['password', 'refresh_token'],
-  tokenEndpointIpHeaderTrusted: false,
+  endUserAddressTrusted: false,
   refreshTokenLifetimeSeconds: 60,
   refreshTokenLeewaySeconds: 0,
-  clientGrants: new Map(),
+  ownScopes: new Map(),
 };
 const user: User = {
   userId: 'auth0|grace',
@@ -57,13 +59,6 @@ describe('grantedScopes', () => {
       'address',
       'phone',
     ]);
-  });
-});
-
-describe('permissionsFor', () => {
-  it("returns only the API's scopes, in its order", () => {
-    expect(permissionsFor(user, api)).toEqual(['read:venues', 'write:venues']);
-    expect(permissionsFor(user, { ...api, identifier: 'https://other.example/' })).toEqual([]);
   });
 });
 

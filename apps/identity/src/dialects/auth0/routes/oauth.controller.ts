@@ -1,26 +1,26 @@
 import { All, Controller, Post, Req, Res, type RawBodyRequest } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { FormBody } from '@app/ops';
-import { AuthorizationServer } from '../../authorization-server.js';
-import { tokenRequestParameters } from '../../adapters/oidc-provider/token-request.js';
+import { Tenant } from '../../../tenant.js';
+import { paths } from '../words/paths.js';
+import { tokenRequestParameters } from '../words/token-request.js';
 import { assertUtf8, formParameters, ParameterError } from './form-parameters.js';
-import { oidcRequest } from './oidc-request.js';
 
 const clientParameters = ['client_id', 'client_secret'];
 const tokenParameters = ['grant_type', ...clientParameters, ...tokenRequestParameters, 'refresh_token'];
 const revocationParameters = [...clientParameters, 'token', 'token_type_hint'];
 
-/** Passes requests on to oidc-provider; the two endpoints with parameters accept a form or JSON. */
+/** Passes requests on to the tenant; the two endpoints with parameters accept a form or JSON. */
 @Controller()
 export class OAuthController {
-  constructor(private readonly server: AuthorizationServer) {}
+  constructor(private readonly tenant: Tenant) {}
 
-  @Post('oauth/token')
+  @Post(paths.token)
   token(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     return this.submit(request, reply, tokenParameters, 'grant_type');
   }
 
-  @Post('oauth/revoke')
+  @Post(paths.revocation)
   revoke(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     return this.submit(request, reply, revocationParameters, 'token');
   }
@@ -51,13 +51,12 @@ export class OAuthController {
     reply: FastifyReply,
     form?: URLSearchParams,
   ): Promise<void> {
-    const passedOn = oidcRequest(request, this.server.issuer, form);
     reply.hijack();
     // Headers of the frame, such as the request id, are sent by Fastify and would be lost.
     for (const [name, value] of Object.entries(reply.getHeaders())) {
       if (value !== undefined) reply.raw.setHeader(name, value);
     }
-    await this.server.handle(passedOn, reply.raw);
+    await this.tenant.answer({ raw: request.raw, address: request.ip, form }, reply.raw);
   }
 }
 
