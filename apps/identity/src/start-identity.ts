@@ -14,7 +14,6 @@ import { wordOAuthError } from './dialects/auth0/routes/oauth-error.filter.js';
 import { auth0Dialect } from './dialects/auth0/words/auth0-dialect.js';
 import { IdentityModule } from './identity.module.js';
 import type { MemoryOptions } from './adapters/oidc-provider/memory-adapter.js';
-import type { Provider } from './adapters/oidc-provider/oidc-provider.js';
 import {
   generateSigningKeys,
   parseSigningKeys,
@@ -37,8 +36,7 @@ export interface IdentityEnvironment {
 
 export interface RunningIdentity extends RunningHttpService {
   readonly issuer: string;
-  /** oidc-provider itself; its events report issued tokens. */
-  readonly provider: Provider;
+  readonly tenant: Tenant;
 }
 
 /**
@@ -81,7 +79,7 @@ export async function startIdentity(
   });
   const running = await startHttpService('identity', app, config, { logger, checks: {} });
   if (!portIsKnown) tenant.open(`http://localhost:${running.port}/`);
-  return { ...running, issuer: tenant.issuer, provider: tenant.provider };
+  return { ...running, issuer: tenant.issuer, tenant };
 }
 
 async function readInputs({ ENVIRONMENT, IDENTITY_SEED: seedPath, IDENTITY_KEYS: keys }: IdentityConfig) {

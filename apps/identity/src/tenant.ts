@@ -3,6 +3,7 @@ import { createProvider, type ProviderOptions } from './adapters/oidc-provider/c
 import { oidcRequest, type ForwardedRequest } from './adapters/oidc-provider/oidc-request.js';
 import type { Provider } from './adapters/oidc-provider/oidc-provider.js';
 import { TokenReader } from './adapters/oidc-provider/token-reader.js';
+import type { Clients } from './core/clients.js';
 import type { ReadToken } from './core/read-token.js';
 
 interface Running {
@@ -38,6 +39,11 @@ export class Tenant {
 
   get provider(): Provider {
     return this.running.provider;
+  }
+
+  /** A change counts from the next request on. */
+  get clients(): Clients {
+    return this.options.directory.clients;
   }
 
   answer(request: ForwardedRequest, response: ServerResponse): Promise<void> {

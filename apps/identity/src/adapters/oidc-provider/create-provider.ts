@@ -1,24 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
-import type {
-  AccessToken,
-  ClientCredentials,
-  ClientMetadata,
-  Configuration,
-  KoaContextWithOIDC,
-} from 'oidc-provider';
+import type { AccessToken, ClientCredentials, Configuration, KoaContextWithOIDC } from 'oidc-provider';
 import type { PasswordCheck } from '../../core/check-password.js';
 import { claimsByScope, claimsOf } from '../../core/claims.js';
-import type { Client } from '../../core/clients.js';
 import type { UserDirectory } from '../../core/credential-check.js';
 import type { AccessTokenSubject, Dialect } from '../../core/dialect.js';
 import type { Api, Directory } from '../../core/directory.js';
 import { Overloaded } from '../../core/overloaded.js';
 import { Refused, type Refusal } from '../../core/refusal.js';
 import { oidcScopes, splitScope } from '../../core/scopes.js';
+import { ClientAdapter } from './client-adapter.js';
 import { grantHandler } from './grant-handler.js';
 import { createMemoryAdapters, type MemoryAdapters, type MemoryOptions } from './memory-adapter.js';
-import { Provider } from './oidc-provider.js';
+import { errors, Provider } from './oidc-provider.js';
 import { refusalOf } from './refusal-of.js';
 import { resourceServerOf } from './resource-server.js';
 import type { SigningKeys } from './signing-keys.js';
@@ -42,9 +36,11 @@ export function createProvider(options: ProviderOptions): Provider {
   const { dialect, directory } = options;
   const { adapter, assertRoomForLogIn } = createMemoryAdapters({
     ...options.memory,
-    refreshTokenLeewaySeconds: (clientId) => known(directory.clients.get(clientId)).refreshTokenLeewaySeconds,
+    refreshTokenLeewaySeconds: (clientId) => directory.clients.get(clientId)?.refreshTokenLeewaySeconds ?? 0,
   });
-  const provider = new Provider(options.issuer, configuration(options, adapter));
+  const clients = new ClientAdapter(directory.clients);
+  const adapterOf = (model: string) => (model === 'Client' ? clients : adapter(model));
+  const provider = new Provider(options.issuer, configuration(options, adapterOf));
   // `ctx.ip`, `ctx.host` and `ctx.protocol` come from the headers that `oidcRequest` writes.
   provider.proxy = true;
 
@@ -60,7 +56,11 @@ export function createProvider(options: ProviderOptions): Provider {
 
 function configuration(options: ProviderOptions, adapter: MemoryAdapters['adapter']): Configuration {
   const { dialect, directory, signingKeys, users } = options;
-  const clientOf = (clientId: string | undefined) => known(directory.clients.get(clientId ?? ''));
+  const clientOf = (clientId: string | undefined) => {
+    const client = directory.clients.get(clientId ?? '');
+    if (!client) throw new errors.InvalidClientAuth('the client has just been removed');
+    return client;
+  };
   const accessTokenLifetimeSeconds = (token: AccessToken | ClientCredentials) =>
     clientOf(token.clientId).accessTokenLifetimeSeconds ??
     token.resourceServer?.accessTokenTTL ??
@@ -69,7 +69,6 @@ function configuration(options: ProviderOptions, adapter: MemoryAdapters['adapte
     adapter,
     claims: Object.fromEntries(Object.entries(claimsByScope).map(([scope, names]) => [scope, [...names]])),
     clientAuthMethods: ['client_secret_post', 'client_secret_basic'],
-    clients: [...directory.clients].map(clientMetadata),
     // The claims of scope profile and email are in the ID token, too.
     conformIdTokenClaims: false,
     cookies: { keys: [randomBytes(32).toString('base64url')] },
@@ -128,17 +127,6 @@ function configuration(options: ProviderOptions, adapter: MemoryAdapters['adapte
   };
 }
 
-function clientMetadata(client: Client): ClientMetadata {
-  return {
-    client_id: client.clientId,
-    client_secret: client.clientSecret,
-    grant_types: [...client.grantTypes],
-    redirect_uris: [],
-    response_types: [],
-    token_endpoint_auth_method: 'client_secret_post',
-  };
-}
-
 async function subjectOf(
   token: AccessToken | ClientCredentials,
   { directory, issuer, users }: ProviderOptions,
@@ -191,6 +179,6 @@ function knownApi(directory: Directory, identifier: string): Api {
 }
 
 function known<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error('a token refers to a client or user that is not in the directory');
+  if (value === undefined) throw new Error('a token is issued to a user who is not in the directory');
   return value;
 }
