@@ -1,4 +1,4 @@
-import { decodeJwt } from 'jose';
+import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify, type JSONWebKeySet } from 'jose';
 import { IdentityUnderTest } from '@app/test-support/issuer/identity-under-test';
 import { CredentialCheck, UserDirectory, type Client, type User } from './index.js';
 
@@ -99,6 +99,83 @@ describe('a tenant', () => {
       });
       expect(await other.token({ grant_type: 'password', ...ADA, audience: API })).toMatchObject(REFUSED);
       await other.stop();
+    });
+  });
+
+  describe('whose signing keys rotate', () => {
+    const kidOf = (jwt: string) => decodeProtectedHeader(jwt).kid;
+    const publishedKeys = async () => (await identity.send('.well-known/jwks.json')).body as JSONWebKeySet;
+    const publishedKids = async () => (await publishedKeys()).keys.map(({ kid }) => kid);
+    const verify = async (jwt: string) =>
+      jwtVerify(jwt, createLocalJWKSet(await publishedKeys()), { issuer: identity.issuer });
+    const scope = 'openid email offline_access';
+
+    it('signs with the new key, publishes both, and ends no session', async () => {
+      const { tenant } = identity.running;
+      const before = (await logIn({ scope })).body;
+      const [old] = tenant.keyIds;
+      const opaque = (await identity.token({ grant_type: 'password', ...ADA, scope: 'openid' })).body;
+
+      await tenant.rotateSigningKey();
+      const [next] = tenant.keyIds;
+      expect(await publishedKids()).toEqual([next, old]);
+      expect(kidOf(before.access_token)).toBe(old);
+      await verify(before.access_token);
+      await verify(before.id_token);
+      for (const token of [before.access_token, opaque.access_token]) {
+        expect((await identity.userinfo(token)).status).toBe(200);
+      }
+
+      const after = (await identity.refresh(before.refresh_token)).body;
+      for (const jwt of [after.access_token, after.id_token, (await logIn()).body.access_token]) {
+        expect(kidOf(jwt)).toBe(next);
+        await verify(jwt);
+      }
+      // The rotation of keys does not hide the reuse of a refresh token.
+      expect((await identity.refresh(before.refresh_token)).status).toBe(403);
+      expect((await identity.refresh(after.refresh_token)).status).toBe(403);
+    });
+
+    it('ends the tokens of a retired key, and no others', async () => {
+      const { tenant } = identity.running;
+      const before = (await logIn({ scope })).body;
+      const [old] = tenant.keyIds;
+      await tenant.rotateSigningKey();
+      const after = (await logIn({ scope })).body;
+
+      tenant.retireSigningKey(old!);
+      expect(await publishedKids()).not.toContain(old);
+      await expect(verify(before.access_token)).rejects.toMatchObject({ code: 'ERR_JWKS_NO_MATCHING_KEY' });
+      expect((await identity.userinfo(before.access_token)).status).toBe(401);
+      expect((await identity.userinfo(after.access_token)).status).toBe(200);
+      await verify(after.access_token);
+      expect((await identity.refresh(before.refresh_token)).status).toBe(200);
+    });
+
+    it('keeps the keys of rotations at the same time', async () => {
+      const { tenant } = identity.running;
+      const before = tenant.keyIds;
+      await Promise.all([tenant.rotateSigningKey(), tenant.rotateSigningKey()]);
+      expect(tenant.keyIds.slice(2)).toEqual(before);
+      expect(await publishedKids()).toEqual(tenant.keyIds);
+    });
+
+    it('retires neither the key that signs nor an unknown one', async () => {
+      const { tenant } = identity.running;
+      const [current] = tenant.keyIds;
+      expect(() => tenant.retireSigningKey(current!)).toThrow(/signs/);
+      expect(() => tenant.retireSigningKey('unknown')).toThrow(/no key unknown/);
+      expect(await publishedKids()).toContain(current);
+    });
+
+    it('tells of refresh tokens before and after', async () => {
+      const { tenant } = identity.running;
+      const issued: string[] = [];
+      tenant.events.on('refresh_token', (token) => issued.push(token));
+      const first = (await logIn({ scope })).body.refresh_token;
+      await tenant.rotateSigningKey();
+      const second = (await identity.refresh(first)).body.refresh_token;
+      expect(issued).toEqual([first, second]);
     });
   });
 });

@@ -70,9 +70,7 @@ export class Suite {
     );
     const suite = new Suite(running.gatewayUrl, running.venueUrl, running.issuer, { running, redis });
     Object.assign(suite, { logs });
-    running.identity?.tenant.provider.on('refresh_token.saved', (token: { jti: string }) =>
-      suite.refreshTokens.push(token.jti),
-    );
+    running.identity?.tenant.events.on('refresh_token', (token) => suite.refreshTokens.push(token));
     return suite;
   }
 

@@ -11,7 +11,7 @@ import { Refused, type Refusal } from '../../core/refusal.js';
 import { oidcScopes, splitScope } from '../../core/scopes.js';
 import { ClientAdapter } from './client-adapter.js';
 import { grantHandler } from './grant-handler.js';
-import { createMemoryAdapters, type MemoryAdapters, type MemoryOptions } from './memory-adapter.js';
+import type { MemoryAdapters } from './memory-adapter.js';
 import { errors, Provider } from './oidc-provider.js';
 import { refusalOf } from './refusal-of.js';
 import { resourceServerOf } from './resource-server.js';
@@ -24,38 +24,36 @@ export interface ProviderOptions extends PasswordCheck {
   readonly directory: Directory;
   readonly users: UserDirectory;
   readonly signingKeys: SigningKeys;
+  /** Sessions and grants. They outlive the provider. */
+  readonly memory: MemoryAdapters;
+  readonly onRefreshToken: (refreshToken: string) => void;
   /** A request that was refused for now. */
   readonly onOverload: (reason: Overloaded) => void;
   /** A fault of ours: the client learns nothing about it. */
   readonly onFault: (error: Error) => void;
-  readonly memory?: MemoryOptions | undefined;
 }
 
-/** oidc-provider with the paths, grants and errors of a dialect. */
+/** oidc-provider with the paths, grants and errors of a dialect. It takes its signing keys once and for all. */
 export function createProvider(options: ProviderOptions): Provider {
-  const { dialect, directory } = options;
-  const { adapter, assertRoomForLogIn } = createMemoryAdapters({
-    ...options.memory,
-    refreshTokenLeewaySeconds: (clientId) => directory.clients.get(clientId)?.refreshTokenLeewaySeconds ?? 0,
-  });
-  const clients = new ClientAdapter(directory.clients);
-  const adapterOf = (model: string) => (model === 'Client' ? clients : adapter(model));
-  const provider = new Provider(options.issuer, configuration(options, adapterOf));
+  const { dialect, memory } = options;
+  const provider = new Provider(options.issuer, configuration(options));
   // `ctx.ip`, `ctx.host` and `ctx.protocol` come from the headers that `oidcRequest` writes.
   provider.proxy = true;
 
   const { endUserAddressHeader } = dialect;
-  const handling = { ...options, endUserAddressHeader, assertRoom: assertRoomForLogIn };
+  const handling = { ...options, endUserAddressHeader, assertRoom: memory.assertRoomForLogIn };
   for (const [grantType, grant] of Object.entries(dialect.grants)) {
     provider.registerGrantType(grantType, grantHandler(grant, handling), [...dialect.grantParameters]);
   }
 
+  provider.on('refresh_token.saved', ({ jti }) => options.onRefreshToken(jti));
   speak(provider, options);
   return provider;
 }
 
-function configuration(options: ProviderOptions, adapter: MemoryAdapters['adapter']): Configuration {
-  const { dialect, directory, signingKeys, users } = options;
+function configuration(options: ProviderOptions): Configuration {
+  const { dialect, directory, memory, signingKeys, users } = options;
+  const clients = new ClientAdapter(directory.clients);
   const clientOf = (clientId: string | undefined) => {
     const client = directory.clients.get(clientId ?? '');
     if (!client) throw new errors.InvalidClientAuth('the client has just been removed');
@@ -66,7 +64,7 @@ function configuration(options: ProviderOptions, adapter: MemoryAdapters['adapte
     token.resourceServer?.accessTokenTTL ??
     dialect.lifetimes.opaqueAccessTokenSeconds;
   return {
-    adapter,
+    adapter: (model: string) => (model === 'Client' ? clients : memory.adapter(model)),
     claims: Object.fromEntries(Object.entries(claimsByScope).map(([scope, names]) => [scope, [...names]])),
     clientAuthMethods: ['client_secret_post', 'client_secret_basic'],
     // The claims of scope profile and email are in the ID token, too.

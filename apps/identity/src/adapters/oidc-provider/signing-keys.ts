@@ -11,8 +11,10 @@ import { z } from 'zod';
 
 /** The signing keys of tokens: RSA, private part included. The first signs, all of them are published. */
 export interface SigningKeys {
-  readonly keys: readonly JWK[];
+  readonly keys: readonly SigningKey[];
 }
+
+export type SigningKey = JWK & { readonly kid: string };
 
 /** A key set that cannot sign. The message never quotes it. */
 export class SigningKeysError extends Error {
@@ -62,7 +64,18 @@ export async function parseSigningKeys(jwksJson: string): Promise<SigningKeys> {
   return { keys };
 }
 
-async function signingKey(jwk: JWK): Promise<JWK> {
+/**
+ * The set without a key, whose tokens become invalid.
+ *
+ * @throws Error for the key that signs, or one that is not in the set
+ */
+export function withoutKey({ keys }: SigningKeys, kid: string): SigningKeys {
+  const index = keys.findIndex((key) => key.kid === kid);
+  if (index < 1) throw new Error(index === 0 ? `key ${kid} signs` : `there is no key ${kid}`);
+  return { keys: keys.filter((key) => key.kid !== kid) };
+}
+
+async function signingKey(jwk: JWK): Promise<SigningKey> {
   const { kty, n, e } = jwk as { kty: 'RSA'; n: string; e: string };
   try {
     const signed = await new CompactSign(Buffer.from('trial'))
