@@ -1,4 +1,5 @@
 export { identitySettings, readIdentityConfig, type IdentityConfig } from './config.js';
+export { type Clock } from './core/clock.js';
 export {
   CredentialCheck,
   UserDirectory,

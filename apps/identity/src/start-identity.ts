@@ -8,6 +8,7 @@ import {
   type RunningHttpService,
 } from '@app/ops';
 import type { IdentityConfig } from './config.js';
+import { systemClock, type Clock } from './core/clock.js';
 import type { CredentialCheck, UserDirectory } from './core/credential-check.js';
 import { QueuedCredentialCheck, type QueueOptions } from './core/queued-credential-check.js';
 import { wordOAuthError } from './dialects/auth0/routes/oauth-error.filter.js';
@@ -32,6 +33,8 @@ export interface IdentityEnvironment {
   /** Number of simultaneous password checks for the seed file's users. */
   readonly passwordChecks?: QueueOptions;
   readonly memory?: MemoryOptions;
+  /** What tokens and sessions expire by. Default: the process's time. */
+  readonly clock?: Clock;
 }
 
 export interface RunningIdentity extends RunningHttpService {
@@ -47,7 +50,7 @@ export interface RunningIdentity extends RunningHttpService {
  */
 export async function startIdentity(
   config: IdentityConfig,
-  { logger, accounts, passwordChecks, memory }: IdentityEnvironment,
+  { logger, accounts, passwordChecks, memory, clock = systemClock }: IdentityEnvironment,
 ): Promise<RunningIdentity> {
   await ensureServiceListenable('identity', config);
   const { seed, signingKeys } = await readInputs(config);
@@ -62,6 +65,7 @@ export async function startIdentity(
     users: accounts?.users ?? new SeedUserDirectory(seed.users),
     signingKeys,
     memory,
+    clock,
     onAttempt: ({ outcome, ...attempt }) =>
       logger.info(attempt, `password grant: ${dialect.attemptWords[outcome]}`),
     onOverload: (reason) => {

@@ -39,9 +39,11 @@ export class Tenant {
   #running: Running | undefined;
 
   constructor(private readonly options: TenantOptions) {
-    const { clients } = options.directory;
+    const { clock, directory } = options;
+    const { clients } = directory;
     this.#memory = createMemoryAdapters({
       ...options.memory,
+      clock,
       refreshTokenLeewaySeconds: (clientId) => clients.get(clientId)?.refreshTokenLeewaySeconds ?? 0,
     });
     this.#signingKeys = options.signingKeys;
@@ -49,7 +51,7 @@ export class Tenant {
 
   /** From now on, tokens have this `issuer`, an absolute URL that ends in a slash. */
   open(issuer: string): void {
-    const { dialect, users } = this.options;
+    const { clock, dialect, users } = this.options;
     const signingKeys = this.#signingKeys;
     const provider = createProvider({
       ...this.options,
@@ -62,7 +64,7 @@ export class Tenant {
     this.#running = {
       issuer,
       handle: provider.callback(),
-      tokenReader: new TokenReader(provider, { users, signingKeys, audience }),
+      tokenReader: new TokenReader(provider, { users, signingKeys, clock, audience }),
     };
   }
 

@@ -3,6 +3,7 @@ import type { EventEmitter } from 'node:events';
 import type { AccessToken, ClientCredentials, Configuration, KoaContextWithOIDC } from 'oidc-provider';
 import type { PasswordCheck } from '../../core/check-password.js';
 import { claimsByScope, claimsOf } from '../../core/claims.js';
+import type { Clock } from '../../core/clock.js';
 import type { UserDirectory } from '../../core/credential-check.js';
 import type { AccessTokenSubject, Dialect } from '../../core/dialect.js';
 import type { Api, Directory } from '../../core/directory.js';
@@ -13,6 +14,7 @@ import { ClientAdapter } from './client-adapter.js';
 import { grantHandler } from './grant-handler.js';
 import type { MemoryAdapters } from './memory-adapter.js';
 import { errors, Provider } from './oidc-provider.js';
+import { aheadSeconds, toClockTime } from './provider-time.js';
 import { refusalOf } from './refusal-of.js';
 import { resourceServerOf } from './resource-server.js';
 import type { SigningKeys } from './signing-keys.js';
@@ -24,6 +26,7 @@ export interface ProviderOptions extends PasswordCheck {
   readonly directory: Directory;
   readonly users: UserDirectory;
   readonly signingKeys: SigningKeys;
+  readonly clock: Clock;
   /** Sessions and grants. They outlive the provider. */
   readonly memory: MemoryAdapters;
   readonly onRefreshToken: (refreshToken: string) => void;
@@ -52,7 +55,7 @@ export function createProvider(options: ProviderOptions): Provider {
 }
 
 function configuration(options: ProviderOptions): Configuration {
-  const { dialect, directory, memory, signingKeys, users } = options;
+  const { clock, dialect, directory, memory, signingKeys, users } = options;
   const clients = new ClientAdapter(directory.clients);
   const clientOf = (clientId: string | undefined) => {
     const client = directory.clients.get(clientId ?? '');
@@ -97,9 +100,8 @@ function configuration(options: ProviderOptions): Configuration {
     formats: {
       customizers: {
         jwt: async (_ctx, token, jwt) => {
-          const { header = {}, payload } = jwt;
-          const formed = dialect.formAccessToken({ header, payload }, await subjectOf(token, options));
-          Object.assign(jwt, formed);
+          const form = { header: jwt.header ?? {}, payload: toClockTime(jwt.payload, clock) };
+          Object.assign(jwt, dialect.formAccessToken(form, await subjectOf(token, options)));
         },
       },
     },
@@ -113,7 +115,8 @@ function configuration(options: ProviderOptions): Configuration {
       AccessToken: (_ctx, token) => accessTokenLifetimeSeconds(token),
       ClientCredentials: (_ctx, token) => accessTokenLifetimeSeconds(token),
       Grant: (_ctx, grant) => clientOf(grant.clientId).refreshTokenLifetimeSeconds,
-      IdToken: dialect.lifetimes.idTokenSeconds,
+      // Counted from the process's time, so that an ID token cannot end before it, and one of a refresh has its `iat`.
+      IdToken: () => Math.max(1, dialect.lifetimes.idTokenSeconds + aheadSeconds(clock)),
       RefreshToken: (ctx, token) =>
         // Rotation never extends the life that starts at the log-in.
         Math.max(

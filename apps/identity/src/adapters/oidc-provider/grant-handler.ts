@@ -4,11 +4,13 @@ import { isIP } from 'node:net';
 import type { TokenEndpointGrantContext } from 'oidc-provider';
 import { checkPassword, type PasswordCheck } from '../../core/check-password.js';
 import { claimsOf } from '../../core/claims.js';
+import { nowInSeconds, type Clock } from '../../core/clock.js';
 import type { Client } from '../../core/clients.js';
 import type { Directory, User } from '../../core/directory.js';
 import type { ClientToken, Grant, IssuedToken, IssuedUserTokens, UserTokens } from '../../core/grant.js';
 import { oidcScopes } from '../../core/scopes.js';
 import { errors } from './oidc-provider.js';
+import { aheadSeconds } from './provider-time.js';
 import { resourceServerOf } from './resource-server.js';
 
 type Parameters = Readonly<Record<string, string | undefined>>;
@@ -19,6 +21,7 @@ export interface GrantHandlerOptions extends PasswordCheck {
   /** @throws {Overloaded} when there is no room for the entries of a log-in */
   readonly assertRoom: () => void;
   readonly endUserAddressHeader: string;
+  readonly clock: Clock;
 }
 
 export function grantHandler(grant: Grant, options: GrantHandlerOptions) {
@@ -56,7 +59,7 @@ async function issueClientToken(ctx: Context, { api, scopes }: ClientToken): Pro
 
 async function issueUserTokens(
   ctx: Context,
-  { assertRoom }: GrantHandlerOptions,
+  { assertRoom, clock }: GrantHandlerOptions,
   tokens: UserTokens,
 ): Promise<IssuedUserTokens> {
   const { client, provider } = ctx.oidc;
@@ -78,7 +81,7 @@ async function issueUserTokens(
         ...(api && { resource: api.identifier }),
       }).save(),
     }),
-    ...(scopes.includes('openid') && { idToken: await idToken(ctx, user, scopes) }),
+    ...(scopes.includes('openid') && { idToken: await idToken(ctx, user, scopes, clock) }),
     expiresInSeconds: accessToken.expiration,
     tokenType: accessToken.tokenType,
   };
@@ -93,9 +96,11 @@ async function saveGrant(ctx: Context, { user, api, scopes }: UserTokens): Promi
   return grant.save();
 }
 
-async function idToken(ctx: Context, user: User, scopes: readonly string[]): Promise<string> {
+async function idToken(ctx: Context, user: User, scopes: readonly string[], clock: Clock): Promise<string> {
   const token = new ctx.oidc.provider.IdToken(claimsOf(user), { ctx });
   // oidc-provider picks the claims by this property; its type leaves it out.
   Object.assign(token, { scope: scopes.join(' ') });
+  // Otherwise oidc-provider's own, of the second that `exp` is counted from.
+  if (aheadSeconds(clock) !== 0) token.set('iat', Math.floor(nowInSeconds(clock)));
   return token.issue({ use: 'idtoken' });
 }

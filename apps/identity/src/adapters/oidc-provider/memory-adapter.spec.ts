@@ -1,10 +1,10 @@
 import { Overloaded } from '../../core/overloaded.js';
-import { until } from '@app/test-support/timing/until';
+import { MovableClock } from '@app/test-support/timing/movable-clock';
 import { createMemoryAdapters } from './memory-adapter.js';
 
 describe('the memory of oidc-provider', () => {
-  const memory = (maxEntries: number) =>
-    createMemoryAdapters({ maxEntries, refreshTokenLeewaySeconds: () => 0 });
+  const memory = (maxEntries: number, clock = new MovableClock()) =>
+    createMemoryAdapters({ maxEntries, clock, refreshTokenLeewaySeconds: () => 0 });
 
   it('keeps live entries, in any order and for any number of other reads', async () => {
     const { adapter, assertRoomForLogIn } = memory(10);
@@ -37,18 +37,29 @@ describe('the memory of oidc-provider', () => {
   });
 
   it('has room again after an expiry', async () => {
-    const { adapter, assertRoomForLogIn } = memory(10);
+    const clock = new MovableClock();
+    const { adapter, assertRoomForLogIn } = memory(10, clock);
     const grants = adapter('Grant');
-    for (let i = 0; i < 9; i += 1) await grants.upsert(`g${i}`, {}, 0.05);
-    await until(() => {
-      try {
-        assertRoomForLogIn();
-        return true;
-      } catch (error) {
-        if (!(error instanceof Overloaded)) throw error;
-        return false;
-      }
-    });
+    for (let i = 0; i < 9; i += 1) await grants.upsert(`g${i}`, {}, 60);
+    clock.moveSeconds(59);
+    expect(assertRoomForLogIn).toThrow(Overloaded);
+    clock.moveSeconds(2);
+    assertRoomForLogIn();
     expect(await grants.find('g0')).toBeUndefined();
+  });
+
+  it('has room again after an expiry on a clock that was moved back', async () => {
+    const clock = new MovableClock();
+    const { adapter, assertRoomForLogIn } = memory(10, clock);
+    const grants = adapter('Grant');
+    const fill = async () => {
+      for (let i = 0; i < 9; i += 1) await grants.upsert(`g${i}`, {}, 60);
+      expect(assertRoomForLogIn).toThrow(Overloaded);
+    };
+    await fill();
+    clock.moveSeconds(-86_400);
+    await fill();
+    clock.moveSeconds(61);
+    assertRoomForLogIn();
   });
 });

@@ -6,8 +6,10 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { Adapter, AdapterPayload } from 'oidc-provider';
+import { nowInSeconds, type Clock } from '../../core/clock.js';
 import { Overloaded } from '../../core/overloaded.js';
 import { errors } from './oidc-provider.js';
+import { toClockTime, toProviderTime } from './provider-time.js';
 
 export interface MemoryOptions {
   /** Maximum number of entries. Default 100,000. */
@@ -15,6 +17,7 @@ export interface MemoryOptions {
 }
 
 export interface MemoryAdapterOptions extends MemoryOptions {
+  readonly clock: Clock;
   /** How long a client's previous refresh token may still be used; 0: never. */
   readonly refreshTokenLeewaySeconds: (clientId: string) => number;
 }
@@ -39,8 +42,10 @@ const purgeEveryMs = 1_000;
 export function createMemoryAdapters(options: MemoryAdapterOptions): MemoryAdapters {
   const store = new Store(options);
   return {
-    adapter: (model) =>
-      model === 'RefreshToken' ? new RefreshTokens(model, store, options) : new MemoryAdapter(model, store),
+    adapter: (model) => {
+      const Kind = model === 'RefreshToken' ? RefreshTokens : MemoryAdapter;
+      return new Kind(model, store, options);
+    },
     assertRoomForLogIn: () => store.assertRoom(shareOfLogIns),
   };
 }
@@ -56,12 +61,17 @@ class Store {
   readonly families = new Map<string, Family>();
   readonly payloads: LRUCache<string, AdapterPayload>;
   private readonly maxEntries: number;
+  private readonly clock: Clock;
   private purgedAtMs = 0;
 
-  constructor({ maxEntries = 100_000 }: MemoryOptions) {
+  constructor({ maxEntries = 100_000, clock }: MemoryAdapterOptions) {
     this.maxEntries = maxEntries;
+    this.clock = clock;
     this.payloads = new LRUCache<string, AdapterPayload>({
       max: maxEntries + entriesUnderWay,
+      perf: { now: () => clock.nowMs() },
+      // A remembered time would be that of before a move of the clock.
+      ttlResolution: 0,
       dispose: ({ grantId }, key, reason) => {
         if (grantId !== undefined && reason !== 'set') this.leaveFamily(grantId, key);
       },
@@ -78,8 +88,9 @@ class Store {
 
   private assertFits(maxBefore: number): void {
     if (this.payloads.size <= maxBefore) return;
-    const nowMs = performance.now();
-    if (nowMs - this.purgedAtMs >= purgeEveryMs) {
+    const nowMs = this.clock.nowMs();
+    // A clock may be moved back.
+    if (Math.abs(nowMs - this.purgedAtMs) >= purgeEveryMs) {
       this.purgedAtMs = nowMs;
       this.payloads.purgeStale();
     }
@@ -116,20 +127,21 @@ class MemoryAdapter implements Adapter {
   constructor(
     private readonly model: string,
     protected readonly store: Store,
+    protected readonly options: MemoryAdapterOptions,
   ) {}
 
   upsert(id: string, payload: AdapterPayload, expiresInSeconds?: number): Promise<void> {
-    this.store.put(this.key(id), payload, expiresInSeconds);
+    this.store.put(this.key(id), toClockTime(payload, this.options.clock), expiresInSeconds);
     return Promise.resolve();
   }
 
   find(id: string): Promise<AdapterPayload | undefined> {
-    return Promise.resolve(this.store.payloads.get(this.key(id)));
+    return Promise.resolve(this.forProvider(this.store.payloads.get(this.key(id))));
   }
 
   consume(id: string): Promise<void> {
     const payload = this.store.payloads.get(this.key(id));
-    if (payload) payload.consumed ??= Date.now() / 1000;
+    if (payload) payload.consumed ??= nowInSeconds(this.options.clock);
     return Promise.resolve();
   }
 
@@ -152,6 +164,10 @@ class MemoryAdapter implements Adapter {
     return Promise.resolve(undefined);
   }
 
+  protected forProvider(payload: AdapterPayload | undefined): AdapterPayload | undefined {
+    return payload && toProviderTime(payload, this.options.clock);
+  }
+
   protected key(id: string): string {
     return `${this.model}:${id}`;
   }
@@ -159,18 +175,10 @@ class MemoryAdapter implements Adapter {
 
 /** Leeway: the last rotated token counts as unused for a while; any older one is reuse. */
 class RefreshTokens extends MemoryAdapter {
-  constructor(
-    model: string,
-    store: Store,
-    private readonly options: MemoryAdapterOptions,
-  ) {
-    super(model, store);
-  }
-
   override find(id: string): Promise<AdapterPayload | undefined> {
     const payload = this.store.payloads.get(this.key(id));
     const unused = payload?.consumed !== undefined && this.withinLeeway(id, payload);
-    return Promise.resolve(unused ? { ...payload, consumed: undefined } : payload);
+    return Promise.resolve(this.forProvider(unused ? { ...payload, consumed: undefined } : payload));
   }
 
   /** If two requests both found the token unused, the second is still reuse. */
@@ -191,6 +199,7 @@ class RefreshTokens extends MemoryAdapter {
   private withinLeeway(id: string, { consumed, clientId, grantId }: AdapterPayload): boolean {
     if (typeof consumed !== 'number' || clientId === undefined || grantId === undefined) return false;
     const rotatedLast = this.store.family(grantId).lastConsumedKey === this.key(id);
-    return rotatedLast && Date.now() / 1000 < consumed + this.options.refreshTokenLeewaySeconds(clientId);
+    const { clock, refreshTokenLeewaySeconds } = this.options;
+    return rotatedLast && nowInSeconds(clock) < consumed + refreshTokenLeewaySeconds(clientId);
   }
 }

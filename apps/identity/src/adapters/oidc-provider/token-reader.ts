@@ -1,4 +1,5 @@
 import { createLocalJWKSet, errors, jwtVerify, type JWK, type JWTVerifyGetKey } from 'jose';
+import type { Clock } from '../../core/clock.js';
 import type { UserDirectory } from '../../core/credential-check.js';
 import type { ReadToken, UnreadableToken } from '../../core/read-token.js';
 import { splitScope } from '../../core/scopes.js';
@@ -8,6 +9,7 @@ import type { SigningKeys } from './signing-keys.js';
 export interface TokenReaderOptions {
   readonly users: UserDirectory;
   readonly signingKeys: SigningKeys;
+  readonly clock: Clock;
   /** The `aud` of JWTs that it accepts. */
   readonly audience: string;
 }
@@ -49,6 +51,7 @@ export class TokenReader {
         issuer: this.provider.issuer,
         audience: this.options.audience,
         requiredClaims: ['exp', 'sub', 'scope'],
+        currentDate: new Date(this.options.clock.nowMs()),
       });
       return { subject: String(payload.sub), scope: String(payload['scope']) };
     } catch (error) {
