@@ -1,4 +1,3 @@
-import type { CacheManagerStore } from 'cache-manager';
 import { SharedStore, StoreUnavailable, type Subscription, type Write } from '@app/store';
 
 type Listener = (message: string) => void;
@@ -140,7 +139,6 @@ export class MovableStore extends SharedStore {
     this.redis.stores.delete(this);
   }
 
-  override readonly cacheStore = {} as CacheManagerStore;
   override setIfAbsent = notAsked;
   override delete = notAsked;
   override deleteIfEqual = notAsked;

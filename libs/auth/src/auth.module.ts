@@ -8,9 +8,6 @@ import {
 } from '@nestjs/common';
 import { CACHE_MANAGER, CacheModule, type Cache } from '@nestjs/cache-manager';
 import { DiscoveryModule } from '@nestjs/core';
-import { KeyvAdapter } from 'cache-manager';
-import { Keyv } from 'keyv';
-import type { SharedStore } from '@app/store';
 import { UserTokenClient } from '@app/user-token-client';
 import {
   AUTH_OPTIONS,
@@ -22,6 +19,7 @@ import { BearerGuard } from './http/bearer.guard.js';
 import { BearerStrategy } from './http/bearer.strategy.js';
 import { Clock, UserTokenClock } from './tokens/clock.js';
 import { PrincipalResolver, type TokenCaches } from './tokens/principal-resolver.js';
+import { nestCacheOver } from './cache/nest-cache.js';
 import { ProcessTokenCache } from './cache/process-token-cache.js';
 import { RevocationFeed } from './tokens/revocation-feed.js';
 import { RevocationWatch } from './http/revocation-watch.js';
@@ -79,7 +77,7 @@ export class AuthModule implements OnApplicationShutdown {
         CacheModule.registerAsync({
           imports: [options],
           inject: [AUTH_OPTIONS],
-          useFactory: ({ store }: ResolvedAuthOptions) => ({ stores: store ? [keyvOver(store)] : [] }),
+          useFactory: ({ store }: ResolvedAuthOptions) => ({ stores: store ? [nestCacheOver(store)] : [] }),
         }),
       ],
       providers: [
@@ -144,20 +142,6 @@ export class AuthModule implements OnApplicationShutdown {
 
 @Module({})
 class AuthOptionsModule {}
-
-function keyvOver(store: SharedStore): Keyv {
-  const keyv = new Keyv({
-    store: new KeyvAdapter(store.cacheStore),
-    useKeyPrefix: false,
-    throwOnErrors: true,
-  });
-  // The store below writes JSON itself.
-  keyv.serialize = undefined;
-  keyv.deserialize = undefined;
-  // The store reports its own outages; without a listener keyv would throw here as well.
-  keyv.on('error', () => undefined);
-  return keyv;
-}
 
 function tokenCaches(
   { store, cache: options }: ResolvedAuthOptions,

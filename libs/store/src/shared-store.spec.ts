@@ -220,14 +220,6 @@ describe.each(['memory', 'redis'])('a shared store (%s)', (kind) => {
     expect(messages).toEqual(['hello']);
     await subscription.close();
   });
-
-  it("serves Nest's CacheModule", async () => {
-    await store.cacheStore.set('cached', { a: 1 }, 10_000);
-    expect(await store.cacheStore.get('cached')).toEqual({ a: 1 });
-    expect(await store.cacheStore.mget('cached', 'absent')).toEqual([{ a: 1 }, undefined]);
-    await store.cacheStore.del('cached');
-    expect(await store.cacheStore.get('cached')).toBeUndefined();
-  });
 });
 
 describe('a store on a Redis in trouble', () => {

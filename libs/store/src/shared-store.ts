@@ -1,5 +1,3 @@
-import type { CacheManagerStore } from 'cache-manager';
-
 /** One step of a transaction. */
 export type Write =
   | { readonly op: 'set'; readonly key: string; readonly value: string; readonly ttlMs: number }
@@ -76,8 +74,6 @@ export abstract class SharedStore {
   abstract readonly serverId: string | undefined;
   /** The store's own clock, shared by all processes: Unix time in milliseconds. Our own clock until the first contact. */
   abstract nowMs(): number;
-  /** For Nest's CacheModule, by cache-manager's `KeyvAdapter`: values as JSON, TTLs in milliseconds. */
-  abstract readonly cacheStore: CacheManagerStore;
 
   /** Values in the order of `keys`, null for an absent one; one round trip. */
   abstract getMany(keys: readonly string[], options?: CallOptions): Promise<(string | null)[]>;

@@ -4,6 +4,7 @@ import { epochKey, GENERATION_KEY, type Principal } from '@app/contract';
 import { claimOf } from '../http/bearer-credentials.js';
 import { trustedUntilSeconds, type CachedPrincipal } from './cached-principal.js';
 import type { Clock } from '../tokens/clock.js';
+import { valueIn } from './nest-cache.js';
 import { EntrySeal } from './sealed-entry.js';
 import { SeenGenerations } from './seen-generations.js';
 import { StoreWatch } from '../tokens/store-watch.js';
@@ -107,8 +108,7 @@ export class SharedTokenCache {
 
   private open(key: string, generation: string, stored: string): CachedPrincipal | undefined {
     try {
-      const { value } = JSON.parse(stored) as { value: string };
-      const text = this.seal.open(key, generation, value);
+      const text = this.seal.open(key, generation, valueIn(stored));
       const [epoch, verdictAtSeconds, principal] = JSON.parse(text) as [string, number, Principal];
       return { epoch, verdictAtSeconds, principal };
     } catch {

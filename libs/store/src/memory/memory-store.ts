@@ -1,4 +1,3 @@
-import type { CacheManagerStore } from 'cache-manager';
 import {
   SharedStore,
   StoreUnavailable,
@@ -36,22 +35,6 @@ export class MemoryStore extends SharedStore {
   override nowMs(): number {
     return Date.now();
   }
-
-  override readonly cacheStore: CacheManagerStore = {
-    name: 'memory',
-    get: async (key) => parse((await this.getMany([key]))[0]),
-    mget: async (...keys) => (await this.getMany(keys)).map(parse),
-    set: (key, value, ttl) => this.set(key, JSON.stringify(value), { ttlMs: ttl ?? Infinity }),
-    mset: async (values, ttl) => {
-      for (const [key, value] of Object.entries(values)) await this.cacheStore.set(key, value, ttl);
-    },
-    del: (key) => this.delete(key),
-    mdel: async (...keys) => {
-      for (const key of keys) await this.delete(key);
-    },
-    ttl: async (key) => (this.read(key)?.expiresAtMs ?? Date.now()) - Date.now(),
-    keys: async () => [...this.entries.keys()],
-  };
 
   override async getMany(keys: readonly string[]): Promise<(string | null)[]> {
     this.assertOpen();
@@ -243,8 +226,4 @@ export class MemoryStore extends SharedStore {
   private assertOpen(): void {
     if (this.closed) throw new StoreUnavailable('the store is closed');
   }
-}
-
-function parse(json: string | null | undefined): unknown {
-  return json == null ? undefined : JSON.parse(json);
 }

@@ -196,7 +196,6 @@ describe('a Redis that answers and refuses requests', () => {
     ['in a transaction', () => store.writeAll([{ op: 'set', key: 'a', value: '1', ...TTL }])],
     ['in a script', () => store.writeAllIfEqual('none', null, [{ op: 'set', key: 'a', value: '1', ...TTL }])],
     ['in a count', () => store.countAll([{ key: 'a', max: 1 }], { windowMs: 1_000 })],
-    ["through Nest's cache", () => store.cacheStore.set('a', 1, 1_000)],
   ])('is noticed with the first refusal, %s', async (_how, attempt) => {
     await setting('min-replicas-to-write', '1');
     await expect(attempt()).rejects.toThrow(StoreUnavailable);

@@ -1,5 +1,3 @@
-import type { CacheManagerStore } from 'cache-manager';
-import { redisInsStore } from 'cache-manager-redis-yet';
 import { Overrun, RedisConnection, within, type RedisClient, type RedisTarget } from './redis-connection.js';
 import { refusal, refusalIn } from './redis-refusal.js';
 import { RedisSubscription } from './redis-subscription.js';
@@ -120,11 +118,9 @@ interface ReadBatch {
  */
 export class RedisStore extends SharedStore {
   override readonly shared = true;
-  override readonly cacheStore: CacheManagerStore;
   private readonly connection: RedisConnection;
   private readonly subscriptions = new Set<RedisSubscription>();
   private readonly availableListeners = new Set<() => void>();
-  private readonly cacheStores = new WeakMap<RedisClient, CacheManagerStore>();
   private readonly clock = new ServerClock();
   /** Names the process that answers; a new one after each start of Redis. */
   private runId: string | undefined;
@@ -158,7 +154,6 @@ export class RedisStore extends SharedStore {
       },
       options.log,
     );
-    this.cacheStore = this.guardedCacheStore();
   }
 
   override get available(): boolean {
@@ -527,35 +522,6 @@ export class RedisStore extends SharedStore {
   private onHeartbeat(sentAtMs: number): void {
     if (this.openedAtMs === undefined || sentAtMs < this.openedAtMs) return;
     if (performance.now() - sentAtMs < this.options.readTimeoutMs) this.openedAtMs = undefined;
-  }
-
-  /** cache-manager-redis-yet's store over the current client, each method under the budget. */
-  private guardedCacheStore(): CacheManagerStore {
-    const storeOf = (client: RedisClient): CacheManagerStore => {
-      let store = this.cacheStores.get(client);
-      // Its type names its own node-redis 4; it uses only features of both versions.
-      store ??= redisInsStore(client as never) as unknown as CacheManagerStore;
-      this.cacheStores.set(client, store);
-      return store;
-    };
-    const own = (key: string) => this.names.own(key);
-    return {
-      name: 'redis',
-      get: (key) => this.read((client) => storeOf(client).get(own(key))),
-      mget: (...keys) => this.read((client) => storeOf(client).mget(...keys.map(own))),
-      set: (key, value, ttl) => this.write((client) => storeOf(client).set(own(key), value, ttl)),
-      mset: async (values, ttl) => {
-        for (const [key, value] of Object.entries(values)) await this.cacheStore.set(key, value, ttl);
-      },
-      del: (key) => this.write((client) => storeOf(client).del(own(key))),
-      mdel: (...keys) => this.write((client) => storeOf(client).mdel(...keys.map(own))),
-      ttl: (key) => this.read((client) => storeOf(client).ttl(own(key))),
-      keys: async () => {
-        const found: string[] = [];
-        for await (const { key } of this.scan('')) found.push(key);
-        return found;
-      },
-    };
   }
 
   private commandsOf(writes: readonly Write[]): string[][] {
