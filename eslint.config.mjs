@@ -59,7 +59,12 @@ const ROOMS = {
       'The routes of a dialect reach adapters/ through a tenant.',
     ],
   ],
-  'libs/store/src/!(index|open-store).ts': [[['./redis/*', './memory/*'], 'A port knows no kind of store.']],
+  'libs/store/src/!(index|open-store).ts': [
+    [['./redis/**', './memory/**'], 'Only what opens a store knows the kinds of stores.'],
+  ],
+  'libs/store/src/ports/**': [[['../**'], 'A port knows nothing but ports.']],
+  'libs/store/src/redis/**': [[['**/memory/**'], 'One kind of store does not know the other.']],
+  'libs/store/src/memory/**': [[['**/redis/**'], 'One kind of store does not know the other.']],
 };
 
 function workspace([folder, allowed]) {

@@ -1,4 +1,12 @@
-import { SharedStore, StoreUnavailable, type Subscription, type Write } from '@app/store';
+import {
+  StoreUnavailable,
+  type Feed,
+  type KeyValues,
+  type Scan,
+  type ServerFacts,
+  type Subscription,
+  type Write,
+} from '@app/store';
 
 type Listener = (message: string) => void;
 
@@ -38,8 +46,10 @@ export class MovableRedis {
 }
 
 /** One process's connection to it. Every call takes some turns of the event loop, so that others come in between. */
-export class MovableStore extends SharedStore {
-  override readonly shared = true;
+export class MovableStore implements KeyValues, Scan, Feed, ServerFacts {
+  readonly shared = true;
+  readonly problems = [];
+  readonly takesWrites = true;
   /** Answers too late for those who cannot wait, which is told to nobody when it is over. */
   isSlow = false;
   private isConnected = true;
@@ -49,19 +59,18 @@ export class MovableStore extends SharedStore {
   private readonly availableListeners = new Set<() => void>();
 
   constructor(private readonly redis: MovableRedis) {
-    super();
     redis.stores.add(this);
   }
 
-  override get available(): boolean {
+  get available(): boolean {
     return this.isConnected && !this.isSlow && !this.isClosed && this.redis.serverId !== undefined;
   }
 
-  override get serverId(): string | undefined {
+  get serverId(): string | undefined {
     return this.available ? this.redis.serverId : undefined;
   }
 
-  override nowMs(): number {
+  nowMs(): number {
     return this.redis.nowMs;
   }
 
@@ -77,15 +86,15 @@ export class MovableStore extends SharedStore {
     for (const listener of this.changed) listener(true);
   }
 
-  override getMany(keys: readonly string[]): Promise<(string | null)[]> {
+  getMany(keys: readonly string[]): Promise<(string | null)[]> {
     return this.call(() => keys.map((key) => this.redis.data.get(key) ?? null));
   }
 
-  override writeAll(writes: readonly Write[]): Promise<void> {
+  writeAll(writes: readonly Write[]): Promise<void> {
     return this.write(() => this.apply(writes));
   }
 
-  override writeAllIfEqual(key: string, value: string | null, writes: readonly Write[]): Promise<boolean> {
+  writeAllIfEqual(key: string, value: string | null, writes: readonly Write[]): Promise<boolean> {
     return this.write(() => {
       if ((this.redis.data.get(key) ?? null) !== value) return false;
       this.apply(writes);
@@ -93,11 +102,11 @@ export class MovableStore extends SharedStore {
     });
   }
 
-  override set(key: string, value: string): Promise<void> {
+  set(key: string, value: string): Promise<void> {
     return this.write(() => void this.redis.data.set(key, value));
   }
 
-  override async *scan(prefix: string): AsyncIterable<{ key: string; value: string }> {
+  async *scan(prefix: string): AsyncIterable<{ key: string; value: string }> {
     const keys = await this.call(() => [...this.redis.data.keys()].filter((key) => key.startsWith(prefix)));
     for (const key of keys) {
       const value = await this.call(() => this.redis.data.get(key));
@@ -105,7 +114,7 @@ export class MovableStore extends SharedStore {
     }
   }
 
-  override subscribe(channel: string, listener: Listener): Subscription {
+  subscribe(channel: string, listener: Listener): Subscription {
     const listeners = this.redis.channels.get(channel) ?? new Set();
     const heard: Listener = (message) => this.available && listener(message);
     this.redis.channels.set(channel, listeners.add(heard));
@@ -120,33 +129,28 @@ export class MovableStore extends SharedStore {
     };
   }
 
-  override onAvailable(listener: () => void): () => void {
+  onAvailable(listener: () => void): () => void {
     this.availableListeners.add(listener);
     if (this.available) setImmediate(listener);
     return () => void this.availableListeners.delete(listener);
   }
 
-  override async keepsWrites(): Promise<boolean> {
+  async keepsWrites(): Promise<boolean> {
     return false;
   }
 
-  override async weaknesses(): Promise<readonly string[]> {
+  async weaknesses(): Promise<readonly string[]> {
     return [];
   }
 
-  override async close(): Promise<void> {
+  async close(): Promise<void> {
     this.isClosed = true;
     this.redis.stores.delete(this);
   }
 
-  override setIfAbsent = notAsked;
-  override delete = notAsked;
-  override deleteIfEqual = notAsked;
-  override members = notAsked;
-  override countAll = notAsked;
-  override holdAll = notAsked;
-  override giveUpAll = notAsked;
-  override uncountAll = notAsked;
+  setIfAbsent = notAsked;
+  delete = notAsked;
+  deleteIfEqual = notAsked;
 
   private apply(writes: readonly Write[]): void {
     for (const write of writes) {

@@ -19,7 +19,7 @@ import {
   type RunningService,
 } from '@app/ops';
 import { IDLE_TIMEOUT_MS, MAX_MESSAGE_LENGTH, MAX_UNREAD_BYTES } from '@app/contract';
-import { storeCheck, type SharedStore } from '@app/store';
+import { storeCheck, type ServerFacts, type SharedStore } from '@app/store';
 import type { StoreDenials } from './adapters/denials/store-denials.js';
 import { GrantedTokenCheck } from './adapters/token-checks/granted-token-check.js';
 import { ISSUER_CHECKS, IssuerChecks, type IssuerCheck } from './adapters/auth0/issuer-checks.js';
@@ -55,7 +55,7 @@ const SETTLE_MS = 3_000;
 
 /** The first callers are neither refused nor kept waiting for what is just being fetched; what cannot be fetched holds up nobody. */
 async function prepare(
-  store: SharedStore,
+  store: ServerFacts,
   keys: IssuerKeys,
   denials: StoreDenials,
   issuer: DependencyWatch<IssuerCheck>,

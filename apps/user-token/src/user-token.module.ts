@@ -1,7 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
 import { LineLimit, type InFlight, type Logger } from '@app/ops';
-import { SharedStore } from '@app/store';
+import type { SharedStore } from '@app/store';
 import { firstSightsSinceSeconds, RefusalLog } from '@app/contract';
 import { CountedTokenCheck } from './adapters/token-checks/counted-token-check.js';
 import { DatedGrants } from './adapters/token-checks/dated-grants.js';

@@ -1,9 +1,12 @@
 import { Logger } from '@nestjs/common';
-import type { SharedStore } from '@app/store';
+import type { Feed, KeyValues, ServerFacts } from '@app/store';
 import { RefusalLog, type RefusalLines } from '@app/contract';
 import { bounded, type UserTokenClient, type UserTokenClientOptions } from '@app/user-token-client';
 
 export const AUTH_OPTIONS = Symbol('AUTH_OPTIONS');
+
+/** What the guard uses of a store. */
+export type AuthStore = KeyValues & Feed & ServerFacts;
 
 /** Options of {@link AuthModule}. */
 export interface AuthOptions {
@@ -15,7 +18,7 @@ export interface AuthOptions {
    * Shared store of the suite's services; the caller closes it. Without it nothing is cached and every request asks
    * user-token. That is slower but correct, because only the store tells a service about revocations.
    */
-  readonly store?: SharedStore | undefined;
+  readonly store?: AuthStore | undefined;
   /** Protection space named in challenges (RFC 9110 section 11.5). Default `api`. */
   readonly realm?: string;
   readonly cache?: AuthCacheOptions;
@@ -49,7 +52,7 @@ export interface AuthCacheOptions {
 export interface ResolvedAuthOptions {
   readonly audience: readonly string[];
   readonly userToken: UserTokenClientOptions | UserTokenClient;
-  readonly store: SharedStore | undefined;
+  readonly store: AuthStore | undefined;
   readonly realm: string;
   readonly cache: Required<AuthCacheOptions>;
   readonly refusalLog: RefusalLog;

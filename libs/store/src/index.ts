@@ -1,15 +1,14 @@
 export { openStore, type OpenStoreOptions } from './open-store.js';
-export { isTlsInVain, storeUrlProblem, type RedisTls } from './redis/redis-address.js';
-export {
-  SharedStore,
-  StoreUnavailable,
-  type CallOptions,
-  type HoldableLimit,
-  type Limit,
-  type NoPlace,
-  type StoreLog,
-  type Subscription,
-  type Write,
-} from './shared-store.js';
+export { Counters, type HoldableLimit, type Limit, type NoPlace } from './ports/counters.js';
+export { Feed, type Subscription } from './ports/feed.js';
+export { KeyValues, type Write } from './ports/key-values.js';
+export { Scan } from './ports/scan.js';
+export { ServerFacts, StoreClock } from './ports/server-facts.js';
+export { Sets } from './ports/sets.js';
+export { StoreUnavailable } from './ports/store-unavailable.js';
+export { patient, type Wait } from './ports/wait.js';
+export { isTlsInVain, storeUrlProblem, type RedisTls } from './redis/connection/redis-address.js';
+export type { SharedStore } from './shared-store.js';
 export { storeCheck } from './store-check.js';
+export type { StoreLog } from './store-log.js';
 export { bareName, formerName, storePrefix } from './store-names.js';

@@ -1,8 +1,10 @@
-import { MemoryStore } from './memory/memory-store.js';
-import { isTlsInVain, parseRedisUrl, type RedisTls } from './redis/redis-address.js';
-import { RedisStore, type FormerNames } from './redis/redis-store.js';
-import type { StoreUse } from './redis/server-check.js';
-import type { SharedStore, StoreLog } from './shared-store.js';
+import { openMemoryStore } from './memory/memory-store.js';
+import { isTlsInVain, parseRedisUrl, type RedisTls } from './redis/connection/redis-address.js';
+import { openRedisStore } from './redis/redis-store.js';
+import type { FormerNames } from './redis/server/former-names.js';
+import type { StoreUse } from './redis/server/server-check.js';
+import type { SharedStore } from './shared-store.js';
+import type { StoreLog } from './store-log.js';
 import { StoreNames } from './store-names.js';
 
 export interface OpenStoreOptions {
@@ -14,9 +16,9 @@ export interface OpenStoreOptions {
   readonly tls?: RedisTls | undefined;
   /** Default: no former names (`formerName`). */
   readonly formerNames?: FormerNames | undefined;
-  /** Budget of a read. Default 100 (ms). */
+  /** Budget of a prompt read ({@link Wait}). Default 100 (ms). */
   readonly readTimeoutMs?: number;
-  /** Budget of a write. Default 1,000 (1 s). */
+  /** Budget of a prompt write. Default 1,000 (1 s). */
   readonly writeTimeoutMs?: number;
   readonly log?: StoreLog | undefined;
 }
@@ -28,10 +30,10 @@ export interface OpenStoreOptions {
  * @throws {TypeError} when the URL is none of these; the message does not repeat it, because it may hold a password
  */
 export function openStore(url: string, options: OpenStoreOptions = {}): SharedStore {
-  if (url === 'memory:') return new MemoryStore();
+  if (url === 'memory:') return openMemoryStore();
   const address = addressOf(url);
   if (isTlsInVain(url, options.tls ?? {})) throw new TypeError('tls is for a URL of rediss://');
-  return new RedisStore({
+  return openRedisStore({
     target: { ...address, material: options.tls },
     names: new StoreNames(options.prefix ?? '', address.database),
     use: options.use ?? 'everything',

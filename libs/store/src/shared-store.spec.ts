@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { RedisServer } from '@app/test-support/redis/redis-server';
 import { PATIENT } from '@app/test-support/timing/patient';
 import { until } from '@app/test-support/timing/until';
-import { openStore, StoreUnavailable, type HoldableLimit, type SharedStore } from './index.js';
+import { openStore, patient, StoreUnavailable, type HoldableLimit, type SharedStore } from './index.js';
 
 describe.each(['memory', 'redis'])('a shared store (%s)', (kind) => {
   let redis: RedisServer | undefined;
@@ -265,6 +265,15 @@ describe('a store on a Redis in trouble', () => {
     expect(await store.getMany(['a'])).toEqual([null]);
   });
 
+  it('answers a patient read also while prompt reads fail at once', async () => {
+    redis.freeze();
+    await expect(store.getMany(['a'])).rejects.toThrow(StoreUnavailable);
+    const patiently = store.getMany(['a'], patient(10_000));
+    await expect(store.getMany(['a'])).rejects.toThrow('Redis is too slow at the moment');
+    redis.thaw();
+    expect(await patiently).toEqual([null]);
+  });
+
   it('refuses a transaction as a whole when Redis is full', async () => {
     await redis.cli('CONFIG', 'SET', 'maxmemory', '1');
     await expect(
@@ -371,7 +380,7 @@ describe('opening a store', () => {
   );
 });
 
-it('reads all keys requested in one turn with one command', async () => {
+it('reads all keys requested promptly in one turn with one command, and patiently with one each', async () => {
   const redis = await RedisServer.start();
   const store = openStore(redis.url, PATIENT);
   try {
@@ -379,6 +388,9 @@ it('reads all keys requested in one turn with one command', async () => {
     await redis.cli('CONFIG', 'RESETSTAT');
     await Promise.all(Array.from({ length: 50 }, (_, index) => store.getMany([`key-${index}`, 'epoch'])));
     expect(await redis.cli('INFO', 'commandstats')).toMatch(/cmdstat_mget:calls=1,/);
+    const patiently = Array.from({ length: 2 }, () => store.getMany(['epoch'], patient(5_000)));
+    await Promise.all([...patiently, store.getMany(['epoch'])]);
+    expect(await redis.cli('INFO', 'commandstats')).toMatch(/cmdstat_mget:calls=4,/);
   } finally {
     await store.close();
     await redis.stop();

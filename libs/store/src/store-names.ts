@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { StoreUnavailable } from './shared-store.js';
+import { StoreUnavailable } from './ports/store-unavailable.js';
 
 /** Owner of the data: one deployment with one issuer. */
 export interface StoreScope {

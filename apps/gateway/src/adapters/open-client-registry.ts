@@ -1,5 +1,5 @@
 import { StartError, type Logger } from '@app/ops';
-import type { OpenStoreOptions, SharedStore } from '@app/store';
+import type { KeyValues, OpenStoreOptions, ServerFacts } from '@app/store';
 import { FORMER_NAMES } from '@app/contract';
 import type { ClientRegistry } from '../core/client.js';
 import { bundledClients, ClientDocument } from './client-document.js';
@@ -20,7 +20,7 @@ export interface ClientRegistryOptions {
   /** Path of a YAML file, or {@link IN_STORE}; undefined: none, and in ENVIRONMENT=local the bundled ones. */
   readonly location: string | undefined;
   readonly environment: string;
-  readonly store: SharedStore | undefined;
+  readonly store: (KeyValues & ServerFacts) | undefined;
   /** The first seals clients in the store, all open them. */
   readonly secrets: readonly string[];
   readonly log: Logger;

@@ -1,5 +1,5 @@
 import { createHmac, hash, timingSafeEqual } from 'node:crypto';
-import { bareName, formerName, type SharedStore } from '@app/store';
+import { bareName, formerName, type Scan } from '@app/store';
 import { CLIENTS_KEY, former } from '@app/contract';
 import { z } from 'zod';
 import { clientSchema, type ClientRecord } from './client-document.js';
@@ -39,7 +39,7 @@ export class ClientSeal {
    * The clients of the earliest versions, each under its own key; undefined for one that does not open. Scans the whole
    * store.
    */
-  async formerClients(store: SharedStore): Promise<readonly (VersionedRecord | undefined)[]> {
+  async formerClients(store: Scan): Promise<readonly (VersionedRecord | undefined)[]> {
     const found: (VersionedRecord | undefined)[] = [];
     for await (const { key, value } of store.scan(FORMER_PREFIX)) {
       const content = this.contentOf(bareName(key), value);

@@ -1,6 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { StartError } from '@app/ops';
-import { openStore, StoreUnavailable, type OpenStoreOptions, type SharedStore, type Write } from '@app/store';
+import {
+  openStore,
+  patient,
+  StoreUnavailable,
+  type OpenStoreOptions,
+  type SharedStore,
+  type Write,
+} from '@app/store';
 import { CLIENTS_KEY } from '@app/contract';
 import { revisionOf, type ClientRecord } from './client-document.js';
 import type { ClientRecords } from './client-records.js';
@@ -84,9 +91,7 @@ export class StoreClientRecords implements ClientRecords {
 
   /** Takes over the clients of earlier versions if there are no others. */
   private async read(): Promise<Stored> {
-    const [sealed = null, formerly = null] = await this.store.getMany(CLIENT_KEYS, {
-      timeoutMs: PATIENCE_MS,
-    });
+    const [sealed = null, formerly = null] = await this.store.getMany(CLIENT_KEYS, patient(PATIENCE_MS));
     const found = sealed ?? formerly;
     if (found === null) {
       const former = await this.seal.formerClients(this.store);

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { LineLimit, type Logger } from '@app/ops';
-import { StoreUnavailable, type SharedStore } from '@app/store';
+import { patient, StoreUnavailable, type KeyValues } from '@app/store';
 import { CLIENTS_KEY } from '@app/contract';
 import { ClientRegistry, scopesOf, type Client } from '../core/client.js';
 import { asClient, revisionOf } from './client-document.js';
@@ -35,7 +35,7 @@ export class StoreClientRegistry extends ClientRegistry {
   private readonly notTakenOver = new LineLimit({ lines: 1, perMs: TOLD_AGAIN_MS });
 
   constructor(
-    private readonly store: SharedStore,
+    private readonly store: KeyValues,
     secrets: readonly string[],
     private readonly log: Logger,
   ) {
@@ -72,7 +72,7 @@ export class StoreClientRegistry extends ClientRegistry {
 
   private async read(): Promise<InForce> {
     const askedAtMs = performance.now();
-    const [own = null, formerly = null] = await this.store.getMany(CLIENT_KEYS, { timeoutMs: FRESH_MS });
+    const [own = null, formerly = null] = await this.store.getMany(CLIENT_KEYS, patient(FRESH_MS));
     const sealed = own ?? formerly;
     this.last = { ...(this.last?.sealed === sealed ? this.last : this.accept(sealed)), askedAtMs };
     if (own === null && formerly !== null && this.last.clients) this.takeOver(formerly);

@@ -1,7 +1,7 @@
 import { KeyvAdapter, type CacheManagerStore } from 'cache-manager';
 import { redisInsStore } from 'cache-manager-redis-yet';
 import { Keyv } from 'keyv';
-import type { SharedStore } from '@app/store';
+import type { KeyValues } from '@app/store';
 
 /** Instead of no expiry, which the store does not know. */
 const A_CENTURY_MS = 100 * 365 * 24 * 3600 * 1000;
@@ -14,7 +14,7 @@ const A_CENTURY_MS = 100 * 365 * 24 * 3600 * 1000;
  * would send goes out under the store's budget and prefix. The form of an entry in Redis, `{"value":…}`, is decided here and read by
  * {@link valueIn}, not by keyv, whose own envelope is an internal affair of keyv.
  */
-export function nestCacheOver(store: SharedStore): Keyv {
+export function nestCacheOver(store: KeyValues): Keyv {
   const redis = redisInsStore(clientOver(store) as never) as unknown as CacheManagerStore;
   const keyv = new Keyv({
     store: new KeyvAdapter(redis),
@@ -35,7 +35,7 @@ export function valueIn(stored: string): string {
 }
 
 /** The commands of node-redis that cache-manager-redis-yet sends, on the store. */
-function clientOver(store: SharedStore) {
+function clientOver(store: KeyValues) {
   return {
     get: async (key: string) => (await store.getMany([key]))[0],
     mGet: (keys: readonly string[]) => store.getMany(keys),

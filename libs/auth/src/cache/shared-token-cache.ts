@@ -1,5 +1,5 @@
 import type { Cache } from '@nestjs/cache-manager';
-import type { SharedStore } from '@app/store';
+import type { KeyValues, ServerFacts } from '@app/store';
 import { epochKey, GENERATION_KEY, type Principal } from '@app/contract';
 import { claimOf } from '../http/bearer-credentials.js';
 import { trustedUntilSeconds, type CachedPrincipal } from './cached-principal.js';
@@ -40,7 +40,7 @@ export class SharedTokenCache {
   private readonly watch: StoreWatch;
 
   constructor(
-    private readonly store: SharedStore,
+    private readonly store: KeyValues & ServerFacts,
     private readonly cache: Cache,
     private readonly options: SharedTokenCacheOptions,
     private readonly clock: Clock,

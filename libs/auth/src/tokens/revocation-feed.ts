@@ -1,5 +1,5 @@
 import type { OnApplicationShutdown } from '@nestjs/common';
-import type { SharedStore, Subscription } from '@app/store';
+import type { Feed, Subscription } from '@app/store';
 import { EPOCH_CHANNEL, parseEpochMessage, type EpochMessage } from '@app/contract';
 
 export interface RevocationListener {
@@ -14,7 +14,7 @@ export class RevocationFeed implements OnApplicationShutdown {
   private readonly listeners: RevocationListener[] = [];
   private readonly subscription: Subscription;
 
-  constructor(store: SharedStore) {
+  constructor(store: Feed) {
     this.subscription = store.subscribe(EPOCH_CHANNEL, (message) => {
       const epoch = parseEpochMessage(message);
       if (epoch) for (const listener of this.listeners) listener.onEpoch(epoch);

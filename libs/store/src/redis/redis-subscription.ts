@@ -1,7 +1,8 @@
-import { RedisConnection, type RedisClient, type RedisTarget } from './redis-connection.js';
-import { refusal } from './redis-refusal.js';
-import { valueOf } from './server-info.js';
-import type { StoreLog, Subscription } from '../shared-store.js';
+import { RedisConnection, type RedisClient, type RedisTarget } from './connection/redis-connection.js';
+import { refusal } from './connection/redis-refusal.js';
+import { valueOf } from './server/server-info.js';
+import type { Subscription } from '../ports/feed.js';
+import type { StoreLog } from '../store-log.js';
 
 /**
  * How long a heartbeat proves the subscription live, counted from its sending. Messages and replies of one connection come in

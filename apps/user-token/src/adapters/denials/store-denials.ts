@@ -1,4 +1,12 @@
-import { formerName, StoreUnavailable, type SharedStore } from '@app/store';
+import {
+  formerName,
+  patient,
+  StoreUnavailable,
+  type Feed,
+  type KeyValues,
+  type Scan,
+  type ServerFacts,
+} from '@app/store';
 import {
   admissionKey,
   epochKeyOf,
@@ -70,7 +78,7 @@ export class StoreDenials extends Denials {
   private readonly sync: StoreSync;
 
   constructor(
-    private readonly store: SharedStore,
+    private readonly store: KeyValues & Scan & Feed & ServerFacts,
     private readonly options: StoreDenialsOptions,
     log: Log,
   ) {
@@ -226,7 +234,7 @@ export class StoreDenials extends Denials {
   }
 
   private async readBack(key: string): Promise<string | null> {
-    const [value = null] = await this.store.getMany([key], { timeoutMs: READ_BACK_MS });
+    const [value = null] = await this.store.getMany([key], patient(READ_BACK_MS));
     return value;
   }
 

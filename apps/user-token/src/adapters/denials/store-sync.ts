@@ -1,6 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { formerName, type SharedStore, type Subscription, type Write } from '@app/store';
+import {
+  formerName,
+  patient,
+  type Feed,
+  type KeyValues,
+  type Scan,
+  type ServerFacts,
+  type Subscription,
+  type Write,
+} from '@app/store';
 import {
   DENIAL_PREFIX,
   EPOCH_CHANNEL,
@@ -89,7 +98,7 @@ export class StoreSync {
   readonly settled = new Promise<void>((resolve) => (this.markSettled = resolve));
 
   constructor(
-    private readonly store: SharedStore,
+    private readonly store: KeyValues & Scan & Feed & ServerFacts,
     private readonly copy: DenialCopy,
     private readonly siblingsMs: number,
     private readonly log: Log,
@@ -204,7 +213,7 @@ export class StoreSync {
     const { losses } = this;
     const { serverId } = this.store;
     const keys = [GENERATION_KEY, FORMER_GENERATION_KEY];
-    const [found = null, formerly = null] = await this.store.getMany(keys, { timeoutMs: CALL_MS });
+    const [found = null, formerly = null] = await this.store.getMany(keys, patient(CALL_MS));
     // One that was left before belongs to a store that knows nothing of what was revoked since.
     const valid = isGenerationOf(found, serverId) && !this.left.has(found);
     if (valid && found === this.generation) return this.hearAgain(found, losses);
@@ -324,7 +333,7 @@ export class StoreSync {
   }
 
   private async stillStands(generation: string): Promise<boolean> {
-    const [found] = await this.store.getMany([GENERATION_KEY], { timeoutMs: CALL_MS });
+    const [found] = await this.store.getMany([GENERATION_KEY], patient(CALL_MS));
     return found === generation;
   }
 
@@ -336,7 +345,7 @@ export class StoreSync {
         { op: 'set', key: GENERATION_KEY, value: generation, ttlMs: GENERATION_TTL_MS },
         ...(generation.startsWith(MARK) ? [] : [FORMER_IS_TAKEN_OVER]),
       ],
-      { timeoutMs: CALL_MS },
+      patient(CALL_MS),
     );
   }
 
@@ -358,7 +367,7 @@ export class StoreSync {
 
   private async writeBack(known: Iterable<Denial>): Promise<void> {
     for (const denials of slices(known, LOOKED_UP_AT_ONCE)) {
-      const stored = await this.store.getMany(denials.map(denialKey), { timeoutMs: CALL_MS });
+      const stored = await this.store.getMany(denials.map(denialKey), patient(CALL_MS));
       const missing = denials.filter((denial, index) => isMissing(denial, stored[index]));
       for (const some of slices(missing, WRITTEN_AT_ONCE)) await this.restore(some);
     }
@@ -372,13 +381,13 @@ export class StoreSync {
     if (others.length > 0)
       await this.store.writeAll(
         others.flatMap((denial) => writesOf([denial], nowMs)),
-        { timeoutMs: CALL_MS },
+        patient(CALL_MS),
       );
     for (const denial of ofSubjects) {
       const key = denialKey(denial);
-      const [found = null] = await this.store.getMany([key], { timeoutMs: CALL_MS });
+      const [found = null] = await this.store.getMany([key], patient(CALL_MS));
       if (isMissing(denial, found))
-        await this.store.writeAllIfEqual(key, found, writesOf([denial], nowMs), { timeoutMs: CALL_MS });
+        await this.store.writeAllIfEqual(key, found, writesOf([denial], nowMs), patient(CALL_MS));
     }
   }
 

@@ -1,6 +1,6 @@
 import { hash, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { HoldableLimit, NoPlace, SharedStore } from '@app/store';
+import type { Counters, HoldableLimit, KeyValues, NoPlace } from '@app/store';
 import { attemptsKey, heldAttemptsKey } from '@app/contract';
 import { Attempts, type Attempt, type Attempter } from '../../core/attempts.js';
 import { networkOf } from '../../core/network.js';
@@ -34,7 +34,7 @@ export class StoreAttempts extends Attempts {
   private waiting = 0;
 
   constructor(
-    private readonly store: SharedStore,
+    private readonly store: Counters & KeyValues,
     private readonly limits: AttemptLimits,
     private readonly times: AttemptTimes,
   ) {

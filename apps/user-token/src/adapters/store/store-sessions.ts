@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { bareName, formerName, type SharedStore, type Write } from '@app/store';
+import { bareName, formerName, patient, type KeyValues, type Sets, type Write } from '@app/store';
 import {
   former,
   isFormerCredentialId,
@@ -63,7 +63,7 @@ export class StoreSessions extends Sessions {
   private readonly lockKeys = new WeakMap<SessionLock, string[]>();
 
   constructor(
-    private readonly store: SharedStore,
+    private readonly store: KeyValues & Sets,
     private readonly box: SealedBox,
     private readonly options: StoreSessionsOptions,
   ) {
@@ -261,7 +261,7 @@ export class StoreSessions extends Sessions {
   }
 
   private async members(subject: string): Promise<readonly string[]> {
-    const lists = listPlaces(subject).map((key) => this.store.members(key, { timeoutMs: READ_TIMEOUT_MS }));
+    const lists = listPlaces(subject).map((key) => this.store.members(key, patient(READ_TIMEOUT_MS)));
     return [...new Set((await Promise.all(lists)).flat())];
   }
 
@@ -269,7 +269,7 @@ export class StoreSessions extends Sessions {
   private async openEntries(subject: string, ids: readonly string[]): Promise<SessionEntry[]> {
     if (ids.length === 0) return [];
     const places = ids.map((id) => entryPlaces(subject, id));
-    const sealed = await this.store.getMany(places.flat(), { timeoutMs: READ_TIMEOUT_MS });
+    const sealed = await this.store.getMany(places.flat(), patient(READ_TIMEOUT_MS));
     return places
       .map((of, index) => this.openEntry(subject, of, sealed.slice(2 * index, 2 * index + 2)))
       .filter((entry) => entry !== undefined)
@@ -300,7 +300,7 @@ export class StoreSessions extends Sessions {
 /** Access tokens of our own, where {@link StoreSessions} left them. */
 export class StoreIssuedAccessTokens extends IssuedAccessTokens {
   constructor(
-    private readonly store: SharedStore,
+    private readonly store: KeyValues,
     private readonly box: SealedBox,
   ) {
     super();
@@ -314,12 +314,12 @@ export class StoreIssuedAccessTokens extends IssuedAccessTokens {
 }
 
 async function open<T>(
-  store: SharedStore,
+  store: KeyValues,
   box: SealedBox,
   keyMaterial: string,
   places: Places,
 ): Promise<T | undefined> {
-  const sealed = await store.getMany(places, { timeoutMs: READ_TIMEOUT_MS });
+  const sealed = await store.getMany(places, patient(READ_TIMEOUT_MS));
   const content = opened(box, keyMaterial, places, sealed);
   return content === undefined ? undefined : (JSON.parse(content) as T);
 }

@@ -1,4 +1,4 @@
-import { openStore, StoreUnavailable, type SharedStore } from '@app/store';
+import { openStore, StoreUnavailable, type Counters, type ServerFacts } from '@app/store';
 import { UNKNOWN_TOKENS_KEY } from '@app/contract';
 import { UpstreamUnavailable } from '../../core/authorization-server.js';
 import { TokenCheck, type CheckedToken } from '../../core/token-check.js';
@@ -14,7 +14,7 @@ export class CountedTokenCheck extends TokenCheck {
 
   constructor(
     private readonly tokenCheck: TokenCheck,
-    private readonly store: SharedStore,
+    private readonly store: Counters & ServerFacts,
     private readonly maxPerMinute: number,
   ) {
     super();
@@ -29,7 +29,7 @@ export class CountedTokenCheck extends TokenCheck {
   }
 
   /** @returns where it was counted */
-  private async count(): Promise<SharedStore> {
+  private async count(): Promise<Counters> {
     try {
       if (this.store.available) return await this.countIn(this.store);
     } catch (error) {
@@ -38,7 +38,7 @@ export class CountedTokenCheck extends TokenCheck {
     return this.countIn(this.processStore);
   }
 
-  private async countIn(store: SharedStore): Promise<SharedStore> {
+  private async countIn(store: Counters): Promise<Counters> {
     const waitMs = await store.countAll([{ key: UNKNOWN_TOKENS_KEY, max: this.maxPerMinute }], {
       windowMs: WINDOW_MS,
     });

@@ -1,4 +1,4 @@
-import { formerName, StoreUnavailable, type SharedStore } from '@app/store';
+import { formerName, StoreUnavailable, type KeyValues, type StoreClock } from '@app/store';
 import { firstSightKey, GENERATION_KEY } from '@app/contract';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
@@ -44,7 +44,7 @@ export class FirstSights {
   private retry: NodeJS.Timeout | undefined;
 
   constructor(
-    private readonly store: SharedStore,
+    private readonly store: KeyValues & StoreClock,
     private readonly box: SealedBox,
     private readonly options: FirstSightsOptions,
   ) {}

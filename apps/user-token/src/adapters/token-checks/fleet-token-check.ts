@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { StoreUnavailable, type SharedStore } from '@app/store';
+import { StoreUnavailable, type KeyValues, type StoreClock } from '@app/store';
 import { inactiveReasonSchema, principalSchema, userinfoKey, userinfoLockKey } from '@app/contract';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
@@ -48,7 +48,7 @@ export class FleetTokenCheck extends TokenCheck {
     private readonly tokenCheck: TokenCheck,
     /** The same for tokens that it never found active, which may be made up. */
     private readonly unknownTokenCheck: TokenCheck,
-    private readonly store: SharedStore,
+    private readonly store: KeyValues & StoreClock,
     private readonly box: SealedBox,
     private readonly firstSights: FirstSights,
     private readonly options: FleetTokenCheckOptions,

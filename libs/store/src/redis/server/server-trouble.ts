@@ -1,5 +1,5 @@
-import { refusalCode } from './redis-refusal.js';
-import type { StoreLog } from '../shared-store.js';
+import { refusalCode } from '../connection/redis-refusal.js';
+import type { StoreLog } from '../../store-log.js';
 
 /** How long a refusal shows after a later check has found nothing: the check does not cover every request. */
 const SHOWN_MS = 3_000;

@@ -4,7 +4,7 @@ import { isNativeError } from 'node:util/types';
 import { createClient } from 'redis';
 import type { RedisAddress, RedisTls } from './redis-address.js';
 import { refusalCode, refusalIn } from './redis-refusal.js';
-import type { StoreLog } from '../shared-store.js';
+import type { StoreLog } from '../../store-log.js';
 
 export type RedisClient = ReturnType<typeof newClient>;
 

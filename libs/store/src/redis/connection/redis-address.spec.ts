@@ -1,7 +1,7 @@
 import { createConnection } from 'node:net';
 import { readSettings, SettingsError } from '@app/ops';
 import { newAuthority, type Authority } from '@app/test-support/network/certificates';
-import { openStore, type RedisTls } from '../index.js';
+import { openStore, type RedisTls } from '../../index.js';
 import { parseRedisUrl, storeUrlProblem } from './redis-address.js';
 import { redisSettings, storeOptions } from '@app/store-settings';
 

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { ErrorReply } from 'redis';
-import type { RedisClient } from './redis-connection.js';
-import { refusal, refusalCode, refusalIn, wordsOf } from './redis-refusal.js';
+import type { RedisClient } from '../connection/redis-connection.js';
+import { refusal, refusalCode, refusalIn, wordsOf } from '../connection/redis-refusal.js';
 import { valueOf } from './server-info.js';
-import type { StoreNames } from '../store-names.js';
+import type { StoreNames } from '../../store-names.js';
 
 /**
  * Use of a store: `cache` for a guarded service, `clients` for a gateway with its OAuth clients in the store and for their command,

@@ -10,7 +10,7 @@ import {
   StoreUnavailable,
   type OpenStoreOptions,
   type SharedStore,
-} from '../index.js';
+} from '../../index.js';
 import type { StoreUse } from './server-check.js';
 
 /** The findings of a store at a new server. */
