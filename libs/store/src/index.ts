@@ -11,4 +11,5 @@ export { isTlsInVain, storeUrlProblem, type RedisTls } from './redis/connection/
 export type { SharedStore } from './shared-store.js';
 export { storeCheck } from './store-check.js';
 export type { StoreLog } from './store-log.js';
+export { HeldLock, StoreLock, type LockWait } from './store-lock.js';
 export { bareName, formerName, storePrefix } from './store-names.js';

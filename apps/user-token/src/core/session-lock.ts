@@ -1,8 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { UpstreamUnavailable } from './authorization-server.js';
 import { credentialId, credentialOf, type Session, type SessionLock, type Sessions } from './sessions.js';
-
-const POLL_MS = 25;
 
 /** How a caller waits for the exclusive right to change a session. */
 export interface Waiting<T> {
@@ -29,14 +26,11 @@ export async function whileHolding<T>(
   { waitMs, meanwhile }: Waiting<T>,
   work: (lock: SessionLock) => Promise<T>,
 ): Promise<T> {
-  const deadline = performance.now() + waitMs;
-  do {
-    const settled = await meanwhile?.();
-    if (settled !== undefined) return settled;
-    const lock = await sessions.lock(credentialId);
-    if (lock) return work(lock).finally(() => lock.release());
-    await delay(POLL_MS);
-  } while (performance.now() < deadline);
+  let settled: T | undefined;
+  const unless = async () => (settled = await meanwhile?.()) !== undefined;
+  const lock = await sessions.lock(credentialId, { waitMs, unless });
+  if (lock) return work(lock).finally(() => lock.release());
+  if (settled !== undefined) return settled;
   throw new UpstreamUnavailable('another request is refreshing or ending this session and takes too long', 1);
 }
 

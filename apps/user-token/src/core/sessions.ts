@@ -90,8 +90,6 @@ export interface Issued {
 
 /** Exclusive right to change a session; whoever lost it can write nothing more. */
 export interface SessionLock {
-  readonly key: string;
-  readonly owner: string;
   /** False after so long that another holder may have it. */
   readonly isInForce: boolean;
   release(): Promise<void>;
@@ -168,6 +166,14 @@ export abstract class Sessions {
   /** Those of a user's sessions that are more than {@link MAX_SESSIONS}: the ones that were used last longest ago. */
   abstract surplusEntriesOf(subject: string): Promise<readonly SessionEntry[]>;
   abstract entry(subject: string, id: string): Promise<SessionEntry | undefined>;
-  /** The exclusive right to change the session under this credential, or undefined while somebody else has it. */
-  abstract lock(credentialId: string): Promise<SessionLock | undefined>;
+  /**
+   * The exclusive right to change the session under this credential.
+   *
+   * @param wait how long to wait for another holder (default: not at all), and what is asked before each try: true ends the waiting
+   * @returns undefined while another holder has it
+   */
+  abstract lock(
+    credentialId: string,
+    wait?: { readonly waitMs: number; readonly unless: () => Promise<boolean> },
+  ): Promise<SessionLock | undefined>;
 }

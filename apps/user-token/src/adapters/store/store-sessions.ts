@@ -1,5 +1,14 @@
-import { randomUUID } from 'node:crypto';
-import { bareName, formerName, patient, type KeyValues, type Sets, type Write } from '@app/store';
+import {
+  bareName,
+  formerName,
+  HeldLock,
+  patient,
+  StoreLock,
+  type KeyValues,
+  type LockWait,
+  type Sets,
+  type Write,
+} from '@app/store';
 import {
   former,
   isFormerCredentialId,
@@ -59,8 +68,7 @@ type Stored = SessionState | { readonly kind: 'reserved'; readonly sessionId: st
  */
 export class StoreSessions extends Sessions {
   private readonly names = new LRUCache<string, string>({ max: MAX_NAMED, memoMethod: credentialId });
-  /** Keys of the locks that are held, to be deleted. */
-  private readonly lockKeys = new WeakMap<SessionLock, string[]>();
+  private readonly locks: StoreLock;
 
   constructor(
     private readonly store: KeyValues & Sets,
@@ -68,6 +76,7 @@ export class StoreSessions extends Sessions {
     private readonly options: StoreSessionsOptions,
   ) {
     super();
+    this.locks = new StoreLock(store, { leaseMs: options.lockMs, clock: options.clock });
   }
 
   override async find(credential: string): Promise<SessionState | undefined> {
@@ -83,7 +92,7 @@ export class StoreSessions extends Sessions {
   override update(credential: string, session: Session, lock: SessionLock): Promise<boolean> {
     // It is not used by that, and ends with its entry. The time of its last use is a whole second.
     const ttlMs = this.ttlMsOf(session, session.usedAtSeconds + 1);
-    return this.store.writeAllIfEqual(lock.key, lock.owner, this.stateWrites(credential, session, ttlMs));
+    return held(lock).write(this.stateWrites(credential, session, ttlMs));
   }
 
   override async reserve(credential: string, session: Session): Promise<boolean> {
@@ -99,7 +108,7 @@ export class StoreSessions extends Sessions {
     return (stored?.kind === 'open' ? stored.session.id : stored?.sessionId) === session.id;
   }
 
-  override async replace(
+  override replace(
     credential: string,
     former: Session,
     issued: Issued,
@@ -110,11 +119,7 @@ export class StoreSessions extends Sessions {
     // Auth0's tokens have no jti: two of one second can be the same, and then nothing was replaced.
     if (credentialOf(issued.token) !== credential)
       writes.push(...this.linkWrites(credential, former, issued, session));
-    const keys = this.lockKeys.get(lock) ?? [];
-    writes.push(...keys.map((key): Write => ({ op: 'delete', key })));
-    const replaced = await this.store.writeAllIfEqual(lock.key, lock.owner, writes);
-    if (replaced) keys.length = 0;
-    return replaced;
+    return held(lock).writeAndRelease(writes);
   }
 
   override end(
@@ -131,7 +136,7 @@ export class StoreSessions extends Sessions {
       entryPlaces(subject, id),
       ...accessTokens.map((token) => issuedPlaces(subjectKey(subject), token.tokenId)),
     ];
-    return this.store.writeAllIfEqual(lock.key, lock.owner, [
+    return held(lock).write([
       ...places.flat().map((key): Write => ({ op: 'delete', key })),
       ...listPlaces(subject).map((key): Write => ({ op: 'removeMember', key, member: id })),
     ]);
@@ -151,35 +156,8 @@ export class StoreSessions extends Sessions {
     return (await this.openEntries(subject, [id]))[0];
   }
 
-  override async lock(id: string): Promise<SessionLock | undefined> {
-    const owner = randomUUID();
-    const keys = lockPlaces(id);
-    const taken: string[] = [];
-    const { clock, lockMs } = this.options;
-    const endsAtMs = clock.nowMs() + lockMs;
-    const release = async () => {
-      // A release that is lost costs the next refresh of this session the rest of the lock's life.
-      for (const key of taken) await this.store.deleteIfEqual(key, owner).then(noop, noop);
-    };
-    try {
-      for (const key of keys) {
-        if (!(await this.store.setIfAbsent(key, owner, { ttlMs: lockMs }))) break;
-        taken.push(key);
-      }
-    } finally {
-      if (taken.length < keys.length) await release();
-    }
-    if (taken.length < keys.length) return undefined;
-    const lock = {
-      key: keys[0]!,
-      owner,
-      get isInForce() {
-        return clock.nowMs() < endsAtMs;
-      },
-      release,
-    };
-    this.lockKeys.set(lock, taken);
-    return lock;
+  override lock(id: string, wait?: LockWait): Promise<SessionLock | undefined> {
+    return this.locks.take(lockPlaces(id), wait);
   }
 
   private stored(credential: string): Promise<Stored | undefined> {
@@ -369,4 +347,7 @@ function issuedPlaces(of: string, id: string): Places {
   return [issuedTokenKey(of, id), formerName(former.issuedTokenKey(id))];
 }
 
-function noop(): void {}
+function held(lock: SessionLock): HeldLock {
+  if (lock instanceof HeldLock) return lock;
+  throw new TypeError('the lock is not one of these sessions');
+}

@@ -1,6 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
-import { StoreUnavailable, type KeyValues, type StoreClock } from '@app/store';
+import { StoreLock, StoreUnavailable, type KeyValues, type StoreClock } from '@app/store';
 import { inactiveReasonSchema, principalSchema, userinfoKey, userinfoLockKey } from '@app/contract';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
@@ -31,7 +29,6 @@ const answerSchema = z.object({
 type Answer = z.infer<typeof answerSchema>;
 
 const MAX_LOCAL = 10_000;
-const POLL_MS = 25;
 
 /**
  * Asks about a token once, however many replicas are asked at the same time: the answer is kept in the shared store, sealed
@@ -43,6 +40,7 @@ const POLL_MS = 25;
  */
 export class FleetTokenCheck extends TokenCheck {
   private readonly local = new LRUCache<string, Answer>({ max: MAX_LOCAL });
+  private readonly locks: StoreLock;
 
   constructor(
     private readonly tokenCheck: TokenCheck,
@@ -54,6 +52,7 @@ export class FleetTokenCheck extends TokenCheck {
     private readonly options: FleetTokenCheckOptions,
   ) {
     super();
+    this.locks = new StoreLock(store, { leaseMs: options.askMs, clock: store });
   }
 
   override async check(accessToken: string): Promise<CheckedToken> {
@@ -72,21 +71,17 @@ export class FleetTokenCheck extends TokenCheck {
   }
 
   private async answerOfFleet(accessToken: string, place: string, seenAtSeconds: number): Promise<Answer> {
-    const lock = userinfoLockKey(tokenId(accessToken));
-    const owner = randomUUID();
-    const deadline = performance.now() + this.options.askMs;
-    do {
-      const answer = await this.read(accessToken, place);
-      if (answer && this.isFresh(answer)) return this.remember(place, answer);
-      if (await this.store.setIfAbsent(lock, owner, { ttlMs: this.options.askMs })) {
-        try {
-          return await this.askAndShare(accessToken, place, seenAtSeconds);
-        } finally {
-          await this.store.deleteIfEqual(lock, owner).catch(() => undefined);
-        }
-      }
-      await delay(POLL_MS);
-    } while (performance.now() < deadline);
+    let answer: Answer | undefined;
+    const isAnswered = async () => {
+      answer = await this.read(accessToken, place);
+      return answer !== undefined && this.isFresh(answer);
+    };
+    const lock = await this.locks.take([userinfoLockKey(tokenId(accessToken))], {
+      waitMs: this.options.askMs,
+      unless: isAnswered,
+    });
+    if (lock) return this.askAndShare(accessToken, place, seenAtSeconds).finally(() => lock.release());
+    if (answer && this.isFresh(answer)) return this.remember(place, answer);
     throw new UpstreamUnavailable('another replica is asking about this token and takes too long', 1);
   }
 
