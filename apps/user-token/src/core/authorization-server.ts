@@ -57,6 +57,8 @@ export abstract class AuthorizationServer {
 
 /** The authorization server gave no usable answer; says nothing about the user or the token. */
 export class UpstreamUnavailable extends Error {
+  readonly code = 'upstream_unavailable';
+
   constructor(
     message: string,
     readonly retryAfterSeconds = 5,

@@ -48,6 +48,8 @@ export interface TokenFacts {
 
 /** Neither the store nor a complete local copy could tell whether a token was denied. */
 export class DenialsUnknown extends Error {
+  readonly code = 'denials_unknown';
+
   constructor(options?: { cause?: unknown }) {
     super('whether the token was revoked is not known: Redis is away, or has lost what it held', options);
     this.name = 'DenialsUnknown';

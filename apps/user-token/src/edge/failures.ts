@@ -18,20 +18,16 @@ export class Failures {
     const caller = requestId === undefined ? {} : { requestId };
     if (exception instanceof UpstreamUnavailable) {
       this.warn(exception, { ...caller, err: exception }, exception.message);
-      const { retryAfterSeconds } = exception;
-      return {
-        code: 'upstream_unavailable',
-        message: 'the authorization server is not available',
-        retryAfterSeconds,
-      };
+      const { code, retryAfterSeconds } = exception;
+      return { code, message: 'the authorization server is not available', retryAfterSeconds };
     }
     if (exception instanceof StoreUnavailable) {
       this.warn(exception, { ...caller, err: exception }, 'a call needed Redis, which is not available');
-      return { code: 'store_unavailable', message: exception.message };
+      return { code: exception.code, message: exception.message };
     }
     if (exception instanceof DenialsUnknown) {
       this.warn(exception, { ...caller, err: exception }, exception.message);
-      return { code: 'denials_unknown', message: exception.message };
+      return { code: exception.code, message: exception.message };
     }
     const told =
       exception instanceof RpcException ? failureSchema.safeParse(exception.getError()).data : undefined;
