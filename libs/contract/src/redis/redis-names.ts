@@ -58,19 +58,21 @@ export const heldAttemptsKey = (of: 'account' | 'address', digest: string) =>
 /** All registered clients. */
 export const CLIENTS_KEY = 'clients:v2';
 
+const FORMER_DENIAL_PREFIX = 'deny:v2:';
+
 /**
  * Names of versions without prefixes and tags, for `formerName`. They are read, and log-outs are also written under them, as long as
  * data of these versions may live.
  */
 export const former = {
-  EPOCH_CHANNEL: 'epoch:v1',
+  EPOCH_CHANNEL,
   /** Every reliable one of those versions has set it. */
-  GENERATION_KEY: 'generation:v1',
-  epochKeyOf: (key: string) => `epoch:v1:${key}`,
-  DENIAL_PREFIX: 'deny:v2:',
-  tokenDenialKey: (tokenId: string) => `deny:v2:token:${tokenId}`,
-  subjectDenialKey: (of: string) => `deny:v2:subject:${of}`,
-  admissionKey: (tokenId: string) => `deny:v2:admitted:${tokenId}`,
+  GENERATION_KEY,
+  epochKeyOf: (key: string) => `${EPOCH_CHANNEL}:${key}`,
+  DENIAL_PREFIX: FORMER_DENIAL_PREFIX,
+  tokenDenialKey: (tokenId: string) => `${FORMER_DENIAL_PREFIX}token:${tokenId}`,
+  subjectDenialKey: (of: string) => `${FORMER_DENIAL_PREFIX}subject:${of}`,
+  admissionKey: (tokenId: string) => `${FORMER_DENIAL_PREFIX}admitted:${tokenId}`,
   sessionKey: (credential: string) => `session:v2:${hashIn(credential)}`,
   sessionLockKey: (credential: string) => `lock:v1:${hashIn(credential)}`,
   sessionEntryKey: (sessionId: string) => `session-entry:v1:${sessionId}`,
