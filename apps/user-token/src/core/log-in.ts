@@ -16,7 +16,7 @@ import type { Log } from './log.js';
 import { LogOut } from './log-out.js';
 import { MfaHandles } from './mfa-handles.js';
 import { credentialId, credentialOf, leftOf, Sessions, type Device, type Session } from './sessions.js';
-import { TokenCheck } from './token-check.js';
+import { GrantCheck } from './token-check.js';
 import { tokenId } from './token-id.js';
 import { tooLong } from './token-length.js';
 
@@ -48,7 +48,7 @@ export class LogIn {
   constructor(
     private readonly authorizationServer: AuthorizationServer,
     /** For tokens that were just granted. */
-    private readonly tokenCheck: TokenCheck,
+    private readonly tokenCheck: GrantCheck,
     private readonly denials: Denials,
     private readonly sessions: Sessions,
     private readonly logOut: LogOut,

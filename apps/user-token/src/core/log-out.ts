@@ -1,4 +1,4 @@
-import { isCanonicalToken, type LogoutResult } from '@app/contract';
+import { isCanonicalToken, type CanonicalToken, type LogoutResult } from '@app/contract';
 import { AuthorizationServer, UpstreamUnavailable } from './authorization-server.js';
 import { nowInSeconds, type Clock } from './clock.js';
 import { Denials, deniedToken, type DeniedToken } from './denials.js';
@@ -129,7 +129,7 @@ export class LogOut {
   }
 
   /** A token that opens no session: that of a client belongs to one all the same, and so may one whose link to it was lost. */
-  private async endByCheck(accessToken: string): Promise<LogoutResult> {
+  private async endByCheck(accessToken: CanonicalToken): Promise<LogoutResult> {
     const checked = await this.tokenCheck.check(accessToken);
     if (!checked.active) return { ended: false, reason: checked.reason };
     const { subject, expiresAtSeconds } = checked.principal;

@@ -22,7 +22,7 @@ import {
   type SessionState,
   type UnjudgedGrant,
 } from './sessions.js';
-import { TokenCheck } from './token-check.js';
+import { GrantCheck } from './token-check.js';
 import { tooLong } from './token-length.js';
 
 const REFUSED: GrantResult = { granted: false, error: 'invalid_grant' };
@@ -85,7 +85,7 @@ export class RefreshSession {
   constructor(
     private readonly authorizationServer: AuthorizationServer,
     /** For tokens that were just granted. */
-    private readonly tokenCheck: TokenCheck,
+    private readonly tokenCheck: GrantCheck,
     private readonly denials: Denials,
     private readonly sessions: Sessions,
     private readonly logOut: LogOut,

@@ -1,4 +1,4 @@
-import type { InactiveReason, Principal } from '@app/contract';
+import type { CanonicalToken, InactiveReason, Principal } from '@app/contract';
 
 export interface ActiveToken {
   readonly active: true;
@@ -23,9 +23,12 @@ export function issuedAtForDenials({ principal, mayBeOlder }: ActiveToken): numb
 
 /** Whether a token was issued by our authorization server, for us, and is in force; revocation is another question. */
 export abstract class TokenCheck {
-  /**
-   * @param accessToken canonical spelling
-   * @throws {UpstreamUnavailable} when that could not be found out
-   */
+  /** @throws {UpstreamUnavailable} when that could not be found out */
+  abstract check(accessToken: CanonicalToken): Promise<CheckedToken>;
+}
+
+/** The same of a token that the authorization server has granted just now: any text, and longer than a request may carry. */
+export abstract class GrantCheck {
+  /** @throws {UpstreamUnavailable} when that could not be found out */
   abstract check(accessToken: string): Promise<CheckedToken>;
 }

@@ -1,11 +1,17 @@
-import { isCanonicalToken, type InactiveReason, type RefusalLog, type Verdict } from '@app/contract';
+import {
+  isCanonicalToken,
+  type CanonicalToken,
+  type InactiveReason,
+  type RefusalLog,
+  type Verdict,
+} from '@app/contract';
 import { Denials } from './denials.js';
 import { issuedAtForDenials, TokenCheck, type CheckedToken } from './token-check.js';
 import { tokenId } from './token-id.js';
 
 /** Whether a token is active, and for whom. */
 export class VerifyToken {
-  private readonly checksUnderWay = new Map<string, Promise<CheckedToken>>();
+  private readonly checksUnderWay = new Map<CanonicalToken, Promise<CheckedToken>>();
 
   constructor(
     private readonly tokenCheck: TokenCheck,
@@ -38,7 +44,7 @@ export class VerifyToken {
     return { active: true, principal: checked.principal, epoch, generation };
   }
 
-  private check(accessToken: string): Promise<CheckedToken> {
+  private check(accessToken: CanonicalToken): Promise<CheckedToken> {
     const underWay = this.checksUnderWay.get(accessToken);
     if (underWay) return underWay;
     const check = this.tokenCheck.check(accessToken).finally(() => this.checksUnderWay.delete(accessToken));

@@ -1,5 +1,5 @@
 import { openStore, StoreUnavailable, type Counters, type ServerFacts } from '@app/store';
-import { UNKNOWN_TOKENS_KEY } from '@app/contract';
+import { UNKNOWN_TOKENS_KEY, type CanonicalToken } from '@app/contract';
 import { UpstreamUnavailable } from '../../core/authorization-server.js';
 import { TokenCheck, type CheckedToken } from '../../core/token-check.js';
 
@@ -20,7 +20,7 @@ export class CountedTokenCheck extends TokenCheck {
     super();
   }
 
-  override async check(accessToken: string): Promise<CheckedToken> {
+  override async check(accessToken: CanonicalToken): Promise<CheckedToken> {
     // Before the answer is known, so that no number of tokens in parallel gets past the limit.
     const countedIn = await this.count();
     const checked = await this.tokenCheck.check(accessToken);

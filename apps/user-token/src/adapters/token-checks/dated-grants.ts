@@ -1,3 +1,4 @@
+import { isCanonicalToken } from '@app/contract';
 import { AuthorizationServer, type Credentials } from '../../core/authorization-server.js';
 import type { FirstSights } from './first-sights.js';
 import { formOf } from './token-check-by-form.js';
@@ -31,7 +32,7 @@ export class DatedGrants extends AuthorizationServer {
   private async dated(ask: () => ReturnType<AuthorizationServer['grantPassword']>) {
     const askedAtSeconds = this.nowSeconds();
     const grant = await ask();
-    if (grant.granted && formOf(grant.accessToken) === 'opaque')
+    if (grant.granted && isCanonicalToken(grant.accessToken) && formOf(grant.accessToken) === 'opaque')
       await this.firstSights.ofGranted(grant.accessToken, askedAtSeconds);
     return grant;
   }

@@ -6,7 +6,7 @@ import { GENERATION_KEY } from '@app/contract';
 import { RedisServer } from '@app/test-support/redis/redis-server';
 import { until } from '@app/test-support/timing/until';
 import { UpstreamUnavailable, type AuthorizationServer } from '../../core/authorization-server.js';
-import { issuedAtForDenials, type CheckedToken, type TokenCheck } from '../../core/token-check.js';
+import { issuedAtForDenials, type CheckedToken } from '../../core/token-check.js';
 import { tokenId } from '../../core/token-id.js';
 import { CountedTokenCheck } from './counted-token-check.js';
 import { DatedGrants } from './dated-grants.js';
@@ -39,7 +39,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
   let answer: { status: number; body: object };
   let asked: string[];
   let stores: SharedStore[];
-  let fleet: TokenCheck[];
+  let fleet: TokenCheckByForm[];
   /** How far the clock that the stores tell was moved on. */
   let aheadMs: number;
   let firstSightsSinceSeconds: (generation: string | null) => number;
@@ -91,7 +91,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
       firstSightsSinceSeconds: (generation) => firstSightsSinceSeconds(generation),
     });
 
-  function replica(store: SharedStore): TokenCheck {
+  function replica(store: SharedStore): TokenCheckByForm {
     const authorizationServer = new OpenidAuthorizationServer({
       issuer,
       clientId: 'client',

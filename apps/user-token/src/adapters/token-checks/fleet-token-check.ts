@@ -1,5 +1,11 @@
 import { StoreLock, StoreUnavailable, type KeyValues, type StoreClock } from '@app/store';
-import { inactiveReasonSchema, principalSchema, userinfoKey, userinfoLockKey } from '@app/contract';
+import {
+  inactiveReasonSchema,
+  principalSchema,
+  userinfoKey,
+  userinfoLockKey,
+  type CanonicalToken,
+} from '@app/contract';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { UpstreamUnavailable } from '../../core/authorization-server.js';
@@ -55,7 +61,7 @@ export class FleetTokenCheck extends TokenCheck {
     this.locks = new StoreLock(store, { leaseMs: options.askMs, clock: store });
   }
 
-  override async check(accessToken: string): Promise<CheckedToken> {
+  override async check(accessToken: CanonicalToken): Promise<CheckedToken> {
     const place = userinfoKey(tokenId(accessToken));
     const known = this.local.get(place);
     if (known && this.isFresh(known)) return known.checked;
@@ -70,7 +76,11 @@ export class FleetTokenCheck extends TokenCheck {
     }
   }
 
-  private async answerOfFleet(accessToken: string, place: string, seenAtSeconds: number): Promise<Answer> {
+  private async answerOfFleet(
+    accessToken: CanonicalToken,
+    place: string,
+    seenAtSeconds: number,
+  ): Promise<Answer> {
     let answer: Answer | undefined;
     const isAnswered = async () => {
       answer = await this.read(accessToken, place);
@@ -85,7 +95,11 @@ export class FleetTokenCheck extends TokenCheck {
     throw new UpstreamUnavailable('another replica is asking about this token and takes too long', 1);
   }
 
-  private async askAndShare(accessToken: string, place: string, seenAtSeconds: number): Promise<Answer> {
+  private async askAndShare(
+    accessToken: CanonicalToken,
+    place: string,
+    seenAtSeconds: number,
+  ): Promise<Answer> {
     // Another one may have answered between the look and the lock.
     const previous = await this.read(accessToken, place);
     if (previous && this.isFresh(previous)) return this.remember(place, previous);
@@ -103,7 +117,7 @@ export class FleetTokenCheck extends TokenCheck {
   }
 
   private async ask(
-    accessToken: string,
+    accessToken: CanonicalToken,
     place: string,
     isKnown: boolean,
     seenAtSeconds: number,
@@ -125,7 +139,7 @@ export class FleetTokenCheck extends TokenCheck {
     });
   }
 
-  private async read(accessToken: string, place: string): Promise<Answer | undefined> {
+  private async read(accessToken: CanonicalToken, place: string): Promise<Answer | undefined> {
     const [sealed] = await this.store.getMany([place]);
     const content = sealed ? this.box.open(accessToken, place, sealed) : undefined;
     return content === undefined ? undefined : answerSchema.safeParse(JSON.parse(content)).data;

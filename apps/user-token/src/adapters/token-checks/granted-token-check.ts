@@ -1,7 +1,7 @@
 import type { CheckResult } from '@app/ops';
 import type { InactiveReason } from '@app/contract';
 import type { Log } from '../../core/log.js';
-import { TokenCheck, type CheckedToken } from '../../core/token-check.js';
+import { GrantCheck, type CheckedToken } from '../../core/token-check.js';
 
 /** Of one user or one token; the others say that no token of the tenant is taken here. */
 const OF_ONE: ReadonlySet<InactiveReason> = new Set<InactiveReason>([
@@ -14,11 +14,11 @@ const OF_ONE: ReadonlySet<InactiveReason> = new Set<InactiveReason>([
  * The check of tokens that were just granted. What is wrong with one is wrong with all of them until somebody changes a setting or
  * a clock, and nothing but a log-in shows it: so the last one is told of in log and readiness.
  */
-export class GrantedTokenCheck extends TokenCheck {
+export class GrantedTokenCheck extends GrantCheck {
   private fault: string | undefined;
 
   constructor(
-    private readonly tokenCheck: TokenCheck,
+    private readonly tokenCheck: GrantCheck,
     private readonly log: Log,
   ) {
     super();

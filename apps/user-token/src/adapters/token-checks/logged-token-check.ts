@@ -1,4 +1,4 @@
-import type { RefusalLog } from '@app/contract';
+import type { CanonicalToken, RefusalLog } from '@app/contract';
 import { TokenCheck, type CheckedToken } from '../../core/token-check.js';
 
 /** A check whose refusals are told in the log. */
@@ -10,7 +10,7 @@ export class LoggedTokenCheck extends TokenCheck {
     super();
   }
 
-  override async check(accessToken: string): Promise<CheckedToken> {
+  override async check(accessToken: CanonicalToken): Promise<CheckedToken> {
     const checked = await this.tokenCheck.check(accessToken);
     if (!checked.active) this.refusals.refused(checked.reason, accessToken, { detail: checked.detail });
     return checked;

@@ -1,5 +1,11 @@
-import { isCanonicalToken, isJwt, issuedTokenKind } from '@app/contract';
+import { isCanonicalToken, isJwt, issuedTokenKind, type CanonicalToken } from '@app/contract';
 import { TokenCheck, type CheckedToken } from '../../core/token-check.js';
+
+const MALFORMED: CheckedToken = {
+  active: false,
+  reason: 'malformed',
+  detail: 'it is too long, or neither a signed JWT nor opaque as Auth0 issues them',
+};
 
 /** JWTs by their signature, our own by what is stored, what may be opaque by asking; for the rest there is nothing to ask. */
 export class TokenCheckByForm extends TokenCheck {
@@ -16,6 +22,7 @@ export class TokenCheckByForm extends TokenCheck {
   override check(accessToken: string): Promise<CheckedToken> {
     if (this.longJwts === 'check' && isJwt(accessToken) && isCanonicalToken(accessToken, Infinity))
       return this.jwt.check(accessToken);
+    if (!isCanonicalToken(accessToken)) return Promise.resolve(MALFORMED);
     switch (formOf(accessToken)) {
       case 'jwt':
         return this.jwt.check(accessToken);
@@ -24,21 +31,13 @@ export class TokenCheckByForm extends TokenCheck {
       case 'opaque':
         return this.opaque.check(accessToken);
       case undefined:
-        return Promise.resolve({
-          active: false,
-          reason: 'malformed',
-          detail: 'it is too long, or neither a signed JWT nor opaque as Auth0 issues them',
-        });
+        return Promise.resolve(MALFORMED);
     }
   }
 }
 
-/**
- * What a token is by its form: a JWT, one of ours, or possibly one that is opaque to all but its issuer. Undefined for what nobody
- * would take from its bearer, such as one that is too long.
- */
-export function formOf(accessToken: string): 'jwt' | 'issued' | 'opaque' | undefined {
-  if (!isCanonicalToken(accessToken)) return undefined;
+/** What a token is by its form: a JWT, one of ours, or possibly one that is opaque to all but its issuer; undefined for none of them. */
+export function formOf(accessToken: CanonicalToken): 'jwt' | 'issued' | 'opaque' | undefined {
   if (isJwt(accessToken)) return 'jwt';
   if (issuedTokenKind(accessToken) === 'access') return 'issued';
   return isOpaqueToken(accessToken) ? 'opaque' : undefined;
