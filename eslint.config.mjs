@@ -63,6 +63,7 @@ const ROOMS = {
     [['./redis/**', './memory/**'], 'Only what opens a store knows the kinds of stores.'],
   ],
   'libs/store/src/ports/**': [[['../**'], 'A port knows nothing but ports.']],
+  'libs/store/src/sealed/**': [[['../**'], 'A seal knows no store.']],
   'libs/store/src/redis/**': [[['**/memory/**'], 'One kind of store does not know the other.']],
   'libs/store/src/memory/**': [[['**/redis/**'], 'One kind of store does not know the other.']],
 };

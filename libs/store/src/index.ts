@@ -8,6 +8,8 @@ export { Sets } from './ports/sets.js';
 export { StoreUnavailable } from './ports/store-unavailable.js';
 export { patient, type Wait } from './ports/wait.js';
 export { isTlsInVain, storeUrlProblem, type RedisTls } from './redis/connection/redis-address.js';
+export { decrypt, encrypt, NONCE_BYTES, TAG_BYTES } from './sealed/aes-gcm.js';
+export { HmacSeal } from './sealed/hmac-seal.js';
 export type { SharedStore } from './shared-store.js';
 export { storeCheck } from './store-check.js';
 export type { StoreLog } from './store-log.js';

@@ -1,5 +1,5 @@
-import { createHmac, hash, timingSafeEqual } from 'node:crypto';
-import { bareName, formerName, type Scan } from '@app/store';
+import { hash } from 'node:crypto';
+import { bareName, formerName, HmacSeal, type Scan } from '@app/store';
 import { CLIENTS_KEY, former } from '@app/contract';
 import { z } from 'zod';
 import { clientSchema, type ClientRecord } from './client-document.js';
@@ -9,8 +9,6 @@ const versionedSchema = clientSchema.extend({ version: z.int().nonnegative() });
 export type VersionedRecord = z.infer<typeof versionedSchema>;
 
 const contentSchema = z.strictObject({ clients: z.array(versionedSchema) });
-
-const MAC_LENGTH = 43;
 
 /** One value for all clients: one read finds any of them, and write access to Redis is not enough to mix old ones with new ones. */
 export const CLIENT_KEYS = [CLIENTS_KEY, formerName(former.CLIENTS_KEY)] as const;
@@ -22,16 +20,19 @@ export const CLIENTS_TTL_MS = 10 * 365 * 24 * 3600 * 1000;
  * @param secrets the first seals, all open, so that a secret can be replaced
  */
 export class ClientSeal {
-  constructor(private readonly secrets: readonly string[]) {}
+  private readonly mac: HmacSeal;
+
+  constructor(secrets: readonly string[]) {
+    this.mac = new HmacSeal(secrets);
+  }
 
   seal(clients: readonly VersionedRecord[]): string {
-    const content = JSON.stringify({ clients });
-    return mac(this.secrets[0]!, CLIENTS_KEY, content) + content;
+    return this.mac.seal(CLIENTS_KEY, JSON.stringify({ clients }));
   }
 
   /** @returns undefined for a value not sealed with one of the secrets, or from a later version of the suite */
   open(sealed: string): readonly VersionedRecord[] | undefined {
-    const content = this.contentOf(CLIENTS_KEY, sealed);
+    const content = this.mac.open(CLIENTS_KEY, sealed);
     return content === undefined ? undefined : contentSchema.safeParse(JSON.parse(content)).data?.clients;
   }
 
@@ -42,26 +43,12 @@ export class ClientSeal {
   async formerClients(store: Scan): Promise<readonly (VersionedRecord | undefined)[]> {
     const found: (VersionedRecord | undefined)[] = [];
     for await (const { key, value } of store.scan(FORMER_PREFIX)) {
-      const content = this.contentOf(bareName(key), value);
+      const content = this.mac.open(bareName(key), value);
       const record = content === undefined ? undefined : clientSchema.safeParse(JSON.parse(content)).data;
       found.push(record && { ...record, version: 0 });
     }
     return found;
   }
-
-  private contentOf(key: string, sealed: string): string | undefined {
-    const content = sealed.slice(MAC_LENGTH);
-    const given = Buffer.from(sealed.slice(0, MAC_LENGTH));
-    const fits = (secret: string) => {
-      const expected = Buffer.from(mac(secret, key, content));
-      return given.length === expected.length && timingSafeEqual(given, expected);
-    };
-    return this.secrets.some(fits) ? content : undefined;
-  }
-}
-
-function mac(secret: string, key: string, content: string): string {
-  return createHmac('sha256', secret).update(key).update('\0').update(content).digest('base64url');
 }
 
 const FORMER_PREFIX = formerName(former.CLIENT_PREFIX);

@@ -1,8 +1,6 @@
-import { createCipheriv, createDecipheriv, hash, randomFillSync } from 'node:crypto';
+import { hash, randomFillSync } from 'node:crypto';
+import { decrypt, encrypt, NONCE_BYTES } from '@app/store';
 
-const ALGORITHM = 'aes-256-gcm';
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
 /** In base64url: the nonce, the tag, then the text. */
 const NONCE_CHARS = 16;
 const TAG_CHARS = 22;
@@ -20,25 +18,18 @@ export class EntrySeal {
   constructor(private readonly secret: string) {}
 
   seal(place: string, generation: string, text: string): string {
-    const nonce = this.newNonce();
-    const cipher = createCipheriv(ALGORITHM, this.keyOf(place, generation), nonce);
-    // GCM output is as long as its input; its end adds only the tag.
-    const sealed = cipher.update(text, 'utf8');
-    cipher.final();
-    return `${nonce.toString('base64url')}${cipher.getAuthTag().toString('base64url')}${sealed.toString('base64url')}`;
+    const { nonce, tag, text: sealed } = encrypt(this.keyOf(place, generation), this.newNonce(), text);
+    return `${nonce.toString('base64url')}${tag.toString('base64url')}${sealed.toString('base64url')}`;
   }
 
   /** @throws for a value not sealed under this place and generation */
   open(place: string, generation: string, sealed: string): string {
     // Decoded part by part: slicing a Buffer would cost more than the decryption.
-    const nonce = Buffer.from(sealed.slice(0, NONCE_CHARS), 'base64url');
-    const decipher = createDecipheriv(ALGORITHM, this.keyOf(place, generation), nonce, {
-      authTagLength: TAG_BYTES,
+    return decrypt(this.keyOf(place, generation), {
+      nonce: Buffer.from(sealed.slice(0, NONCE_CHARS), 'base64url'),
+      tag: Buffer.from(sealed.slice(NONCE_CHARS, NONCE_CHARS + TAG_CHARS), 'base64url'),
+      text: Buffer.from(sealed.slice(NONCE_CHARS + TAG_CHARS), 'base64url'),
     });
-    decipher.setAuthTag(Buffer.from(sealed.slice(NONCE_CHARS, NONCE_CHARS + TAG_CHARS), 'base64url'));
-    const text = decipher.update(sealed.slice(NONCE_CHARS + TAG_CHARS), 'base64url');
-    decipher.final();
-    return text.toString();
   }
 
   /** Valid until the next call. */

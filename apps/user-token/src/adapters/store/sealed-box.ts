@@ -1,8 +1,7 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { hkdfSync, randomBytes } from 'node:crypto';
+import { decrypt, encrypt, NONCE_BYTES, TAG_BYTES } from '@app/store';
 import { LRUCache } from 'lru-cache';
 
-const IV_BYTES = 12;
-const TAG_BYTES = 16;
 /** One use case seals and opens several values of the same few tokens, and a derivation costs more than a seal. */
 const MAX_DERIVED = 256;
 
@@ -30,11 +29,9 @@ export class SealedBox {
   }
 
   seal(keyMaterial: string, place: string, content: string): string {
-    const iv = randomBytes(IV_BYTES);
-    const cipher = createCipheriv('aes-256-gcm', this.derived[0]!.memo(keyMaterial), iv);
-    cipher.setAAD(Buffer.from(place));
-    const sealed = Buffer.concat([iv, cipher.update(content, 'utf8'), cipher.final(), cipher.getAuthTag()]);
-    return sealed.toString('base64url');
+    const key = this.derived[0]!.memo(keyMaterial);
+    const { nonce, text, tag } = encrypt(key, randomBytes(NONCE_BYTES), content, place);
+    return Buffer.concat([nonce, text, tag]).toString('base64url');
   }
 
   /** @returns undefined when the value is not one that was sealed for this token, in this place, under one of the secrets */
@@ -53,13 +50,14 @@ function deriveKey(keyMaterial: string, secret: string): Buffer {
 }
 
 function tryOpen(key: Buffer, place: string, sealed: Buffer): string | undefined {
-  if (sealed.length < IV_BYTES + TAG_BYTES) return undefined;
-  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, IV_BYTES));
-  decipher.setAAD(Buffer.from(place));
-  decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
+  if (sealed.length < NONCE_BYTES + TAG_BYTES) return undefined;
+  const parts = {
+    nonce: sealed.subarray(0, NONCE_BYTES),
+    text: sealed.subarray(NONCE_BYTES, -TAG_BYTES),
+    tag: sealed.subarray(-TAG_BYTES),
+  };
   try {
-    const content = decipher.update(sealed.subarray(IV_BYTES, -TAG_BYTES));
-    return Buffer.concat([content, decipher.final()]).toString('utf8');
+    return decrypt(key, parts, place);
   } catch {
     return undefined;
   }
