@@ -1,6 +1,6 @@
 import { jest } from '@jest/globals';
 import { subjectKey, type Principal } from '@app/contract';
-import { credentialsOf } from '../http/bearer-credentials.js';
+import { credentialsOf } from './cache-keys.js';
 import { ProcessTokenCache, type ProcessTokenCacheOptions } from './process-token-cache.js';
 
 const NOW_SECONDS = 1_800_000_000;

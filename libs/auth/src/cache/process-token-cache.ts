@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { subjectKey, type EpochMessage, type Principal } from '@app/contract';
-import { credentialsOf } from '../http/bearer-credentials.js';
+import { credentialsOf } from './cache-keys.js';
 import { trustedUntilSeconds, type CachedPrincipal } from './cached-principal.js';
 
 /** The subject of entries; one object for all entries of a subject, so that a revocation reaches them without a search. */

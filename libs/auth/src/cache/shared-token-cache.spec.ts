@@ -7,9 +7,9 @@ import { active, startFakeUserToken, type FakeUserToken } from '@app/test-suppor
 import { PATIENT } from '@app/test-support/timing/patient';
 import { until } from '@app/test-support/timing/until';
 import { AuthModule } from '../auth.module.js';
-import { credentialsOf, tokenKey } from '../http/bearer-credentials.js';
 import { Clock } from '../tokens/clock.js';
 import { PrincipalResolver } from '../tokens/principal-resolver.js';
+import { credentialsOf, tokenKey } from './cache-keys.js';
 
 const SUBJECT = 'auth0|ada';
 const TTL_SECONDS = 300;

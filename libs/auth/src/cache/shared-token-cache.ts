@@ -1,13 +1,12 @@
 import type { Cache } from '@nestjs/cache-manager';
 import type { KeyValues, ServerFacts } from '@app/store';
 import { epochKey, GENERATION_KEY, type Principal } from '@app/contract';
-import { claimOf } from '../http/bearer-credentials.js';
 import { trustedUntilSeconds, type CachedPrincipal } from './cached-principal.js';
-import type { Clock } from '../tokens/clock.js';
+import { claimedEpochOf } from './claimed-epoch.js';
 import { valueIn } from './nest-cache.js';
 import { EntrySeal } from './sealed-entry.js';
 import { SeenGenerations } from './seen-generations.js';
-import { StoreWatch } from '../tokens/store-watch.js';
+import { StoreWatch } from './store-watch.js';
 
 export interface SharedTokenCacheOptions {
   /** Key under which entries are sealed. */
@@ -43,7 +42,7 @@ export class SharedTokenCache {
     private readonly store: KeyValues & ServerFacts,
     private readonly cache: Cache,
     private readonly options: SharedTokenCacheOptions,
-    private readonly clock: Clock,
+    private readonly clock: { nowSeconds(): number },
   ) {
     this.seal = new EntrySeal(options.secret);
     this.watch = new StoreWatch(1000 * options.ttlSeconds);
@@ -64,8 +63,8 @@ export class SharedTokenCache {
 
   /** @throws {StoreUnavailable} when Redis does not answer in time */
   async read(key: string, token: string): Promise<SharedLookup> {
-    const claim = claimOf(token);
-    const keys = claim ? [key, GENERATION_KEY, claim.epochKey] : [key, GENERATION_KEY];
+    const claimed = claimedEpochOf(token);
+    const keys = claimed ? [key, GENERATION_KEY, claimed.epochKey] : [key, GENERATION_KEY];
     const [stored, standing, epoch] = await this.store.getMany(keys);
     const generation = this.generations.trusted(standing, this.store.serverId);
     this.watch.sees(generation, this.store.serverId);
@@ -73,7 +72,7 @@ export class SharedTokenCache {
     const entry = stored ? this.open(key, generation, stored) : undefined;
     if (!entry || this.isOver(entry)) return { generation };
     const { subject } = entry.principal;
-    if (claim && (claim.subject === subject || claim.epochKey === epochKey(subject)))
+    if (claimed && (claimed.subject === subject || claimed.epochKey === epochKey(subject)))
       return { generation, entry: entry.epoch === (epoch ?? '') ? entry : undefined };
     return this.underEpoch(epochKey(subject), entry, generation);
   }

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
-import { epochKey, newIssuedToken } from '@app/contract';
-import { claimOf, readBearerCredentials, tokenKey } from './bearer-credentials.js';
+import { readBearerCredentials } from './bearer-credentials.js';
 
 const read = (...authorization: string[]) =>
   readBearerCredentials({
@@ -74,42 +73,3 @@ describe('readBearerCredentials', () => {
     expect(readBearerCredentials(request).kind).toBe('token');
   });
 });
-
-describe('tokenKey', () => {
-  it('has one form and differs for different tokens', () => {
-    fc.assert(
-      fc.property(fc.string({ maxLength: 200 }), fc.string({ maxLength: 200 }), (one, other) => {
-        expect(tokenKey(one)).toMatch(/^tok:v2:[A-Za-z0-9_-]{43}$/);
-        expect(tokenKey(one) === tokenKey(other)).toBe(one === other);
-      }),
-      { numRuns: 20_000 },
-    );
-  });
-});
-
-describe('claimOf', () => {
-  it('never throws, and names an epoch whenever it returns something', () => {
-    fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.json().map(asJwt)), (token) => {
-        const claim = claimOf(token);
-        if (claim) expect(claim.epochKey).toMatch(/^epoch:v2:\{[\w-]{3}\}:[\w-]{43}$/);
-      }),
-    );
-  });
-
-  it.each([
-    ['a JWT', asJwt('{"sub":"auth0|ada"}'), 'auth0|ada'],
-    ['a JWT without one', asJwt('{}'), undefined],
-    ['a JWT of null', asJwt('null'), undefined],
-    ['a subject that is a number', asJwt('{"sub":1}'), undefined],
-    ['a subject that is not ASCII', asJwt('{"iss":"x","sub":"auth0|ädä"}'), 'auth0|ädä'],
-    ['an opaque token', 'opaque-token-0123456789', undefined],
-    ['a token that a registered client was given', newIssuedToken('access', 'auth0|ada'), 'auth0|ada'],
-  ])('of %s', (_title, token, subject) => {
-    expect(claimOf(token)?.epochKey).toBe(subject && epochKey(subject));
-  });
-});
-
-function asJwt(claims: string): string {
-  return `e30.${Buffer.from(claims).toString('base64url')}.c2ln`;
-}

@@ -1,14 +1,5 @@
 // RFC 6750 section 2: how a bearer token is carried. Only section 2.1, the Authorization header, is supported.
-import { hash } from 'node:crypto';
-import {
-  claimedSubject,
-  epochKeyOf,
-  isB64Token,
-  isCanonicalToken,
-  issuedTokenSubjectKey,
-  principalKey,
-  subjectKey,
-} from '@app/contract';
+import { isB64Token, isCanonicalToken } from '@app/contract';
 
 /** What a request carried: one token of canonical spelling, nothing, or something that must be refused. */
 export type BearerCredentials = { readonly kind: 'token'; readonly token: string } | UnusableCredentials;
@@ -68,35 +59,6 @@ export function plainCredentials(request: BearerRequest): string | undefined {
   const authorization = readAuthorization(request);
   if (typeof authorization !== 'string' || !authorization.startsWith('Bearer ')) return undefined;
   return carriesSecondToken(request) ? undefined : authorization;
-}
-
-/** The plain spelling of the credentials of a token. */
-export function credentialsOf(token: string): string {
-  return `Bearer ${token}`;
-}
-
-/** The token of plain credentials. */
-export function tokenIn(credentials: string): string {
-  return credentials.slice('Bearer '.length);
-}
-
-/** Cache key of a token, by its SHA-256. The token itself is never stored. */
-export function tokenKey(token: string): string {
-  return principalKey(hash('sha256', token, 'base64url'));
-}
-
-/** The user that a token claims, unverified: only for reading the user's epoch together with a cache entry. */
-export interface Claim {
-  /** Undefined where the token names no user in clear text. */
-  readonly subject: string | undefined;
-  readonly epochKey: string;
-}
-
-/** @returns undefined for a token that is opaque to us */
-export function claimOf(token: string): Claim | undefined {
-  const subject = claimedSubject(token);
-  const key = subject === undefined ? issuedTokenSubjectKey(token) : subjectKey(subject);
-  return key === undefined ? undefined : { subject, epochKey: epochKeyOf(key) };
 }
 
 function readAuthorization(request: BearerRequest): string | undefined | typeof SEVERAL {

@@ -370,7 +370,7 @@ describe.each(['fastify', 'express'])('BearerGuard on %s', (platform) => {
     await get('/me', `Bearer ${mine}`);
     const entries = new Map<string, string>();
     for await (const { key, value } of store.scan('tok:')) entries.set(key, value);
-    const { tokenKey } = await import('./bearer-credentials.js');
+    const { tokenKey } = await import('../cache/cache-keys.js');
     const stolen = entries.get(tokenKey(mine))!;
     for (const forged of [
       stolen,

@@ -15,16 +15,10 @@ import {
   type Verdict,
 } from '@app/contract';
 import { UserTokenUnavailable } from '@app/user-token-client';
+import { credentialsOf, tokenIn, tokenKey } from '../cache/cache-keys.js';
 import { decideAccess } from '../tokens/access-decision.js';
 import { AUTH_OPTIONS, type ResolvedAuthOptions } from '../auth.options.js';
-import {
-  credentialsOf,
-  plainCredentials,
-  readBearerCredentials,
-  tokenIn,
-  tokenKey,
-  type UnusableCredentials,
-} from './bearer-credentials.js';
+import { plainCredentials, readBearerCredentials, type UnusableCredentials } from './bearer-credentials.js';
 import { BearerRefusals, VerdictUnavailable, type BearerRefusal } from './bearer-refusal.js';
 import { STRATEGY_NAME, VerifiedContext } from './bearer.strategy.js';
 import { Clock } from '../tokens/clock.js';

@@ -1,9 +1,10 @@
 import { Inject, Injectable, Optional, type BeforeApplicationShutdown } from '@nestjs/common';
 import { subjectKey, type EpochMessage, type Principal } from '@app/contract';
 import { UserTokenUnavailable } from '@app/user-token-client';
+import { credentialsOf, tokenKey } from '../cache/cache-keys.js';
 import { decideAccess, type AccessRequirement } from '../tokens/access-decision.js';
 import { AUTH_OPTIONS, type ResolvedAuthOptions } from '../auth.options.js';
-import { credentialsOf, readBearerCredentials, tokenKey, type BearerRequest } from './bearer-credentials.js';
+import { readBearerCredentials, type BearerRequest } from './bearer-credentials.js';
 import { BearerRefusal, BearerRefusals, VerdictUnavailable } from './bearer-refusal.js';
 import { Clock } from '../tokens/clock.js';
 import { PrincipalResolver } from '../tokens/principal-resolver.js';

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { isCanonicalToken, type Principal } from '@app/contract';
 import { decideAccess } from './access-decision.js';
-import { credentialsOf, tokenKey } from '../http/bearer-credentials.js';
+import { credentialsOf, tokenKey } from '../cache/cache-keys.js';
 import { Clock } from './clock.js';
 import { PrincipalResolver } from './principal-resolver.js';
 
