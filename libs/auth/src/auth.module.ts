@@ -16,13 +16,12 @@ import {
   type ResolvedAuthOptions,
 } from './auth.options.js';
 import { BearerGuard } from './http/bearer.guard.js';
-import { BearerStrategy } from './http/bearer.strategy.js';
 import { Clock, UserTokenClock } from './tokens/clock.js';
 import { PrincipalResolver, type TokenCaches } from './tokens/principal-resolver.js';
 import { nestCacheOver } from './cache/nest-cache.js';
 import { ProcessTokenCache } from './cache/process-token-cache.js';
 import { RevocationFeed } from './tokens/revocation-feed.js';
-import { RevocationWatch } from './http/revocation-watch.js';
+import { RevocationWatch } from './tokens/revocation-watch.js';
 import { RouteCheck } from './routes/route-check.js';
 import { RouteRequirements } from './routes/route-requirements.js';
 import { SharedTokenCache } from './cache/shared-token-cache.js';
@@ -82,7 +81,6 @@ export class AuthModule implements OnApplicationShutdown {
       ],
       providers: [
         BearerGuard,
-        BearerStrategy,
         RevocationWatch,
         RouteRequirements,
         RouteCheck,

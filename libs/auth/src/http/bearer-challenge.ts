@@ -1,25 +1,29 @@
-// RFC 6750 section 3: the WWW-Authenticate response header field, and section 3.1: error codes.
+// RFC 6750 section 3: the WWW-Authenticate response header field.
+import type { BearerError } from '../tokens/refusal.js';
 
-export type BearerError = 'invalid_request' | 'invalid_token' | 'insufficient_scope';
-
+/** Parameters of a challenge. A refusal has all of them but the realm. */
 export interface BearerChallenge {
+  /** Protection space (RFC 9110 section 11.5). */
   readonly realm: string;
-  /** Absent when the request carried no credentials at all. */
+  /** Absent when the request carried no credentials at all: then nothing else is told either. */
   readonly error?: BearerError;
   readonly description?: string;
   /** What would be sufficient, for `insufficient_scope`. */
   readonly scope?: readonly string[];
 }
 
-/** The only place that builds a challenge. Values are reduced to what a quoted-string of RFC 6750 may hold. */
+/**
+ * The only place that builds a challenge. Values are reduced to what a quoted-string of RFC 6750 may hold.
+ *
+ * @returns the value of `WWW-Authenticate`
+ */
 export function bearerChallenge({ realm, error, description, scope }: BearerChallenge): string {
-  const parameters = [
-    `realm="${quotable(realm)}"`,
-    error && `error="${error}"`,
-    description && `error_description="${quotable(description)}"`,
-    scope && `scope="${quotable(scope.join(' '))}"`,
-  ];
-  return `Bearer ${parameters.filter(Boolean).join(', ')}`;
+  let challenge = `Bearer realm="${quotable(realm)}"`;
+  if (error === undefined) return challenge;
+  challenge += `, error="${error}"`;
+  if (description) challenge += `, error_description="${quotable(description)}"`;
+  if (scope) challenge += `, scope="${quotable(scope.join(' '))}"`;
+  return challenge;
 }
 
 function quotable(text: string): string {

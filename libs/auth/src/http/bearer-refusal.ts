@@ -1,9 +1,6 @@
 import { HttpException, HttpStatus } from '@nestjs/common';
-import { bearerChallenge, type BearerError } from './bearer-challenge.js';
-
-/** Text for every unacceptable token, from RFC 6750 section 3.1. Only the log says which of the reasons it was. */
-export const INVALID_TOKEN_DESCRIPTION =
-  'The access token provided is expired, revoked, malformed, or invalid for other reasons';
+import type { BearerError, Refusal } from '../tokens/refusal.js';
+import { bearerChallenge } from './bearer-challenge.js';
 
 const STATUS = {
   invalid_request: HttpStatus.BAD_REQUEST,
@@ -11,17 +8,19 @@ const STATUS = {
   insufficient_scope: HttpStatus.FORBIDDEN,
 } as const satisfies Record<BearerError, HttpStatus>;
 
-/** 400, 401 or 403 with an OAuth error body; the guard has set `WWW-Authenticate` when it throws this. */
+/** A refusal in HTTP: 400, 401 or 403 with an OAuth error body. The guard has set `WWW-Authenticate` when it throws this. */
 export class BearerRefusal extends HttpException {
-  constructor(
-    error: BearerError | undefined,
-    description: string,
-    readonly challenge: string,
-  ) {
+  /** The value of `WWW-Authenticate`. */
+  readonly challenge: string;
+
+  /** @param realm protection space named in the challenge */
+  constructor(refusal: Refusal, realm: string) {
+    const { error, description } = refusal;
     super(
       error ? { error, error_description: description } : { error_description: description },
       error ? STATUS[error] : HttpStatus.UNAUTHORIZED,
     );
+    this.challenge = challengeOf(refusal, realm);
   }
 
   /** The name that Nest would compute, which takes as long as all the rest. */
@@ -30,52 +29,18 @@ export class BearerRefusal extends HttpException {
   }
 }
 
-/**
- * The refusals of one protection space. Each request gets its own, because filters change them and error reporters mark them.
- * They have no stack trace: it would cost more than the rest of a refusal, and has no reader.
- */
-export class BearerRefusals {
-  private readonly missing: string;
-  private readonly invalid: string;
+/** Most refusals are the same few objects, and a process has one realm. */
+const challenges = new WeakMap<Refusal, { readonly realm: string; readonly challenge: string }>();
 
-  constructor(private readonly realm: string) {
-    this.missing = bearerChallenge({ realm });
-    this.invalid = bearerChallenge({ realm, error: 'invalid_token', description: INVALID_TOKEN_DESCRIPTION });
-  }
-
-  tokenMissing(): BearerRefusal {
-    return newRefusal(undefined, 'An access token is required', this.missing);
-  }
-
-  tokenInvalid(): BearerRefusal {
-    return newRefusal('invalid_token', INVALID_TOKEN_DESCRIPTION, this.invalid);
-  }
-
-  invalidRequest(description: string): BearerRefusal {
-    const error = 'invalid_request';
-    return newRefusal(error, description, bearerChallenge({ realm: this.realm, error, description }));
-  }
-
-  insufficientScope(scope: readonly string[]): BearerRefusal {
-    const [error, description] = [
-      'insufficient_scope',
-      'The access token does not carry what this request needs',
-    ] as const;
-    return newRefusal(error, description, bearerChallenge({ realm: this.realm, error, description, scope }));
-  }
+function challengeOf(refusal: Refusal, realm: string): string {
+  const known = challenges.get(refusal);
+  if (known?.realm === realm) return known.challenge;
+  const challenge = bearerChallenge({ realm, ...refusal });
+  challenges.set(refusal, { realm, challenge });
+  return challenge;
 }
 
-function newRefusal(error: BearerError | undefined, description: string, challenge: string): BearerRefusal {
-  const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = 0;
-  try {
-    return new BearerRefusal(error, description, challenge);
-  } finally {
-    Error.stackTraceLimit = stackTraceLimit;
-  }
-}
-
-/** 503: no verdict about the token could be reached. Not a refusal, so no challenge; `Retry-After` is set. */
+/** 503: no verdict about the token could be reached. Not a refusal, so no challenge; the guard has set `Retry-After`. */
 export class VerdictUnavailable extends HttpException {
   constructor(
     readonly retryAfterSeconds: number,
@@ -89,5 +54,19 @@ export class VerdictUnavailable extends HttpException {
       HttpStatus.SERVICE_UNAVAILABLE,
       { cause },
     );
+  }
+}
+
+/**
+ * Words a refusal. Each request gets its own exception, because filters change them and error reporters mark them. It has no
+ * stack trace: it would cost more than the rest, and has no reader.
+ */
+export function bearerRefusal(refusal: Refusal, realm: string): BearerRefusal {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return new BearerRefusal(refusal, realm);
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
 }

@@ -38,6 +38,8 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { firstValueFrom } from 'rxjs';
 import { rawRequest } from '@app/test-support/network/raw-http';
 import { BearerGuard, BearerRefusal, CurrentUser, Public, Scopes, type Principal } from '../index.js';
+import { invalidToken } from '../tokens/refusal.js';
+import { bearerRefusal } from './bearer-refusal.js';
 import { asUser, AuthTestingModule } from '../testing/index.js';
 
 @Controller()
@@ -411,10 +413,9 @@ describe.each(['fastify', 'express'])('in an application on %s', (platform) => {
 });
 
 describe('refusals', () => {
-  it('are exceptions like any other, without a stack trace', async () => {
-    const { BearerRefusals } = await import('./bearer-refusal.js');
+  it('are exceptions like any other, without a stack trace', () => {
     const before = Error.stackTraceLimit;
-    const refusal: HttpException = new BearerRefusals('api').tokenInvalid();
+    const refusal: HttpException = bearerRefusal(invalidToken('expired'), 'api');
     expect(Error.stackTraceLimit).toBe(before);
     expect(refusal).toBeInstanceOf(Error);
     expect(refusal.stack).not.toContain('\n');

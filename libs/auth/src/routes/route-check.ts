@@ -1,7 +1,6 @@
 import { Injectable, RequestMethod, type OnModuleInit } from '@nestjs/common';
 import { GUARDS_METADATA, METHOD_METADATA, PATH_METADATA } from '@nestjs/common/internal';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
-import { BearerGuard } from '../http/bearer.guard.js';
 import {
   contradictionOnClass,
   copyAccess,
@@ -11,6 +10,7 @@ import {
   UnclearAccess,
   type RouteClass,
 } from './route-access.js';
+import { RouteGuard } from './route-guard.js';
 import { RouteRequirements } from './route-requirements.js';
 
 type Methods = Readonly<Record<string, unknown>>;
@@ -82,9 +82,7 @@ function namesGuard(place: object): boolean {
   const guards = (Reflect.getOwnMetadata(GUARDS_METADATA, place) ?? []) as unknown[];
   return guards.some(
     (guard) =>
-      guard === BearerGuard ||
-      guard instanceof BearerGuard ||
-      (typeof guard === 'function' && guard.prototype instanceof BearerGuard),
+      guard instanceof RouteGuard || (typeof guard === 'function' && guard.prototype instanceof RouteGuard),
   );
 }
 

@@ -1,17 +1,21 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import { AUTH_OPTIONS, type ResolvedAuthOptions } from '../auth.options.js';
-import { RevocationWatch } from '../http/revocation-watch.js';
-import type { GuardedRoute } from '../http/revoked.js';
+import type { AccessRequirement } from '../tokens/access-decision.js';
+import { RevocationWatch } from '../tokens/revocation-watch.js';
 import { gatherAccess, routeAccess, type RouteClass } from './route-access.js';
 
-/** The requirements of a route; `public` routes have none. */
-export type RouteRequirement = GuardedRoute | 'public';
+/** What a guarded route asks, in its protection space, and the watch that judges again what it has let in. */
+export interface RouteRequirement extends AccessRequirement {
+  /** Protection space named in challenges (RFC 9110 section 11.5). */
+  readonly realm: string;
+  readonly watch: RevocationWatch;
+}
 
 /** For one handler, in one of the controllers that have it. */
 interface Known {
   readonly controller: object;
-  readonly requirement: RouteRequirement;
+  readonly requirement: RouteRequirement | 'public';
   readonly next: Known | undefined;
 }
 
@@ -31,7 +35,7 @@ export class RouteRequirements {
   }
 
   /** @throws {UnclearAccess} */
-  of(controller: RouteClass, handler: object): RouteRequirement {
+  of(controller: RouteClass, handler: object): RouteRequirement | 'public' {
     const first = this.known.get(handler);
     for (let known = first; known; known = known.next) {
       if (known.controller === controller) return known.requirement;
@@ -39,8 +43,8 @@ export class RouteRequirements {
     this.gather(controller);
     const access = routeAccess(controller, handler);
     const { watch } = this;
-    const { audience } = this.options;
-    const requirement = access === 'public' ? access : { audience, ...access, watch };
+    const { audience, realm } = this.options;
+    const requirement = access === 'public' ? access : { audience, ...access, realm, watch };
     this.known.set(handler, { controller, requirement, next: first });
     return requirement;
   }

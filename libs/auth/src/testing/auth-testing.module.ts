@@ -3,10 +3,9 @@ import { DiscoveryModule } from '@nestjs/core';
 import { UserTokenClient } from '@app/user-token-client';
 import { AUTH_OPTIONS, resolveAuthOptions } from '../auth.options.js';
 import { BearerGuard } from '../http/bearer.guard.js';
-import { BearerStrategy } from '../http/bearer.strategy.js';
 import { Clock, OwnClock } from '../tokens/clock.js';
 import { PrincipalResolver } from '../tokens/principal-resolver.js';
-import { RevocationWatch } from '../http/revocation-watch.js';
+import { RevocationWatch } from '../tokens/revocation-watch.js';
 import { RouteCheck } from '../routes/route-check.js';
 import { RouteRequirements } from '../routes/route-requirements.js';
 import { TokenInspection } from '../tokens/token-inspection.js';
@@ -40,7 +39,6 @@ export class AuthTestingModule {
       imports: [DiscoveryModule],
       providers: [
         BearerGuard,
-        BearerStrategy,
         RevocationWatch,
         RouteRequirements,
         RouteCheck,

@@ -47,7 +47,7 @@ describe('decideAccess', () => {
     const asked = { audience: who.audience, scopes: ['y'], permissions: ['x'] };
     expect(decideAccess(who, asked, NOW - 1e6)).toMatchObject({
       error: 'insufficient_scope',
-      needed: ['y', 'x'],
+      scope: ['y', 'x'],
     });
   });
 });

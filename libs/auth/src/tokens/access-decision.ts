@@ -1,4 +1,5 @@
 import type { Principal } from '@app/contract';
+import { insufficientScope, invalidToken, type Refusal } from './refusal.js';
 
 /** What a service and a route ask of a principal. */
 export interface AccessRequirement {
@@ -10,14 +11,12 @@ export interface AccessRequirement {
   readonly permissions: readonly string[];
 }
 
-/** `invalid_token`: not acceptable here at all. `insufficient_scope`: known, but not allowed to do this; `needed` names what would be enough. */
-export type AccessDecision =
-  | { readonly allowed: true }
-  | { readonly allowed: false; readonly error: 'invalid_token' }
-  | { readonly allowed: false; readonly error: 'insufficient_scope'; readonly needed: readonly string[] };
+export type AccessDecision = { readonly allowed: true } | Refusal;
 
+const insufficient = new WeakMap<AccessRequirement, Refusal>();
 const ALLOWED: AccessDecision = { allowed: true };
-const INVALID_TOKEN: AccessDecision = { allowed: false, error: 'invalid_token' };
+const EXPIRED = invalidToken('expired');
+const WRONG_AUDIENCE = invalidToken('wrong_audience');
 
 /**
  * The one place where a principal is let in. Pure, and called on every request, whether the principal came from a cache
@@ -28,19 +27,24 @@ export function decideAccess(
   requirement: AccessRequirement,
   nowSeconds: number,
 ): AccessDecision {
-  if (!(nowSeconds < principal.expiresAtSeconds)) return INVALID_TOKEN;
-  if (!holdsOne(principal.audience, requirement.audience)) return INVALID_TOKEN;
+  if (!(nowSeconds < principal.expiresAtSeconds)) return EXPIRED;
+  if (!holdsOne(principal.audience, requirement.audience)) return WRONG_AUDIENCE;
   if (
     holdsAll(principal.scopes, requirement.scopes) &&
     holdsAll(principal.permissions, requirement.permissions)
   ) {
     return ALLOWED;
   }
-  return {
-    allowed: false,
-    error: 'insufficient_scope',
-    needed: [...new Set([...requirement.scopes, ...requirement.permissions])],
-  };
+  return insufficientFor(requirement);
+}
+
+/** One object for each requirement, so that a context words it once. */
+function insufficientFor(requirement: AccessRequirement): Refusal {
+  const known = insufficient.get(requirement);
+  if (known) return known;
+  const refusal = insufficientScope([...new Set([...requirement.scopes, ...requirement.permissions])]);
+  insufficient.set(requirement, refusal);
+  return refusal;
 }
 
 // Loops, because V8 has no fast path for `includes` of a frozen list.

@@ -1,13 +1,7 @@
 // RFC 6750 section 2: how a bearer token is carried. Only section 2.1, the Authorization header, is supported.
 import { isB64Token, isCanonicalToken } from '@app/contract';
-
-/** What a request carried: one token of canonical spelling, nothing, or something that must be refused. */
-export type BearerCredentials = { readonly kind: 'token'; readonly token: string } | UnusableCredentials;
-
-export type UnusableCredentials =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'invalid_request'; readonly description: string }
-  | { readonly kind: 'invalid_token' };
+import { credentialsOf, tokenIn } from '../cache/cache-keys.js';
+import { invalidRequest, invalidToken, TOKEN_MISSING, type Refusal } from '../tokens/refusal.js';
 
 /** The parts of an Express or Fastify request that are looked at. */
 export interface BearerRequest {
@@ -19,46 +13,58 @@ export interface BearerRequest {
   readonly body?: unknown;
 }
 
-// Frozen, because all callers get the same object.
-const NONE: BearerCredentials = Object.freeze({ kind: 'none' });
 const SEVERAL = Symbol('several');
-const INVALID_TOKEN: BearerCredentials = Object.freeze({ kind: 'invalid_token' });
-const BEARER = /^Bearer(?: +(.*))?$/i;
+/** The scheme has nothing, or spaces, behind it. */
+const BEARER = /^Bearer(?: +|$)/i;
 const FORM = /^\s*application\/x-www-form-urlencoded\s*(?:;|$)/i;
 
+const SEVERAL_HEADERS = invalidRequest('The request has more than one Authorization header');
+const SEVERAL_WAYS = invalidRequest('The access token is given in more than one way');
+const OTHER_FORM = invalidRequest('The Authorization header is not of the form: Bearer <token>');
+const NOT_CANONICAL = invalidToken('malformed');
+
 /**
- * Reads the token of a request.
+ * Reads the one token of a request.
+ *
+ * @returns a token of canonical spelling, or why there is none
+ */
+export function readBearerToken(request: BearerRequest): string | Refusal {
+  const credentials = readCredentials(request);
+  if (typeof credentials !== 'string') return credentials;
+  const token = tokenIn(credentials);
+  return faultOf(token) ?? token;
+}
+
+/**
+ * Reads the credentials of a request, in their plain spelling: what is behind `Bearer ` may not be a token ({@link faultOf}).
  *
  * Node keeps only the first of several Authorization headers, where a proxy may have checked the last, so the raw
  * headers are counted. A token in the query or in a form body is never used; next to a header it is an
  * `invalid_request`, as one request must not use two methods (RFC 6750 section 2).
  */
-export function readBearerCredentials(request: BearerRequest): BearerCredentials {
+export function readCredentials(request: BearerRequest): string | Refusal {
   const authorization = readAuthorization(request);
-  if (authorization === SEVERAL) return invalidRequest('The request has more than one Authorization header');
-  if (authorization === undefined) return NONE;
-
-  const bearer = BEARER.exec(authorization);
-  if (!bearer) return NONE;
-  const token = bearer[1];
-  const isCanonical = token !== undefined && isCanonicalToken(token);
-  if (!isCanonical && (!token || !isB64Token(token))) {
-    return invalidRequest('The Authorization header is not of the form: Bearer <token>');
-  }
-  if (carriesSecondToken(request)) {
-    return invalidRequest('The access token is given in more than one way');
-  }
-  return isCanonical ? { kind: 'token', token } : INVALID_TOKEN;
+  if (authorization === SEVERAL) return SEVERAL_HEADERS;
+  if (authorization === undefined) return TOKEN_MISSING;
+  const credentials = isPlain(authorization) ? authorization : plainSpelling(authorization);
+  if (credentials === undefined) return TOKEN_MISSING;
+  return carriesSecondToken(request) ? SEVERAL_WAYS : credentials;
 }
 
-/**
- * The credentials of a request with one token in the plainest form, `Bearer <token>`, unchecked: only for looking them
- * up among credentials that were canonical when they became known.
- */
-export function plainCredentials(request: BearerRequest): string | undefined {
-  const authorization = readAuthorization(request);
-  if (typeof authorization !== 'string' || !authorization.startsWith('Bearer ')) return undefined;
-  return carriesSecondToken(request) ? undefined : authorization;
+/** Why a text behind `Bearer ` is no token of canonical spelling. */
+export function faultOf(token: string): Refusal | undefined {
+  if (isCanonicalToken(token)) return undefined;
+  return isB64Token(token) ? NOT_CANONICAL : OTHER_FORM;
+}
+
+function isPlain(authorization: string): boolean {
+  return authorization.startsWith('Bearer ') && authorization.charCodeAt(7) !== 0x20;
+}
+
+/** @returns undefined for another scheme */
+function plainSpelling(authorization: string): string | undefined {
+  const scheme = BEARER.exec(authorization)?.[0];
+  return scheme === undefined ? undefined : credentialsOf(authorization.slice(scheme.length));
 }
 
 function readAuthorization(request: BearerRequest): string | undefined | typeof SEVERAL {
@@ -120,8 +126,4 @@ function formOf(request: BearerRequest): unknown {
 
 function hasAccessToken(parameters: unknown): boolean {
   return typeof parameters === 'object' && parameters !== null && 'access_token' in parameters;
-}
-
-function invalidRequest(description: string): BearerCredentials {
-  return { kind: 'invalid_request', description };
 }

@@ -1,28 +1,32 @@
 import { Inject, Injectable, Optional, type BeforeApplicationShutdown } from '@nestjs/common';
 import { subjectKey, type EpochMessage, type Principal } from '@app/contract';
 import { UserTokenUnavailable } from '@app/user-token-client';
-import { credentialsOf, tokenKey } from '../cache/cache-keys.js';
-import { decideAccess, type AccessRequirement } from '../tokens/access-decision.js';
 import { AUTH_OPTIONS, type ResolvedAuthOptions } from '../auth.options.js';
-import { readBearerCredentials, type BearerRequest } from './bearer-credentials.js';
-import { BearerRefusal, BearerRefusals, VerdictUnavailable } from './bearer-refusal.js';
-import { Clock } from '../tokens/clock.js';
-import { PrincipalResolver } from '../tokens/principal-resolver.js';
-import { RevocationFeed, type RevocationListener } from '../tokens/revocation-feed.js';
+import { credentialsOf, tokenKey } from '../cache/cache-keys.js';
+import { decideAccess, type AccessDecision, type AccessRequirement } from './access-decision.js';
+import { Clock } from './clock.js';
+import { PrincipalResolver } from './principal-resolver.js';
+import { invalidToken, type Refusal } from './refusal.js';
+import { RevocationFeed, type RevocationListener } from './revocation-feed.js';
 
-/** The part of Node's response that is read. */
-export interface RawResponse {
-  readonly destroyed: boolean;
-  readonly writableFinished: boolean;
-  once(event: 'close' | 'finish', listener: () => void): unknown;
+/** Why something ends that was let in: the answer that a new request would get. */
+export type Objection = Refusal | NoVerdict;
+
+/** The token could not be judged in time. */
+export interface NoVerdict {
+  readonly allowed: false;
+  readonly error: 'temporarily_unavailable';
+  readonly retryAfterSeconds: number;
+  /** For the log. */
+  readonly cause: unknown;
 }
 
-/** A request that is watched. */
+/** What goes on after it was let in: a stream, a download, a socket. */
 interface Watched {
   readonly token: string;
   readonly requirement: AccessRequirement;
-  readonly controller: AbortController;
-  /** Key of its subject; {@link UNKNOWN} until a verdict names it. */
+  readonly onObjection: (objection: Objection) => void;
+  /** The {@link subjectKey}; {@link UNKNOWN} until a verdict names its subject. */
   subject: string;
   principal: Principal | undefined;
   isOver: boolean;
@@ -39,52 +43,52 @@ const UNKNOWN = '';
 const ASK_EVERY_MS = 5_000;
 const MAX_DOUBT_MS = 5_000;
 const RETRY_AFTER_MS = 1_000;
-/** Each watched request needs a question when the feed is lost, and when it is back: not all in one moment. */
+/** Each of them needs a question when the feed is lost, and when it is back: not all in one moment. */
 const SPREAD_MS = 1_000;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * Judges requests again after the guard has let them in, only for callers of {@link revoked}: when the epoch of their subject
- * changes, when the guard would no longer trust its cache, and every few seconds while revocations are not heard of.
+ * Judges again what a guard has let in and goes on: when the epoch of its subject changes, when the guard would no longer trust
+ * its cache, and every few seconds while revocations are not heard of.
  */
 @Injectable()
 export class RevocationWatch implements RevocationListener, BeforeApplicationShutdown {
   private readonly bySubject = new Map<string, Set<Watched>>();
-  private readonly signals = new WeakMap<object, AbortSignal>();
-  private readonly refusals: BearerRefusals;
   private readonly ttlMs: number;
   private stopped = false;
 
   constructor(
     private readonly resolver: PrincipalResolver,
     private readonly clock: Clock,
-    @Inject(AUTH_OPTIONS) { realm, cache }: ResolvedAuthOptions,
+    @Inject(AUTH_OPTIONS) { cache }: ResolvedAuthOptions,
     @Optional() @Inject(RevocationFeed) feed: RevocationFeed | undefined,
   ) {
-    this.refusals = new BearerRefusals(realm);
     this.ttlMs = 1000 * cache.ttlSeconds;
     // After the process cache, which by then has dropped the revoked subject.
     feed?.tell(this);
   }
 
-  /** How many requests are watched. */
+  /** How many are watched. */
   get size(): number {
     let size = 0;
     for (const watched of this.bySubject.values()) size += watched.size;
     return size;
   }
 
-  /** The same for each call with the same request. */
-  signalOf(request: BearerRequest, response: RawResponse, requirement: AccessRequirement): AbortSignal {
-    const known = this.signals.get(request);
-    if (known) return known;
-    const credentials = readBearerCredentials(request);
-    const isOver = this.stopped || response.destroyed || response.writableFinished;
-    if (isOver || credentials.kind !== 'token') return AbortSignal.abort(unavailable('the request is over'));
+  /**
+   * @param token of canonical spelling
+   * @param onObjection called at most once; the watch is then over
+   * @returns ends the watch
+   */
+  watch(
+    token: string,
+    requirement: AccessRequirement,
+    onObjection: (objection: Objection) => void,
+  ): () => void {
     const watched: Watched = {
-      token: credentials.token,
+      token,
       requirement,
-      controller: new AbortController(),
+      onObjection,
       subject: UNKNOWN,
       principal: undefined,
       isOver: false,
@@ -93,14 +97,13 @@ export class RevocationWatch implements RevocationListener, BeforeApplicationShu
       askAgain: false,
       doubtedSinceMs: undefined,
     };
-    const { signal } = watched.controller;
-    this.signals.set(request, signal);
-    this.place(watched, UNKNOWN);
-    response.once('close', () => this.forget(watched));
-    // A response that is not sent by a Node server is never closed.
-    response.once('finish', () => this.forget(watched));
-    void this.ask(watched);
-    return signal;
+    if (this.stopped) {
+      this.end(watched, noVerdict('the application stops'));
+    } else {
+      this.list(watched, UNKNOWN);
+      void this.ask(watched);
+    }
+    return () => this.forget(watched);
   }
 
   onEpoch({ subjectKey: key }: EpochMessage): void {
@@ -115,10 +118,10 @@ export class RevocationWatch implements RevocationListener, BeforeApplicationShu
     }
   }
 
-  /** Open requests would delay the stop, and soon no revocation would be heard of. */
+  /** Open requests and sockets would delay the stop, and soon no revocation would be heard of. */
   beforeApplicationShutdown(): void {
     this.stopped = true;
-    for (const watched of this.all()) this.end(watched, unavailable('the application stops'));
+    for (const watched of this.all()) this.end(watched, noVerdict('the application stops'));
   }
 
   private async ask(watched: Watched): Promise<void> {
@@ -127,45 +130,37 @@ export class RevocationWatch implements RevocationListener, BeforeApplicationShu
     watched.isAsking = true;
     clearTimeout(watched.timer);
     const startMs = performance.now();
-    let objection: BearerRefusal | VerdictUnavailable | undefined;
-    // A refusal is final.
-    while (watched.askAgain && !watched.isOver && !(objection instanceof BearerRefusal)) {
-      watched.askAgain = false;
-      objection = await this.objectionTo(watched);
-    }
+    let decision = await this.judge(watched);
+    while (watched.askAgain && !watched.isOver && !isRefusal(decision)) decision = await this.judge(watched);
     watched.isAsking = false;
     if (watched.isOver) return;
-    if (!objection) {
+    if (decision.allowed) {
       watched.doubtedSinceMs = undefined;
       this.askIn(watched, this.trustedMs(watched.principal));
-    } else if (objection instanceof VerdictUnavailable && this.mayDoubt(watched, startMs)) {
+    } else if (!isRefusal(decision) && this.mayDoubt(watched, startMs)) {
       this.askIn(watched, RETRY_AFTER_MS);
     } else {
-      this.end(watched, objection);
+      this.end(watched, decision);
     }
   }
 
-  private async objectionTo(watched: Watched): Promise<BearerRefusal | VerdictUnavailable | undefined> {
-    const { token, requirement } = watched;
+  private async judge(watched: Watched): Promise<AccessDecision | NoVerdict> {
+    watched.askAgain = false;
+    const { token } = watched;
     try {
       const known = this.resolver.known(credentialsOf(token), this.clock.nowSeconds());
-      const principal = known ?? (await this.principalOf(token));
-      if (!principal) return this.refusals.tokenInvalid();
-      watched.principal = principal;
-      if (watched.subject === UNKNOWN) this.place(watched, subjectKey(principal.subject));
-      const decision = decideAccess(principal, requirement, this.clock.nowSeconds());
-      if (decision.allowed) return undefined;
-      return decision.error === 'invalid_token'
-        ? this.refusals.tokenInvalid()
-        : this.refusals.insufficientScope(decision.needed);
+      if (known) return this.decide(watched, known);
+      const verdict = await this.resolver.resolve(tokenKey(token), token, undefined);
+      return verdict.active ? this.decide(watched, verdict.principal) : invalidToken(verdict.reason);
     } catch (error) {
-      return unavailable(error);
+      return noVerdict(error);
     }
   }
 
-  private async principalOf(token: string): Promise<Principal | undefined> {
-    const verdict = await this.resolver.resolve(tokenKey(token), token, undefined);
-    return verdict.active ? verdict.principal : undefined;
+  private decide(watched: Watched, principal: Principal): AccessDecision {
+    watched.principal = principal;
+    if (watched.subject === UNKNOWN) this.list(watched, subjectKey(principal.subject));
+    return decideAccess(principal, watched.requirement, this.clock.nowSeconds());
   }
 
   /** How long the guard would trust its cached verdict. */
@@ -190,27 +185,27 @@ export class RevocationWatch implements RevocationListener, BeforeApplicationShu
     ).unref();
   }
 
-  private end(watched: Watched, reason: Error): void {
+  private end(watched: Watched, objection: Objection): void {
     this.forget(watched);
-    watched.controller.abort(reason);
+    watched.onObjection(objection);
   }
 
   private forget(watched: Watched): void {
     watched.isOver = true;
     clearTimeout(watched.timer);
-    this.displace(watched);
+    this.unlist(watched);
   }
 
-  private place(watched: Watched, subject: string): void {
+  private list(watched: Watched, subject: string): void {
     if (watched.isOver) return;
-    this.displace(watched);
+    this.unlist(watched);
     watched.subject = subject;
     const others = this.bySubject.get(subject);
     if (others) others.add(watched);
     else this.bySubject.set(subject, new Set([watched]));
   }
 
-  private displace(watched: Watched): void {
+  private unlist(watched: Watched): void {
     const others = this.bySubject.get(watched.subject);
     others?.delete(watched);
     if (others?.size === 0) this.bySubject.delete(watched.subject);
@@ -221,6 +216,12 @@ export class RevocationWatch implements RevocationListener, BeforeApplicationShu
   }
 }
 
-function unavailable(cause: unknown): VerdictUnavailable {
-  return new VerdictUnavailable(cause instanceof UserTokenUnavailable ? cause.retryAfterSeconds : 1, cause);
+/** A refusal is final. */
+function isRefusal(decision: AccessDecision | NoVerdict): decision is Refusal {
+  return !decision.allowed && decision.error !== 'temporarily_unavailable';
+}
+
+function noVerdict(cause: unknown): NoVerdict {
+  const retryAfterSeconds = cause instanceof UserTokenUnavailable ? cause.retryAfterSeconds : 1;
+  return { allowed: false, error: 'temporarily_unavailable', retryAfterSeconds, cause };
 }
