@@ -28,6 +28,8 @@ const WORKSPACES = {
   'apps/local': ['gateway', 'identity', 'ops', 'store', 'user-token', 'venue'],
 };
 
+const DECIDED_ALIKE = [['**/http/*'], 'What is decided is the same in each context.'];
+
 /** What the files of a room may not import, and why. A file is in one room only: of two, the last would count alone. */
 const ROOMS = {
   'apps/*/src/core/**': [
@@ -59,6 +61,12 @@ const ROOMS = {
       'The routes of a dialect reach adapters/ through a tenant.',
     ],
   ],
+  'libs/auth/src/cache/**': [
+    DECIDED_ALIKE,
+    [['**/routes/*', '**/tokens/*'], 'cache/ imports no other room.'],
+  ],
+  'libs/auth/src/tokens/**': [DECIDED_ALIKE, [['**/routes/*'], 'tokens/ imports cache/ only.']],
+  'libs/auth/src/routes/**': [DECIDED_ALIKE, [['**/cache/*'], 'routes/ imports tokens/ only.']],
   'libs/store/src/!(index|open-store).ts': [
     [['./redis/**', './memory/**'], 'Only what opens a store knows the kinds of stores.'],
   ],
