@@ -266,6 +266,17 @@ describe.each(['fastify', 'express'])('BearerGuard on %s', (platform) => {
     expect(userToken.asked).toEqual([token]);
   });
 
+  it('remembers a refusal, and a principal, however the scheme is spelled', async () => {
+    for (const verdict of [{ active: false, reason: 'expired' } as const, active()]) {
+      userToken.behave(() => verdict);
+      userToken.asked.length = 0;
+      const token = newToken();
+      for (const scheme of ['Bearer', 'bearer', 'BEARER ', 'Bearer '])
+        expect((await get('/me', `${scheme} ${token}`)).status).toBe(verdict.active ? 200 : 401);
+      expect(userToken.asked).toEqual([token]);
+    }
+  });
+
   it('refuses a token for another audience, known or not', async () => {
     userToken.behave(() => active({ audience: ['https://other.test/'] }));
     const token = newToken();
