@@ -14,13 +14,13 @@ interface Entry {
   readonly credentials: string;
   readonly principal: Principal;
   readonly subject: Subject;
-  /** From this time on it is not trusted, whichever generation holds it. */
+  /** From this time on it is not trusted, whichever half holds it. */
   readonly endSeconds: number;
   readonly bytes: number;
 }
 
-/** Entries used since the last rotation. */
-interface Generation {
+/** Entries used between two rotations. */
+interface Half {
   readonly entries: Map<string, Entry>;
   /** The subjects of the entries, and maybe of some that are gone. */
   readonly subjects: Map<string, Subject>;
@@ -28,7 +28,7 @@ interface Generation {
 }
 
 export interface ProcessTokenCacheOptions {
-  /** Upper bound of the memory that entries take, estimated, in bytes. Default 50 MB. */
+  /** Upper bound of the memory that entries take, estimated, in bytes. */
   readonly maxBytes: number;
   /** Longest life of an entry, from its verdict on; an unused entry is dropped earlier. */
   readonly ttlSeconds: number;
@@ -36,7 +36,7 @@ export interface ProcessTokenCacheOptions {
 
 /** Longer than any verdict can take: client deadline, queueing and a paused process included. */
 const REMEMBER_EPOCH_MS = 60_000;
-/** Measured (npm run bench): the entry and its places in two maps. */
+/** Measured (npm run bench): the entry, with what two maps need for it. */
 const ENTRY_OVERHEAD_BYTES = 500;
 const STRING_OVERHEAD_BYTES = 24;
 /**
@@ -49,23 +49,27 @@ const TAIL_CHARS = 32;
  * First tier: principals in this process, found without waiting and without a hash of the token (ADR 7).
  *
  * It holds entries only while the revocation feed is live, that is, while no revocation can be missed. Losing the feed
- * empties it. A used entry moves into the younger of two generations; the older generation is dropped as a whole when half
+ * empties it. A used entry moves into the recent one of two halves; a rotation drops the former half as a whole when half
  * of the memory or half of the time to live is used up. So no token stays in memory for longer than its time to live after
  * its last use.
  */
 export class ProcessTokenCache {
-  private recent = newGeneration();
-  private former = newGeneration();
+  private recent = newHalf();
+  private former = newHalf();
   private readonly recentEpochs = new LRUCache<string, string>({ max: 10_000, ttl: REMEMBER_EPOCH_MS });
-  private generation = 0;
-  private turning: NodeJS.Timeout | undefined;
+  private feedChanges = 0;
+  private rotation: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly options: ProcessTokenCacheOptions,
     private readonly feed: { readonly live: boolean },
   ) {}
 
-  /** @param credentials as in the request, found in their plain spelling ({@link credentialsOf}) only */
+  /**
+   * The principal of a known token, without waiting.
+   *
+   * @param credentials of a request; found in their plain spelling ({@link credentialsOf}) only
+   */
   get(credentials: string, nowSeconds: number): Principal | undefined {
     if (!this.feed.live) return undefined;
     const tail = tailOf(credentials);
@@ -78,7 +82,7 @@ export class ProcessTokenCache {
 
   /** Take it before the question to user-token, and pass it to {@link add} with the verdict. */
   checkpoint(): number {
-    return this.generation;
+    return this.feedChanges;
   }
 
   /**
@@ -86,7 +90,7 @@ export class ProcessTokenCache {
    * a verdict that was under way during a revocation must not outlive it here.
    */
   add(token: string, entry: CachedPrincipal, checkpoint: number, nowSeconds: number): void {
-    if (!this.feed.live || checkpoint !== this.generation) return;
+    if (!this.feed.live || checkpoint !== this.feedChanges) return;
     const { principal } = entry;
     const key = subjectKey(principal.subject);
     if (this.isOvertakenBy(key, entry.epoch)) return;
@@ -98,7 +102,7 @@ export class ProcessTokenCache {
     if (bytes > this.options.maxBytes / 2) return;
     const credentials = ownCopy(credentialsOf(token));
     this.keep({ credentials, principal, subject: this.subjectOf(key), endSeconds, bytes });
-    this.turning ??= setInterval(() => this.turn(), 500 * ttlSeconds).unref();
+    this.rotation ??= setInterval(() => this.rotate(), 500 * ttlSeconds).unref();
   }
 
   /** Whether a revocation has overtaken a verdict of this epoch. */
@@ -123,11 +127,11 @@ export class ProcessTokenCache {
 
   /** The feed was lost, or is back after a loss: all older knowledge is void. */
   onFeedChange(): void {
-    this.generation += 1;
-    this.recent = newGeneration();
-    this.former = newGeneration();
-    clearInterval(this.turning);
-    this.turning = undefined;
+    this.feedChanges += 1;
+    this.recent = newHalf();
+    this.former = newHalf();
+    clearInterval(this.rotation);
+    this.rotation = undefined;
   }
 
   private isOvertakenBy(key: string, epoch: string): boolean {
@@ -149,19 +153,19 @@ export class ProcessTokenCache {
   }
 
   private keep(entry: Entry): void {
-    if (this.recent.bytes + entry.bytes > this.options.maxBytes / 2) this.turn();
+    if (this.recent.bytes + entry.bytes > this.options.maxBytes / 2) this.rotate();
     this.recent.entries.set(tailOf(entry.credentials), entry);
     this.recent.subjects.set(entry.subject.key, entry.subject);
     this.recent.bytes += entry.bytes;
   }
 
-  private turn(): void {
+  private rotate(): void {
     this.former = this.recent;
-    this.recent = newGeneration();
+    this.recent = newHalf();
   }
 }
 
-function newGeneration(): Generation {
+function newHalf(): Half {
   return { entries: new Map(), subjects: new Map(), bytes: 0 };
 }
 

@@ -8,7 +8,7 @@ const TAG_CHARS = 22;
 const NONCES_DRAWN = 256;
 
 /**
- * Seals entries in Redis: AES-256-GCM under one key per entry, derived from the secret, its place and the store's generation
+ * Seals entries in Redis: AES-256-GCM under one key per entry, derived from the secret, its key and the store's generation
  * (NIST SP 800-56C, one step). A forged, garbled or moved value does not open, nor does one of another generation.
  */
 export class EntrySeal {
@@ -17,15 +17,15 @@ export class EntrySeal {
 
   constructor(private readonly secret: string) {}
 
-  seal(place: string, generation: string, text: string): string {
-    const { nonce, tag, text: sealed } = encrypt(this.keyOf(place, generation), this.newNonce(), text);
+  seal(key: string, generation: string, text: string): string {
+    const { nonce, tag, text: sealed } = encrypt(this.cipherKeyOf(key, generation), this.newNonce(), text);
     return `${nonce.toString('base64url')}${tag.toString('base64url')}${sealed.toString('base64url')}`;
   }
 
-  /** @throws for a value not sealed under this place and generation */
-  open(place: string, generation: string, sealed: string): string {
+  /** @throws for a value not sealed under this key and generation */
+  open(key: string, generation: string, sealed: string): string {
     // Decoded part by part: slicing a Buffer would cost more than the decryption.
-    return decrypt(this.keyOf(place, generation), {
+    return decrypt(this.cipherKeyOf(key, generation), {
       nonce: Buffer.from(sealed.slice(0, NONCE_CHARS), 'base64url'),
       tag: Buffer.from(sealed.slice(NONCE_CHARS, NONCE_CHARS + TAG_CHARS), 'base64url'),
       text: Buffer.from(sealed.slice(NONCE_CHARS + TAG_CHARS), 'base64url'),
@@ -41,7 +41,7 @@ export class EntrySeal {
     return this.nonces.subarray(this.nextNonceAt, (this.nextNonceAt += NONCE_BYTES));
   }
 
-  private keyOf(place: string, generation: string): Buffer {
-    return hash('sha256', `${this.secret}\0${place}\0${generation}`, 'buffer');
+  private cipherKeyOf(key: string, generation: string): Buffer {
+    return hash('sha256', `${this.secret}\0${key}\0${generation}`, 'buffer');
   }
 }

@@ -11,7 +11,7 @@ import { StoreWatch } from './store-watch.js';
 export interface SharedTokenCacheOptions {
   /** Key under which entries are sealed. */
   readonly secret: string;
-  /** Longest life of an entry, counted from its verdict. */
+  /** Longest life of an entry, in seconds from its verdict on. */
   readonly ttlSeconds: number;
 }
 
@@ -92,11 +92,11 @@ export class SharedTokenCache {
 
   /** For a token that does not name its user. This takes a second trip, and the store may have changed in between. */
   private async underEpoch(
-    epochPlace: string,
+    epochKeyOfSubject: string,
     entry: CachedPrincipal,
     generation: string,
   ): Promise<SharedLookup> {
-    const [epoch, standing] = await this.store.getMany([epochPlace, GENERATION_KEY]);
+    const [epoch, standing] = await this.store.getMany([epochKeyOfSubject, GENERATION_KEY]);
     if (this.generations.trusted(standing, this.store.serverId) !== generation) return NOTHING;
     return { generation, entry: entry.epoch === (epoch ?? '') ? entry : undefined };
   }
