@@ -17,7 +17,7 @@ describe('the memory of refusals', () => {
     expect(refused.reasonOf('a')).toBeUndefined();
   });
 
-  it('holds nothing with no time to live', () => {
+  it('holds nothing with a time to live of 0', () => {
     const refused = new RefusedTokens({ ttlMs: 0, max: 10 });
     refused.add('a', 'expired');
     expect(refused.reasonOf('a')).toBeUndefined();

@@ -40,8 +40,9 @@ function challengeOf(refusal: Refusal, realm: string): string {
   return challenge;
 }
 
-/** 503: no verdict about the token could be reached. Not a refusal, so no challenge; the guard has set `Retry-After`. */
+/** 503: no verdict about the token. Not a refusal, so no challenge; the guard has set `Retry-After`. */
 export class VerdictUnavailable extends HttpException {
+  /** @param retryAfterSeconds seconds, as user-token asks for; 1 where the failure names none */
   constructor(
     readonly retryAfterSeconds: number,
     cause: unknown,

@@ -3,7 +3,7 @@ import { isB64Token, isCanonicalToken } from '@app/contract';
 import { credentialsOf, tokenIn } from '../cache/cache-keys.js';
 import { invalidRequest, invalidToken, TOKEN_MISSING, type Refusal } from '../tokens/refusal.js';
 
-/** The parts of an Express or Fastify request that are looked at. */
+/** The parts of an Express or Fastify request that hold a token, or may hold a second one. */
 export interface BearerRequest {
   /** Node's request below Fastify's. */
   readonly raw?: { readonly rawHeaders?: readonly string[] };
@@ -24,9 +24,10 @@ const OTHER_FORM = invalidRequest('The Authorization header is not of the form: 
 const NOT_CANONICAL = invalidToken('malformed');
 
 /**
- * Reads the one token of a request.
+ * Reads the one token of a request, active or not.
  *
- * @returns a token of canonical spelling, or why there is none
+ * @returns the token, of canonical spelling and at most 12,288 characters; a {@link Refusal} of a request without one: `error` is
+ *   absent without bearer credentials, `invalid_request` for several or malformed ones, `invalid_token` for another spelling
  */
 export function readBearerToken(request: BearerRequest): string | Refusal {
   const credentials = readCredentials(request);

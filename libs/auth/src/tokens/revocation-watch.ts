@@ -12,10 +12,11 @@ import { RevocationFeed, type RevocationListener } from './revocation-feed.js';
 /** Why something ends that was let in: the answer that a new request would get. */
 export type Objection = Refusal | NoVerdict;
 
-/** The token could not be judged in time. */
+/** No verdict about the token in time. */
 export interface NoVerdict {
   readonly allowed: false;
   readonly error: 'temporarily_unavailable';
+  /** Seconds. */
   readonly retryAfterSeconds: number;
   /** For the log. */
   readonly cause: unknown;
@@ -39,17 +40,17 @@ interface Watched {
 }
 
 const UNKNOWN = '';
-/** For the time when revocations are not heard of. */
+/** While the revocation feed is not live. */
 const ASK_EVERY_MS = 5_000;
 const MAX_DOUBT_MS = 5_000;
 const RETRY_AFTER_MS = 1_000;
-/** Each of them needs a question when the feed is lost, and when it is back: not all in one moment. */
+/** All of them need a question when the feed is lost, and when it is back: not in one moment. */
 const SPREAD_MS = 1_000;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * Judges again what a guard has let in and goes on: when the epoch of its subject changes, when the guard would no longer trust
- * its cache, and every few seconds while revocations are not heard of.
+ * Judges again what a guard has let in and still goes on: when the epoch of its subject changes, when the guard would no longer
+ * trust its cache, and every 5 seconds while the revocation feed is not live.
  */
 @Injectable()
 export class RevocationWatch implements RevocationListener, BeforeApplicationShutdown {

@@ -14,6 +14,9 @@ export class TokenInspection {
   ) {}
 
   /**
+   * @param token any text
+   * @param audience API identifiers, of which the token must name one
+   * @param requestId for the log of user-token
    * @returns undefined unless the token is active and meant for one of `audience`
    * @throws {UserTokenUnavailable} when no verdict was reached
    */
