@@ -1,12 +1,11 @@
 // OpenID Connect Core section 10.1.1: keys of the issuer, and how they change.
 import { createLocalJWKSet, errors, type JWTVerifyGetKey } from 'jose';
 import type { CheckResult } from '@app/ops';
-import { z } from 'zod';
 import { UpstreamUnavailable } from '../../core/authorization-server.js';
 import type { Log } from '../../core/log.js';
-import { failureCode } from './failure-code.js';
 import { timeOf } from '../token-checks/principal-claims.js';
-import { retryAfterSeconds } from './retry-after.js';
+import { FetchBudget, type FetchLimit } from './fetch-budget.js';
+import { fetchJwks, jwksFailure } from './fetch-jwks.js';
 import { usableKeysOf } from './usable-keys.js';
 
 export interface IssuerKeysOptions {
@@ -30,11 +29,6 @@ export interface IssuerKeysOptions {
   readonly log: Log;
 }
 
-export interface FetchLimit {
-  readonly fetches: number;
-  readonly seconds: number;
-}
-
 interface KnownKeys {
   readonly find: JWTVerifyGetKey;
   readonly count: number;
@@ -49,9 +43,6 @@ type Key = Awaited<ReturnType<JWTVerifyGetKey>>;
 const MAX_BACKOFF_SECONDS = 60;
 /** Somebody who has logged in waits for them. */
 const MAX_GRANTED_BACKOFF_SECONDS = 5;
-const MAX_BYTES = 1024 * 1024;
-
-const jwksSchema = z.object({ keys: z.array(z.unknown()) });
 
 /**
  * The issuer's signing keys. Known keys go on working while the issuer is away, up to a bounded age; fetches that fail are
@@ -162,7 +153,7 @@ export class IssuerKeys {
     const [asOfMs, asOfSeconds] = [performance.now(), nowSeconds()];
     for (const counted of new Set([this.forAll, budget])) counted.begin(asOfMs);
     try {
-      const { usable, skipped } = await usableKeysOf(await this.download(await jwksUri()));
+      const { usable, skipped } = await usableKeysOf(await fetchJwks(await jwksUri(), this.options));
       this.tellSkipped(skipped);
       if (usable.length === 0)
         throw new Error('the JWKS endpoint names no RSA signing key of 2,048 bits or more');
@@ -175,7 +166,7 @@ export class IssuerKeys {
       for (const counted of new Set([this.forAll, budget])) counted.failed(error);
       const message = 'the signing keys of the authorization server cannot be fetched';
       if (this.away === undefined) log.warn({ err: error }, message);
-      this.away = reasonOf(error);
+      this.away = jwksFailure(error);
       throw unavailable(error);
     }
   }
@@ -186,79 +177,6 @@ export class IssuerKeys {
       this.options.log.warn({ skipped }, 'the authorization server publishes keys that are not used here');
     this.skipped = skipped;
   }
-
-  /** @throws when the answer is not a set of keys; what was known before then stays in use */
-  private async download(uri: URL): Promise<readonly unknown[]> {
-    const { fetch = globalThis.fetch, timeoutMs } = this.options;
-    const response = await fetch(uri, {
-      redirect: 'error',
-      headers: { accept: 'application/json' },
-      signal: AbortSignal.timeout(timeoutMs),
-    });
-    if (response.status !== 200) throw new JwksRefused(response);
-    return jwksSchema.parse(JSON.parse(await readText(response))).keys;
-  }
-}
-
-class JwksRefused extends Error {
-  readonly retryAfterSeconds: number | undefined;
-
-  constructor(response: Response) {
-    super(`the JWKS endpoint answered ${response.status}`);
-    this.retryAfterSeconds = retryAfterSeconds(response);
-  }
-}
-
-/** When those who share it may have the keys fetched. */
-class FetchBudget {
-  /** Latest last; as many as the limit counts. */
-  private fetchesAtMs: readonly number[] = [];
-  private failures = 0;
-  private lastFailure: unknown;
-
-  constructor(
-    private readonly limit: FetchLimit,
-    private readonly maxBackoffSeconds: number,
-  ) {}
-
-  /** How long to wait after a fetch that failed: ever longer, and as long as the server has said. */
-  get retryAfterSeconds(): number {
-    if (this.failures === 0) return 0;
-    const { lastFailure } = this;
-    const toldSeconds = lastFailure instanceof JwksRefused ? (lastFailure.retryAfterSeconds ?? 0) : 0;
-    const waitSeconds = Math.max(toldSeconds, 2 ** (this.failures - 1));
-    return Math.min(this.maxBackoffSeconds, waitSeconds) - secondsSince(this.fetchesAtMs.at(-1));
-  }
-
-  get unknownKeyAfterSeconds(): number {
-    const { fetches, seconds } = this.limit;
-    return Math.max(this.retryAfterSeconds, seconds - secondsSince(this.fetchesAtMs.at(-fetches)));
-  }
-
-  begin(atMs: number): void {
-    this.fetchesAtMs = [...this.fetchesAtMs, atMs].slice(-this.limit.fetches);
-  }
-
-  succeeded(): void {
-    this.failures = 0;
-  }
-
-  failed(error: unknown): void {
-    this.failures += 1;
-    this.lastFailure = error;
-  }
-
-  notYet(waitSeconds: number): UpstreamUnavailable {
-    return new UpstreamUnavailable(
-      'the signing keys of the authorization server may not be fetched again yet',
-      Math.max(1, Math.ceil(waitSeconds)),
-      this.failures > 0 ? { cause: this.lastFailure } : {},
-    );
-  }
-}
-
-function secondsSince(atMs = Number.NEGATIVE_INFINITY): number {
-  return (performance.now() - atMs) / 1000;
 }
 
 /** A `kid` is a text (RFC 7515 section 4.1.4), or there is none; a key by another name is in no set. */
@@ -287,26 +205,6 @@ async function orUndefined(
     if (error instanceof errors.JWKSNoMatchingKey && mayBeNewer()) return undefined;
     throw error;
   }
-}
-
-async function readText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-    bytes += chunk.length;
-    if (bytes > MAX_BYTES) throw new Error('the JWKS endpoint sent more than 1 MiB');
-    chunks.push(chunk);
-  }
-  // Without a byte order mark.
-  return new TextDecoder().decode(Buffer.concat(chunks));
-}
-
-/** In words for an operator. */
-function reasonOf(error: unknown): string {
-  if (error instanceof z.ZodError || error instanceof SyntaxError) return 'the JWKS endpoint sent no key set';
-  // Of `fetch`: what failed lies below.
-  const isOwn = error instanceof Error && error.cause === undefined;
-  return isOwn ? error.message : `no answer (${failureCode(error)})`;
 }
 
 function unavailable(cause: unknown): UpstreamUnavailable {
