@@ -1,6 +1,6 @@
 /**
- * Why a request got no answer, in a word for a log: the code of what lies at the bottom of the error, which libraries wrap, such as
- * ECONNREFUSED, or what a proxy has answered. Messages may repeat what was received.
+ * Why a request got no answer, in one word for a log: the code of the innermost error, e.g. ECONNREFUSED, or the answer of a proxy.
+ * Never another message: it may repeat received data.
  */
 export function failureCode(error: unknown): string {
   let code: string | undefined;
@@ -13,7 +13,7 @@ export function failureCode(error: unknown): string {
   return code ?? name;
 }
 
-/** Time-outs and the like are DOMExceptions, which not all versions of Node count among errors. */
+/** A time-out is a DOMException, and some versions of Node do not count it as an Error. */
 function isError(value: unknown): value is Error {
   return (
     typeof (value as Error | undefined)?.message === 'string' && typeof (value as Error).name === 'string'

@@ -6,9 +6,9 @@ export interface FetchLimit {
   readonly seconds: number;
 }
 
-/** When those who share it may have the keys fetched. */
+/** Limit and back-off of fetches, shared by one kind of tokens. */
 export class FetchBudget {
-  /** Latest last; as many as the limit counts. */
+  /** Latest last, at most as many as the limit allows. */
   private fetchesAtMs: readonly number[] = [];
   private failures = 0;
   private lastFailure: unknown;
@@ -18,7 +18,7 @@ export class FetchBudget {
     private readonly maxBackoffSeconds: number,
   ) {}
 
-  /** How long to wait after a fetch that failed: ever longer, and as long as the server has said. */
+  /** Rest of the wait after failing fetches: twice as long each time, and at least as long as the server says. */
   get retryAfterSeconds(): number {
     if (this.failures === 0) return 0;
     const { lastFailure } = this;

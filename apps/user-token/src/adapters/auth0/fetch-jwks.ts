@@ -1,4 +1,4 @@
-// RFC 7517 section 5: the key set that an issuer publishes, as it came.
+// RFC 7517 section 5: fetches the key set of an issuer.
 import { z } from 'zod';
 import { failureCode } from './failure-code.js';
 import { retryAfterSeconds } from './retry-after.js';
@@ -13,7 +13,7 @@ export interface FetchJwksOptions {
   readonly fetch?: typeof globalThis.fetch | undefined;
 }
 
-/** @throws {JwksRefused} for another status than 200; an error also for an answer that is no key set, or has more than 1 MiB */
+/** @throws {JwksRefused} for another status than 200; another error for an answer that is no key set, or is larger than 1 MiB */
 export async function fetchJwks(
   uri: URL,
   { fetch = globalThis.fetch, timeoutMs }: FetchJwksOptions,
@@ -36,10 +36,10 @@ export class JwksRefused extends Error {
   }
 }
 
-/** In words for an operator. */
+/** Why a fetch failed, in words for an operator. */
 export function jwksFailure(error: unknown): string {
   if (error instanceof z.ZodError || error instanceof SyntaxError) return 'the JWKS endpoint sent no key set';
-  // Of `fetch`: what failed lies below.
+  // An error of `fetch` has its reason in `cause`.
   const isOwn = error instanceof Error && error.cause === undefined;
   return isOwn ? error.message : `no answer (${failureCode(error)})`;
 }
@@ -52,6 +52,6 @@ async function readText(response: Response): Promise<string> {
     if (bytes > MAX_BYTES) throw new Error('the JWKS endpoint sent more than 1 MiB');
     chunks.push(chunk);
   }
-  // Without a byte order mark.
+  // TextDecoder drops a byte order mark.
   return new TextDecoder().decode(Buffer.concat(chunks));
 }

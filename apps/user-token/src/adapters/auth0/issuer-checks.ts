@@ -18,20 +18,19 @@ export interface IssuerChecksOptions {
   readonly scope: string;
   readonly realm?: string | undefined;
   readonly clockToleranceSeconds: number;
-  /** Of the clock that tokens are judged by. */
+  /** The clock that decides about the age of tokens. */
   readonly nowMs: () => number;
 }
 
-/** Refused like any refresh token that does not exist, but not before the client was authenticated (RFC 6749 section 6). */
+/** The server authenticates the client before it refuses this token as unknown (RFC 6749 section 6). */
 const NO_REFRESH_TOKEN = 'readiness-check-no-such-token';
-/** A `Date` is a whole second. */
+/** The `Date` header has whole seconds. */
 const MIN_CLOCK_DIFFERENCE_SECONDS = 2;
 
 /**
- * Finds out, without logging anybody in, whether the settings are those of a tenant: where its issuer is, by the discovery
- * document; whether it knows our client and its secret, by a refresh with a token that does not exist; whether the client may have
- * the audience, and at which connection, by a log-in without a user. A server that wants the user first does not tell of these;
- * the first log-in does.
+ * Checks without a log-in whether the settings fit the tenant. The discovery document shows the issuer. A refresh with an unknown token
+ * shows whether the tenant knows our client and its secret. A log-in without a user shows whether the client may have the audience, and
+ * at which connection. Some servers check the user first; there the first log-in shows these faults.
  */
 export class IssuerChecks {
   constructor(
@@ -39,7 +38,7 @@ export class IssuerChecks {
     private readonly options: IssuerChecksOptions,
   ) {}
 
-  /** One request for each kind of question, at the most; a first one for the discovery document. */
+  /** At most one request for each question, after one for the discovery document. */
   async look(): Promise<Findings<IssuerCheck>> {
     let found: Findings<IssuerCheck> = {};
     try {
@@ -71,12 +70,12 @@ export class IssuerChecks {
     };
   }
 
-  /** Nothing, where the answer is not about us: from a firewall, or of a limit. */
+  /** Nothing for an answer that is not about us, e.g. of a firewall or a rate limit. */
   private ofClient(answer: GrantAnswer): Findings<IssuerCheck> {
     const { status } = answer;
     if (!speaksOAuth(answer) || status === 429) return {};
     const setting = misconfigured(answer);
-    // Where no user is named, it is the client that 401 does not know.
+    // Without a user in the request, 401 means an unknown client.
     const isKnown = setting === undefined ? status !== 401 : setting !== 'client';
     return isKnown ? { client: 'well' } : this.ofSetting('client', '');
   }
@@ -85,12 +84,12 @@ export class IssuerChecks {
     const { status, meaning } = answer;
     const setting = misconfigured(answer);
     if (setting !== undefined) return this.ofSetting(setting, grantType);
-    // Auth0's answer where no directory is the tenant's default one; any other outage may look the same.
+    // Auth0's answer of a tenant without a default directory. An outage may look the same.
     if (status >= 500 && this.options.realm === undefined)
       return { issuer: 'well', ...this.noDirectory(`with ${status}`) };
     const ofClient = this.ofClient(answer);
     if (ofClient.client !== 'well') return ofClient;
-    // Nobody is there who could be denied anything.
+    // The request names no user, so the denial is for the client.
     if (meaning?.kind === 'denied') return this.ofSetting('audience', grantType);
     return { audience: 'well', realm: 'well' };
   }
@@ -124,7 +123,7 @@ export class IssuerChecks {
     }
   }
 
-  /** Which front ends that name one of LOGIN_REALMS with each log-in do not need. */
+  /** Holds back no new service: front ends may name one of LOGIN_REALMS with each log-in. */
   private noDirectory(how: string): Findings<IssuerCheck> {
     const where = "the authorization server's token endpoint";
     const detail = `${where} answers a log-in without a realm ${how}: set a Default Directory for the tenant, or AUTH0_REALM`;
@@ -150,7 +149,7 @@ export class IssuerChecks {
   }
 }
 
-/** Or says that it was asked too often, which Auth0 does in plain text. */
+/** 429 counts as well: Auth0 sends it as plain text. */
 function speaksOAuth(answer: GrantAnswer): boolean {
   const { status, meaning } = answer;
   if (status === 200 || status === 429) return true;
@@ -165,7 +164,7 @@ function ofSettings(detail: string): Fault {
   return { detail, holdsBackNew: true };
 }
 
-/** An outage must not take a fleet down that still knows what to do with most tokens. */
+/** A running fleet can still judge most tokens during an outage, and must stay ready. */
 function inPassing(detail: string): Fault {
   return { detail, holdsBackNew: false };
 }

@@ -1,16 +1,16 @@
 /** A proxy on the way to the authorization server. */
 export interface IssuerProxy {
-  /** Where tunnels are asked for (RFC 9110 section 9.3.6): `http://` or `https://`, with user and password if need be. */
+  /** Address for CONNECT requests (RFC 9110 section 9.3.6): `http://` or `https://`, with user and password if necessary. */
   readonly url: string;
-  /** Hosts that are reached without it, comma-separated, as curl and others have it; `*` for all. */
+  /** Hosts without a proxy, comma-separated, in curl's syntax; `*` for all. */
   readonly noProxy: string;
 }
 
 type Fetch = typeof globalThis.fetch;
 
 /**
- * How the authorization server is spoken to: by Node's own `fetch`, or through a proxy, which Node 20 cannot do by itself, and later
- * ones do with `NODE_USE_ENV_PROXY=1` only.
+ * The `fetch` for the authorization server: Node's own, or one through a proxy. Node 20 has none; later versions need
+ * `NODE_USE_ENV_PROXY=1`.
  */
 export function issuerFetch(proxy: IssuerProxy | undefined): Fetch {
   if (proxy === undefined) return globalThis.fetch;
@@ -21,7 +21,7 @@ export function issuerFetch(proxy: IssuerProxy | undefined): Fetch {
   };
 }
 
-/** Loaded only where it is needed: it is another copy of what Node has built in. */
+/** Loads undici only for a proxy: Node has a copy of its own, without this part. */
 async function fetchThrough({ url, noProxy }: IssuerProxy): Promise<Fetch> {
   const { EnvHttpProxyAgent, fetch } = await import('undici');
   const dispatcher = new EnvHttpProxyAgent({ httpProxy: url, httpsProxy: url, noProxy });

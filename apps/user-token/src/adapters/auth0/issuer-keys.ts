@@ -1,4 +1,4 @@
-// OpenID Connect Core section 10.1.1: keys of the issuer, and how they change.
+// OpenID Connect Core section 10.1.1: the issuer's keys, and their rotation.
 import { createLocalJWKSet, errors, type JWTVerifyGetKey } from 'jose';
 import type { CheckResult } from '@app/ops';
 import { UpstreamUnavailable } from '../../core/authorization-server.js';
@@ -9,20 +9,20 @@ import { fetchJwks, jwksFailure } from './fetch-jwks.js';
 import { usableKeysOf } from './usable-keys.js';
 
 export interface IssuerKeysOptions {
-  /** Asked at each fetch, because the issuer may be away when this service starts. */
+  /** Called for each fetch, because the issuer may be away when this service starts. */
   readonly jwksUri: () => Promise<URL>;
   readonly timeoutMs: number;
-  /** Age at which known keys are fetched anew, in the background. */
+  /** Age of known keys that causes a new fetch in the background, in seconds. */
   readonly refreshAfterSeconds: number;
-  /** How long keys are used while they cannot be fetched anew. */
+  /** Maximum age of keys in use while each new fetch fails, in seconds. */
   readonly maxStaleSeconds: number;
-  /** Unknown `kid`s cause no fetch that would be more than so many within so long a time, those for other reasons counted. */
+  /** An unknown `kid` causes no fetch beyond this limit. Fetches for other reasons count as well. */
   readonly fetchLimit: FetchLimit;
-  /** The same for tokens that were just granted, and these have it to themselves. */
+  /** The limit for tokens that were just granted; other tokens do not use it up. */
   readonly grantedFetchLimit: FetchLimit;
-  /** How far the issuer's clock may be off ours. */
+  /** Largest difference between the issuer's clock and ours, in seconds. */
   readonly clockToleranceSeconds: number;
-  /** Unix time, to compare a token's `iat` with. Default: our own clock's. */
+  /** Unix time, for the comparison with a token's `iat`. Default: our own clock. */
   readonly nowSeconds?: (() => number) | undefined;
   /** Default: Node's own. */
   readonly fetch?: typeof globalThis.fetch | undefined;
@@ -32,32 +32,32 @@ export interface IssuerKeysOptions {
 interface KnownKeys {
   readonly find: JWTVerifyGetKey;
   readonly count: number;
-  /** When they were asked for, which is as recent as they are sure to be. */
+  /** Time of the request for them. The answer may be no newer. */
   readonly asOfMs: number;
-  /** The same as Unix time. */
+  /** The same time as Unix time. */
   readonly asOfSeconds: number;
 }
 
 type Key = Awaited<ReturnType<JWTVerifyGetKey>>;
 
 const MAX_BACKOFF_SECONDS = 60;
-/** Somebody who has logged in waits for them. */
+/** A user who has just logged in waits meanwhile. */
 const MAX_GRANTED_BACKOFF_SECONDS = 5;
 
 /**
- * The issuer's signing keys. Known keys go on working while the issuer is away, up to a bounded age; fetches that fail are
- * spaced ever wider; tokens with unknown `kid`s cause a few within a limit, however many come. A key counts as unknown only on
- * the word of keys asked for later than it was, or than its token was issued: it may have come into use since.
+ * The issuer's signing keys. Known keys work while the issuer is away, up to a maximum age. The wait between failing fetches grows.
+ * Tokens with unknown `kid`s cause a limited number of fetches. A key counts as unknown only if a fetch began after the question for
+ * the key, or after the issue of its token: an older set may lack a new key.
  *
- * A token that this suite was just granted comes from the issuer, and no stranger can make one: neither the limit nor the failures of
- * fetches for the others keep its key from being fetched.
+ * A token that was just granted to this suite comes from the issuer, and no stranger can make one. So its key has a fetch limit and
+ * a back-off of its own.
  */
 export class IssuerKeys {
   private known: KnownKeys | undefined;
   private fetching: Promise<void> | undefined;
   private readonly forAll: FetchBudget;
   private readonly forGranted: FetchBudget;
-  /** Why the last fetch failed; undefined after one that did not. */
+  /** Why the last fetch failed; undefined after a success. */
   private away: string | undefined;
   private skipped: string | undefined;
 
@@ -67,15 +67,18 @@ export class IssuerKeys {
   }
 
   /**
-   * For jose: the key of a token's header. Throws jose's `JWKSNoMatchingKey` for one that the issuer does not publish, and
-   * `JWKSMultipleMatchingKeys` where several may be meant; `UpstreamUnavailable` when that cannot be found out yet.
+   * For jose: the key for a token's header.
+   *
+   * @throws {errors.JWKSNoMatchingKey} the issuer publishes no such key
+   * @throws {errors.JWKSMultipleMatchingKeys} several keys match
+   * @throws {UpstreamUnavailable} the answer is not known yet
    */
   readonly find: JWTVerifyGetKey = (header, token) =>
     this.findWithin(this.forAll, () => issuedAtSeconds(token), header, token);
 
   /**
-   * The same for a token that was just granted, whatever time its `iat` says: a key that the issuer does not publish is one that it
-   * does not publish yet.
+   * The same for a token that was just granted, whatever its `iat`. A missing key means that the issuer does not publish it yet, and
+   * is `UpstreamUnavailable`.
    */
   readonly findForGranted: JWTVerifyGetKey = async (header, token) => {
     try {
@@ -92,12 +95,12 @@ export class IssuerKeys {
     }
   };
 
-  /** Fetches them before the first token needs them; whether that works shows with the token. */
+  /** Fetches the keys before the first token needs them. A failure shows when a token comes. */
   async load(): Promise<void> {
     await this.fetch(this.forAll).catch(() => undefined);
   }
 
-  /** For readiness: without keys, or with old ones, what is known already goes on. */
+  /** For readiness. Up in any case: cached tokens still work without keys. */
   check(): CheckResult {
     const atHand = this.known ? `${this.known.count} at hand` : 'none at hand';
     if (this.away !== undefined)
@@ -113,13 +116,13 @@ export class IssuerKeys {
   ): Promise<Key> {
     if (!canBeNamed(token[0].kid)) throw new errors.JWKSNoMatchingKey();
     const askedAtMs = performance.now();
-    // Which is a whole second, and by a clock that may be behind ours.
+    // `iat` is a whole second, by a clock that may be behind ours.
     const publishedBySeconds = () => issuedAt() + 1 + this.options.clockToleranceSeconds;
     const find = ({ find: findKey, asOfMs, asOfSeconds }: KnownKeys) =>
       orUndefined(findKey(...token), () => asOfMs < askedAtMs && !(asOfSeconds > publishedBySeconds()));
     const key = await find(await this.current(budget));
     if (key) return key;
-    // A fetch that was under way may have been too early; one after it is not.
+    // A fetch under way may have begun too early for this key; the next one has not.
     for (let tries = 0; tries < 2 && (this.fetching || budget.unknownKeyAfterSeconds <= 0); tries += 1) {
       await this.fetch(budget);
       const fetchedKey = await find(this.known!);
@@ -171,20 +174,20 @@ export class IssuerKeys {
     }
   }
 
-  /** Once for each set that has some. */
+  /** Logs once for each set with other faults. */
   private tellSkipped(skipped: string | undefined): void {
     if (skipped !== undefined && skipped !== this.skipped)
-      this.options.log.warn({ skipped }, 'the authorization server publishes keys that are not used here');
+      this.options.log.warn({ skipped }, 'the authorization server publishes keys that cannot be used here');
     this.skipped = skipped;
   }
 }
 
-/** A `kid` is a text (RFC 7515 section 4.1.4), or there is none; a key by another name is in no set. */
+/** A `kid` is a text (RFC 7515 section 4.1.4), or absent. No set has a key under another type of name. */
 function canBeNamed(kid: unknown): boolean {
   return kid === undefined || typeof kid === 'string';
 }
 
-/** What the token says, unverified; the dawn of time where it says nothing, for then it is not accepted by any key. */
+/** The unverified `iat` of a token; 0 without one, because no key makes such a token valid. */
 function issuedAtSeconds({ payload }: Parameters<JWTVerifyGetKey>[1]): number {
   try {
     const { iat } = JSON.parse(Buffer.from(payload as string, 'base64url').toString()) as { iat?: unknown };
@@ -194,7 +197,7 @@ function issuedAtSeconds({ payload }: Parameters<JWTVerifyGetKey>[1]): number {
   }
 }
 
-/** @returns undefined for a key that is not in the set, where it may have been published since */
+/** @returns undefined for a key that is not in the set but may be in a newer one */
 async function orUndefined(
   finding: ReturnType<JWTVerifyGetKey>,
   mayBeNewer: () => boolean,

@@ -20,46 +20,46 @@ export interface OpenidOptions {
   readonly issuer: string;
   readonly clientId: string;
   readonly clientSecret: string;
-  /** API identifier asked for with every log-in. */
+  /** API identifier, sent with each log-in. */
   readonly audience: string;
-  /** Scopes asked for with every log-in, OpenID's included. */
+  /** Scopes, sent with each log-in, OpenID's included. */
   readonly scope: string;
-  /** Connection of log-ins that name none; without it Auth0 uses its default directory. */
+  /** Connection of log-ins that name none. Default: the default directory of the tenant. */
   readonly realm?: string | undefined;
-  /** Whether a user is told what an Action that denies him says. Default: hide. */
+  /** Whether a user sees the text of an Action that denies the log-in. Default: hide. */
   readonly denialDescriptions?: 'pass' | 'hide' | undefined;
-  /** Deadline of one request. */
+  /** Deadline of one request, in milliseconds. */
   readonly timeoutMs: number;
   /** Default: Node's own. */
   readonly fetch?: typeof globalThis.fetch | undefined;
 }
 
-/** What the token endpoint answers to a grant that cannot be given. */
+/** The token endpoint's answer to a grant request that must fail. */
 export interface GrantAnswer {
   readonly status: number;
-  /** Absent where the answer was none of the errors of RFC 6749 section 5.2. */
+  /** Absent for an answer that is no error of RFC 6749 section 5.2. */
   readonly meaning?: Meaning;
-  /** How far the server's clock is ahead of ours (negative: behind) at the least, in seconds; undefined where it does not say. */
+  /** Smallest possible difference of the server's clock to ours in seconds, negative if behind; undefined without a `Date`. */
   readonly clockAheadSeconds?: number | undefined;
 }
 
-/** Whatever is at AUTH0_ISSUER_URL answers, and not as an authorization server of that name: no time will mend it. */
+/** A server answers at AUTH0_ISSUER_URL, but it is no issuer of that name. A retry cannot help. */
 export class NotAnIssuer extends UpstreamUnavailable {}
 
 export const PASSWORD_REALM = 'http://auth0.com/oauth/grant-type/password-realm';
 
 /**
- * What a log-in is answered that is malformed, too long, or not to be processed. Whoever sends it chooses the user name and the
- * password; all the rest is configured, and would be refused for everybody.
+ * Statuses for a log-in that is malformed, too long or unprocessable. They mean the user name or the password: the rest is configured,
+ * and a fault in it would show with each log-in.
  */
 const INPUT_STATUSES: ReadonlySet<number> = new Set([400, 413, 414, 422, 431]);
 const UNLISTED =
-  'the authorization server refuses a log-in by a code that is not known here: it counts as a wrong password';
+  'the authorization server refuses a log-in with an unknown error code: it counts as a wrong password';
 const MAX_LOGGED_LENGTH = 64;
 const INPUT_REFUSED =
   'the authorization server does not take a user name or password; if it takes none, compare AUTH0_REALM and LOGIN_REALMS with the tenant';
 
-/** Speaks to Auth0, or to a server of its dialect, through openid-client. Metadata is discovered at first use and kept. */
+/** Talks to Auth0, or to a server of its dialect, through openid-client. The first use discovers the metadata, which is kept. */
 export class OpenidAuthorizationServer extends AuthorizationServer {
   private metadata: Promise<client.ServerMetadata> | undefined;
   private readonly lines = new LineLimit();
@@ -115,7 +115,7 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
     }
   }
 
-  /** Where the signing keys are. */
+  /** URL of the signing keys. */
   async jwksUri(): Promise<URL> {
     const { jwks_uri: uri } = await this.discovered();
     if (uri === undefined)
@@ -124,7 +124,7 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
   }
 
   /**
-   * Asks for a grant that lacks what it could be given for, such as a user: what is said to it is about us, and costs nobody anything.
+   * Asks for a grant without a part that it needs, such as a user. The answer is about our settings, and no user pays for the failure.
    *
    * @throws {UpstreamUnavailable} when there is no answer
    */
@@ -154,7 +154,7 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
   private async grant(
     request: () => Promise<client.TokenEndpointResponse>,
     scopeAsked: string,
-    /** What else is a refusal, of a log-in. */
+    /** Finds further refusals, of a log-in only. */
     otherRefusalOf: (
       failure: unknown,
       answered: AnsweredError | undefined,
@@ -167,7 +167,7 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
         accessToken: response.access_token,
         refreshToken: response.refresh_token,
         expiresInSeconds: response.expires_in ?? 0,
-        // RFC 6749 section 5.1: `scope` may be left out when it is what was asked for.
+        // RFC 6749 section 5.1: an answer may omit the `scope` that was asked for.
         scope: response.scope ?? scopeAsked,
       };
     } catch (failure) {
@@ -203,7 +203,7 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
     return {
       granted: false,
       error: 'access_denied',
-      // An Action judges after the password, the script of a custom database instead of it, and both say the same.
+      // An Action decides after the password, the script of a custom database instead of it; both give this answer.
       passwordWas: 'untold',
       ...(passed && { description: words }),
     };
@@ -213,12 +213,12 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
     const status = answered?.meaning.kind === 'misconfigured' ? undefined : inputStatusOf(failure);
     if (status === undefined) return undefined;
     const more = this.lines.admit('input');
-    // What the server says of the input may repeat it.
+    // No description: it may repeat the input.
     if (more) this.log?.warn({ status, ...more }, INPUT_REFUSED);
     return { granted: false, error: 'invalid_request' };
   }
 
-  /** It may say that the password is wrong, so it counts as that: nobody may guess on without a limit. */
+  /** The code may mean a wrong password. So it counts as one; otherwise guesses would have no limit. */
   private unlistedRefusalOf(answered: AnsweredError | undefined): UpstreamRefusal | undefined {
     if (answered?.meaning.kind !== 'unlisted') return undefined;
     const { status, error } = answered;
@@ -275,18 +275,18 @@ export class OpenidAuthorizationServer extends AuthorizationServer {
   }
 }
 
-/** Undefined where there was none. */
+/** The response to a failed request; undefined without one. */
 function answerTo(failure: unknown): Response | undefined {
   return failure instanceof client.ResponseBodyError ? failure.response : responseOf(failure);
 }
 
-/** In one line, of characters that can be shown. */
+/** One line of printable characters. */
 function presentable(description: string): string {
   const cut = description.trim().slice(0, MAX_DENIAL_DESCRIPTION_LENGTH);
   return cut.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu, ' ').trim();
 }
 
-/** Of a log-in that was refused for what was typed. Other codes than `invalid_request` speak of the client, its grants, the scope. */
+/** The status, if the input caused the refusal. Other codes than `invalid_request` are about the client, its grants or the scope. */
 function inputStatusOf(failure: unknown): number | undefined {
   const isOAuth = failure instanceof client.ResponseBodyError;
   const status = (isOAuth ? failure : responseOf(failure))?.status;
@@ -294,7 +294,7 @@ function inputStatusOf(failure: unknown): number | undefined {
   return isOAuth && status === 400 && failure.error !== 'invalid_request' ? undefined : status;
 }
 
-/** An answer that says no such thing is here, or something else; a busy or broken server, or a firewall, says neither. */
+/** Whether the answer shows that the server is no issuer. Answers of a busy or broken server, or a firewall, do not. */
 function isOfNoIssuer(error: unknown): boolean {
   if (!(error instanceof client.ClientError)) return false;
   const status = responseOf(error)?.status;
@@ -302,7 +302,7 @@ function isOfNoIssuer(error: unknown): boolean {
   return error.code === 'OAUTH_JSON_ATTRIBUTE_COMPARISON_FAILED' || error.code === 'OAUTH_PARSE_ERROR';
 }
 
-/** `Date` is a whole second, and the answer was made between asking and hearing it: only what cannot be explained by that counts. */
+/** `Date` has whole seconds, and the server wrote it between our request and its answer. Only a larger difference counts. */
 function secondsAhead({ headers }: Response, askedAtMs: number, heardAtMs: number): number | undefined {
   const dateMs = httpDateMs(headers.get('date'));
   if (dateMs === undefined) return undefined;
@@ -321,8 +321,8 @@ function assertOwnEndpoints(metadata: client.ServerMetadata, issuer: string): vo
 }
 
 /**
- * Reduced to what an operator needs: openid-client's errors carry the whole response, and with it tokens.
- * The texts of Auth0 name clients, APIs and scopes, never credentials.
+ * Only what an operator needs: openid-client's errors carry the whole response, tokens included.
+ * Auth0's texts name clients, APIs and scopes, never credentials.
  */
 function unavailable(endpoint: string, error: unknown, answered?: AnsweredError): UpstreamUnavailable {
   const where = `the authorization server's ${endpoint} endpoint`;

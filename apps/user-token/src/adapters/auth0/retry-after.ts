@@ -1,16 +1,16 @@
-// RFC 9110 section 10.2.3 and Auth0's rate limit headers: when a server wants to be asked again.
+// RFC 9110 section 10.2.3 and Auth0's rate limit headers: how long to wait before the next request.
 import { httpDateMs } from './http-date.js';
 
 const MAX_RETRY_AFTER_SECONDS = 300;
-/** Below, `x-ratelimit-reset` counts seconds from now, as other servers mean it; Auth0's is Unix time. */
+/** Auth0's `x-ratelimit-reset` is Unix time. A smaller number means seconds from now, as at other servers. */
 const UNIX_TIME_FROM = 1_000_000_000;
 const NUMBER = /^\d+(?:\.\d+)?$/;
 
 /**
- * From `Retry-After`, in seconds or as a date, or else, where a limit was passed, from `x-ratelimit-reset`. A date counts from the
- * server's own `Date`, for its clock need not be ours.
+ * Reads `Retry-After`, in seconds or as a date; without it, and with status 429, `x-ratelimit-reset`. A date counts from the server's
+ * own `Date`, because its clock may differ from ours.
  *
- * @returns whole seconds from 1 to 300; undefined where the answer does not say, or says what makes no sense
+ * @returns whole seconds from 1 to 300; undefined without a valid header
  */
 export function retryAfterSeconds({ status, headers }: Response, nowMs = Date.now()): number | undefined {
   const serverNowMs = httpDateMs(headers.get('date')) ?? nowMs;

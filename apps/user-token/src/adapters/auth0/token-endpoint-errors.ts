@@ -1,8 +1,8 @@
-// What the errors of the token endpoint mean: RFC 6749 section 5.2 and Auth0's own codes, as listed in docs/auth0-errors.md.
+// Meaning of the token endpoint's errors: RFC 6749 section 5.2, and Auth0's own codes as in docs/auth0-errors.md.
 import * as client from 'openid-client';
 import type { GrantRefusal } from '@app/contract';
 
-/** An error that the server put into words. */
+/** An error with a code from the server. */
 export interface AnsweredError extends Worded {
   readonly meaning: Meaning;
   readonly mfaToken: string | undefined;
@@ -11,15 +11,16 @@ export interface AnsweredError extends Worded {
 interface Worded {
   readonly status: number;
   readonly error: string;
-  /** Auth0's own words, or those of whoever wrote the Action; empty where there are none. */
+  /** Text by Auth0, or by the author of an Action; may be empty. */
   readonly description: string;
 }
 
 /**
- * `refused`: it speaks of the user. `denied`: an Action or a rule of the tenant does not let him in, or the script of a custom
- * database failed, which may be about the password.
- * `misconfigured`: it speaks of our settings, and of all users. `unavailable`: it says that it could not judge.
- * `unlisted`: a code that is not in the list, with the status of a judgement.
+ * - `refused`: the error is about the user.
+ * - `denied`: an Action or a rule of the tenant denies access, or the script of a custom database failed, perhaps because of the password.
+ * - `misconfigured`: the error is about our settings, and so about all users.
+ * - `unavailable`: the server could not decide.
+ * - `unlisted`: the status means a decision, but the code is not in the list.
  */
 export type Meaning =
   | { readonly kind: 'refused'; readonly refusal: GrantRefusal }
@@ -30,13 +31,13 @@ export type Meaning =
 
 export interface Misconfigured {
   readonly setting: 'client' | 'audience' | 'scope' | 'grants' | 'connection' | 'directory';
-  /** What an operator has to do about it. */
+  /** What an operator has to do. */
   readonly check: string;
 }
 
 const REFUSALS = new Map<string, GrantRefusal>([
   ['invalid_grant', 'invalid_grant'],
-  // "user is blocked": answered like a wrong password, so that nobody learns which accounts exist.
+  // "user is blocked" gets the answer of a wrong password, which does not tell whether the account exists.
   ['unauthorized', 'invalid_grant'],
   ['too_many_attempts', 'too_many_attempts'],
   ['password_leaked', 'password_leaked'],
@@ -73,8 +74,8 @@ const DIRECTORY: Misconfigured = {
 };
 
 /**
- * Auth0 says `access_denied` and others of our settings as well, and only the text tells which it is. It may be worded anew: what is
- * not recognized here speaks of the user.
+ * Auth0 uses `access_denied` and other codes for faults of our settings as well, and only the text shows the difference. Auth0 may change
+ * a text: an unknown one counts as an error about the user.
  */
 const SETTINGS_BY_DESCRIPTION: readonly (readonly [RegExp, Misconfigured])[] = [
   [/^service not (?:enabled|found)\b/i, AUDIENCE],
@@ -102,10 +103,10 @@ const COULD_NOT_JUDGE: ReadonlySet<string> = new Set([
   'too_many_requests',
 ]);
 
-/** What Auth0 says, with 401, of a wrong client or secret, and what an Action may say, too. */
+/** Auth0's text, with 401, for a wrong client or secret. An Action may use it, too. */
 const UNAUTHORIZED = /^unauthorized\.?$/i;
 
-/** A denial of an Action has one of these. */
+/** Statuses of a denial by an Action. */
 const DENIED = new Set([400, 401, 403, 500]);
 const JUDGED = new Set([400, 401, 403]);
 
@@ -125,15 +126,15 @@ function settingOf({ status, error, description }: Worded): Misconfigured | unde
   if (error === 'access_denied' && status === 401 && UNAUTHORIZED.test(text)) return CLIENT;
   const [, described] = SETTINGS_BY_DESCRIPTION.find(([wording]) => wording.test(text)) ?? [];
   if (described) return described;
-  // With 401 it is the client itself that was not recognized, not what it asked for.
+  // 401 means that the client is unknown, not that it asked for too much.
   return error === 'unauthorized_client' && status === 401 ? CLIENT : SETTINGS_BY_CODE.get(error);
 }
 
-/** @returns undefined where there was no answer, or none of the form of RFC 6749 section 5.2 */
+/** @returns undefined without an answer in the form of RFC 6749 section 5.2 */
 export async function answeredError(failure: unknown): Promise<AnsweredError | undefined> {
   if (failure instanceof client.ResponseBodyError) return answerOf(failure.status, failure.cause);
   const response = responseOf(failure);
-  // openid-client does not read what comes with these.
+  // openid-client does not read the body of these.
   if (response?.status !== 500 && !(failure instanceof client.WWWAuthenticateChallengeError))
     return undefined;
   const isJson = /^application\/json\b/i.test(response?.headers.get('content-type') ?? '');
@@ -141,11 +142,11 @@ export async function answeredError(failure: unknown): Promise<AnsweredError | u
   return answerOf(response.status, await response.json().catch(() => undefined));
 }
 
-/** What the server answered where openid-client could make nothing of it. */
+/** The server's answer, if openid-client could not parse it. */
 export function responseOf(failure: unknown): Response | undefined {
   if (failure instanceof client.WWWAuthenticateChallengeError) return failure.response;
   const cause = failure instanceof client.ClientError ? failure.cause : undefined;
-  // That of another `fetch` is not of Node's own class.
+  // A response of another `fetch` has another class than Node's own.
   return Object.prototype.toString.call(cause) === '[object Response]' ? (cause as Response) : undefined;
 }
 

@@ -1,9 +1,9 @@
-// RFC 7517 section 5: keys of a set that make no sense, or are not for us, are to be ignored, not the set.
+// RFC 7517 section 5: a key that is malformed or not for us is ignored; the rest of the set counts.
 import { createLocalJWKSet, errors, type JWK } from 'jose';
 
 export interface UsableKeys {
   readonly usable: readonly JWK[];
-  /** Why others are not used, in words for a log; undefined where all are. */
+  /** Faults of the other keys, in words for a log; undefined if there are none. */
   readonly skipped: string | undefined;
 }
 
@@ -11,7 +11,7 @@ const ALGORITHM = 'RS256';
 const MIN_MODULUS_BITS = 2_048;
 const MAX_NAMED = 5;
 
-/** What of a set's `keys` can verify here: public RSA keys of at least 2,048 bits, not meant for anything else. */
+/** The keys of a set that can verify here: public RSA keys of at least 2,048 bits, for RS256 signatures. */
 export async function usableKeysOf(keys: readonly unknown[]): Promise<UsableKeys> {
   const faults = await Promise.all(keys.map(faultOf));
   const named = faults.flatMap((fault, index) => (fault === undefined ? [] : [`key ${index + 1} ${fault}`]));
@@ -22,7 +22,7 @@ export async function usableKeysOf(keys: readonly unknown[]): Promise<UsableKeys
   };
 }
 
-/** jose has the say: by itself, would it take the key for a token? */
+/** jose decides: would it use the key for a token if there were no other key? */
 async function faultOf(key: unknown): Promise<string | undefined> {
   if (typeof key !== 'object' || key === null || Array.isArray(key)) return 'is not an object';
   if (typeof (key as JWK).kty !== 'string') return 'has no kty';
