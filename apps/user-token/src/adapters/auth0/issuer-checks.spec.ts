@@ -20,8 +20,8 @@ const NO_USER: Answer = {
   body: { error: 'invalid_request', error_description: 'Missing required parameter: username' },
 };
 
-/** Answers as Auth0 gives them, and as others do. */
-describe('what is known of the settings without a log-in', () => {
+/** With answers of Auth0, and of other servers. */
+describe('the check of the settings without a log-in', () => {
   let server: Server;
   let issuer: string;
   let forms: URLSearchParams[];
@@ -93,7 +93,7 @@ describe('what is known of the settings without a log-in', () => {
     holdsBackNew,
   });
 
-  it('is all, with one request for each question, none of which names a user', async () => {
+  it('covers all of them, with one request for each question and without a user name', async () => {
     expect(await look({ realm: 'Users' })).toEqual({
       issuer: 'well',
       client: 'well',
@@ -115,13 +115,13 @@ describe('what is known of the settings without a log-in', () => {
 
   it.each<[string, Answer]>([
     ["Auth0's words", { status: 401, body: { error: 'access_denied', error_description: 'Unauthorized' } }],
-    ["the RFC's", { status: 401, body: { error: 'invalid_client' } }],
-    ["the RFC's, as 400", { status: 400, body: { error: 'invalid_client' } }],
+    ["the RFC's words", { status: 401, body: { error: 'invalid_client' } }],
+    ["the RFC's words, with 400", { status: 400, body: { error: 'invalid_client' } }],
     [
-      "the RFC's, with a challenge",
+      "the RFC's words, with a challenge",
       { status: 401, body: { error: 'invalid_client' }, headers: { 'www-authenticate': 'Basic realm="x"' } },
     ],
-  ])('is a wrong client secret, in %s, and then nothing else is asked', async (_title, answer) => {
+  ])('finds a wrong client secret, in %s, and then asks nothing else', async (_title, answer) => {
     toRefresh = answer;
     const found = await look();
     expect(found).toMatchObject({ issuer: 'well', client: faultOf('AUTH0_CLIENT_SECRET') });
@@ -130,20 +130,20 @@ describe('what is known of the settings without a log-in', () => {
     expect(JSON.stringify(found)).not.toContain('canary');
   });
 
-  it('is no fault of a client that may not refresh', async () => {
+  it('finds no fault in a client that may not refresh', async () => {
     toRefresh = { status: 403, body: { error: 'unauthorized_client' } };
     expect(await look()).toMatchObject({ client: 'well', audience: 'well' });
   });
 
   it.each<[string, Answer, string, string]>([
     [
-      'a grant that is not enabled',
+      'a disabled grant',
       { status: 403, body: { error: 'unauthorized_client', error_description: 'Grant type not allowed' } },
       'client',
       'may not use the grant password',
     ],
     [
-      'an API that is not there',
+      'an unknown API',
       {
         status: 403,
         body: { error: 'access_denied', error_description: 'Service not enabled within domain' },
@@ -152,7 +152,7 @@ describe('what is known of the settings without a log-in', () => {
       'AUTH0_AUDIENCE "https://api.test/"',
     ],
     [
-      'an API that is not for this client',
+      'an API that this client may not use',
       {
         status: 403,
         body: { error: 'access_denied', error_description: 'You need to create a client-grant' },
@@ -160,7 +160,7 @@ describe('what is known of the settings without a log-in', () => {
       'audience',
       'AUTH0_AUDIENCE "https://api.test/"',
     ],
-  ])('is %s', async (_title, answer, check, detail) => {
+  ])('finds %s', async (_title, answer, check, detail) => {
     toLogIn = answer;
     const found: Partial<Record<string, Fault | 'well'>> = await look();
     expect(found[check]).toEqual(faultOf(detail));
@@ -168,7 +168,7 @@ describe('what is known of the settings without a log-in', () => {
   });
 
   it.each(SETTING_ERRORS)(
-    'is what a log-in would say, as with %s (%i, %s)',
+    'finds what a log-in would find: %s (%i, %s)',
     async (error, status, error_description, setting, check) => {
       toLogIn = { status, body: { error, error_description } };
       for (const realm of [undefined, 'Users']) {
@@ -180,7 +180,7 @@ describe('what is known of the settings without a log-in', () => {
   );
 
   it.each(['the connection was not found', 'the connection was disabled', 'Unknown or invalid realm'])(
-    'is a wrong connection: %s',
+    'finds a wrong connection: %s',
     async (error_description) => {
       toLogIn = { status: 400, body: { error: 'invalid_request', error_description } };
       expect(await look({ realm: 'Users' })).toMatchObject({
@@ -190,7 +190,7 @@ describe('what is known of the settings without a log-in', () => {
     },
   );
 
-  it('is, as a guess, that there is no default directory', async () => {
+  it('guesses that the tenant has no default directory', async () => {
     toLogIn = { status: 500, body: { error: 'server_error' } };
     expect(await look()).toMatchObject({ issuer: 'well', realm: faultOf('Default Directory', false) });
   });
@@ -198,19 +198,19 @@ describe('what is known of the settings without a log-in', () => {
   it.each([
     ['ahead', 60, /\d+ s ahead of ours, CLOCK_TOLERANCE_SECONDS is 5/],
     ['behind', -60, /\d+ s behind ours/],
-  ])('is a clock that is %s', async (_title, seconds, detail) => {
+  ])('finds a clock that is %s', async (_title, seconds, detail) => {
     clockAheadSeconds = seconds;
     const { issuerClock } = await look();
     expect(issuerClock).toMatchObject({ detail: expect.stringMatching(detail), holdsBackNew: false });
   });
 
-  it.each([4, 0, -4])('is no clock that is off by %i s, within the tolerance', async (seconds) => {
+  it.each([4, 0, -4])('accepts a clock that differs by %i s, within the tolerance', async (seconds) => {
     clockAheadSeconds = seconds;
     expect(await look()).toMatchObject({ issuerClock: 'well' });
   });
 
   it.each(['', '7', '2026-03-01', 'soon'])(
-    'is no clock that tells a date that is none: "%s"',
+    'says nothing about a clock without a valid date: "%s"',
     async (date) => {
       toRefresh = { ...NO_SUCH_TOKEN, headers: { date } };
       toLogIn = { ...NO_USER, headers: { date } };
@@ -221,7 +221,7 @@ describe('what is known of the settings without a log-in', () => {
   );
 
   it.each<[string, () => void, string]>([
-    ['a path that is not there', () => (discovery = { status: 404, body: 'Not found' }), 'answered 404'],
+    ['an unknown path', () => (discovery = { status: 404, body: 'Not found' }), 'answered 404'],
     ['a page', () => (discovery = { status: 200, body: '<html>canary' }), 'answered 200'],
     [
       'the document of another issuer',
@@ -229,7 +229,7 @@ describe('what is known of the settings without a log-in', () => {
       'COMPARISON',
     ],
     [
-      'a document that sends us elsewhere',
+      'a document with an endpoint on another origin',
       () =>
         (discovery = {
           status: 200,
@@ -242,7 +242,7 @@ describe('what is known of the settings without a log-in', () => {
       () => (discovery = { status: 302, body: '', headers: { location: 'https://other.test/' } }),
       'answered 302',
     ],
-  ])('is an issuer that is none, for all there is at it is %s', async (_title, breakIt, detail) => {
+  ])('finds that a server is no issuer: its answer is %s', async (_title, breakIt, detail) => {
     breakIt();
     const found = await look();
     expect(found).toEqual({ issuer: faultOf('AUTH0_ISSUER_URL') });
@@ -252,22 +252,25 @@ describe('what is known of the settings without a log-in', () => {
   });
 
   it.each<[string, () => void, string]>([
-    ['does not find its keys', () => (discovery = { status: 503, body: '' }), 'answered 503'],
-    ['lets no request in', () => (discovery = { status: 403, body: 'firewall' }), 'answered 403'],
+    ['is overloaded', () => (discovery = { status: 503, body: '' }), 'answered 503'],
+    ['lets no request pass', () => (discovery = { status: 403, body: 'firewall' }), 'answered 403'],
     ['is broken', () => (toRefresh = { status: 500, body: { error: 'server_error' } }), 'answered 500'],
     ['breaks', () => (toLogIn = { status: 502, body: '<html>' }), 'answered 502'],
     ['hangs up', () => (toRefresh = 'reset'), 'UND_ERR_SOCKET'],
     ['hangs up later', () => (toLogIn = 'reset'), 'UND_ERR_SOCKET'],
     ['is behind a firewall', () => (toLogIn = { status: 403, body: '<html>' }), 'answered 403'],
-  ])('is nothing while the server %s, and that passes', async (_title, breakIt, detail) => {
-    breakIt();
-    const { issuer: fault, ...others } = await look({ realm: 'Users' });
-    expect(fault).toEqual(faultOf(detail, false));
-    expect(Object.values(others).filter((finding) => finding !== 'well')).toEqual([]);
-    expect(others).not.toHaveProperty('audience');
-  });
+  ])(
+    'finds no fault of the settings while the server %s, only an outage',
+    async (_title, breakIt, detail) => {
+      breakIt();
+      const { issuer: fault, ...others } = await look({ realm: 'Users' });
+      expect(fault).toEqual(faultOf(detail, false));
+      expect(Object.values(others).filter((finding) => finding !== 'well')).toEqual([]);
+      expect(others).not.toHaveProperty('audience');
+    },
+  );
 
-  it('is nothing new while there is a rate limit', async () => {
+  it('finds nothing new during a rate limit', async () => {
     toRefresh = toLogIn = { status: 429, body: 'Too many requests' };
     const found = await look();
     expect(Object.values(found).filter((finding) => finding !== 'well')).toEqual([]);

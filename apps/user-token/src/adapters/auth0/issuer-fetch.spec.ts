@@ -77,7 +77,7 @@ describe('the way to the authorization server', () => {
     issuerFetch({ url: proxy.url, noProxy: '', ...settings });
   const credentials = { username: 'ada', password: 'canary-password' };
 
-  it('leads through the proxy for every question', async () => {
+  it('leads through the proxy for each kind of request', async () => {
     const one = upstream();
     expect(await one.grantPassword({ ...credentials, clientAddress: '203.0.113.7' })).toMatchObject({
       granted: true,
@@ -108,7 +108,7 @@ describe('the way to the authorization server', () => {
     expect(new Set(proxy.asked)).toEqual(new Set(['issuer.test:80']));
   });
 
-  it('tells the proxy who we are, where it wants to know', async () => {
+  it('has credentials for the proxy', async () => {
     const url = new URL(proxy.url);
     [url.username, url.password] = ['user', 'pass%40word'];
     await upstream({ url: url.href }).jwksUri();
@@ -118,8 +118,8 @@ describe('the way to the authorization server', () => {
   it.each([
     ['a host', 'example.org,.local,0.0.0.0'],
     ['a host and its port', (port: number) => `0.0.0.0:${port}`],
-    ['all of them', '*'],
-  ])('leads past the proxy where NO_PROXY has %s', async (_title, noProxy) => {
+    ['all hosts', '*'],
+  ])('leads past the proxy if NO_PROXY has %s', async (_title, noProxy) => {
     const everywhere = createServer((_request, response) => response.end('here'));
     await new Promise<void>((resolve) => everywhere.listen(0, '0.0.0.0', resolve));
     const { port } = everywhere.address() as AddressInfo;
@@ -133,19 +133,19 @@ describe('the way to the authorization server', () => {
     }
   });
 
-  it('leads through the proxy to hosts that only sound like those', async () => {
+  it('leads through the proxy to hosts with a similar name', async () => {
     proxy.hosts.set('0.0.0.0', (server.address() as AddressInfo).port);
     const fetch = fetchThrough({ noProxy: '0.0.0.0:81,10.0.0.0,test' });
     expect((await fetch('http://0.0.0.0/userinfo')).status).toBe(200);
     expect(proxy.asked).toEqual(['0.0.0.0:80']);
   });
 
-  it('is as it was without a proxy', async () => {
+  it("is Node's own fetch without a proxy", async () => {
     expect(issuerFetch(undefined)).toBe(globalThis.fetch);
     expect((await issuerFetch(undefined)(`${serverUrl}/userinfo`)).status).toBe(200);
   });
 
-  it('tells an answer through the proxy from none', async () => {
+  it('passes on an answer through the proxy, with its Retry-After', async () => {
     const one = upstream();
     await one.jwksUri();
     answer = { status: 429, headers: { 'retry-after': '17' } };
@@ -157,7 +157,7 @@ describe('the way to the authorization server', () => {
 
   it.each<[string, () => Partial<IssuerProxy>, RegExp]>([
     [
-      'wants to know who we are',
+      'requires credentials',
       () => {
         proxy.refusal = '407 Proxy Authentication Required';
         return {};
@@ -165,15 +165,15 @@ describe('the way to the authorization server', () => {
       /Proxy response \(407\)/,
     ],
     [
-      'does not reach it',
+      'does not reach the server',
       () => {
         proxy.hosts.clear();
         return {};
       },
       /Proxy response \(502\)/,
     ],
-    ['is not there', () => ({ url: 'http://user:canary-password@127.0.0.1:9' }), /ECONNREFUSED/],
-  ])('says so where the proxy %s', async (_title, settings, message) => {
+    ['is down', () => ({ url: 'http://user:canary-password@127.0.0.1:9' }), /ECONNREFUSED/],
+  ])('names the fault when the proxy %s', async (_title, settings, message) => {
     const asking = upstream(settings()).grantPassword(credentials);
     await expect(asking).rejects.toThrow(message);
     await expect(asking).rejects.not.toThrow(/canary/);

@@ -30,7 +30,7 @@ const UNLIMITED = { fetches: 1_000, seconds: 1 };
 describe('IssuerKeys', () => {
   let server: Server;
   let uri: URL;
-  /** Of the test that runs: each asks at an address of its own, for a fetch in the background may outlast its test. */
+  /** Of the current test. Each has its own address, because a fetch in the background may outlast its test. */
   let fetches: number;
   let answer: { status: number; body: string; headers?: Record<string, string> };
   let answerWhen: Promise<unknown>;
@@ -95,7 +95,7 @@ describe('IssuerKeys', () => {
       () => false,
     );
 
-  it('has a key at hand for the first token once it is loaded', async () => {
+  it('has a key for the first token once the keys are loaded', async () => {
     const keys = keysWith();
     await keys.load();
     expect(fetches).toBe(1);
@@ -103,7 +103,7 @@ describe('IssuerKeys', () => {
     expect(fetches).toBe(1);
   });
 
-  it('can be loaded in vain: the first token after the back-off has them fetched', async () => {
+  it('survives a load in vain: the first token after the back-off causes a fetch', async () => {
     answer = { status: 503, body: '{}' };
     const keys = keysWith();
     const token = await mintToken(k1);
@@ -114,7 +114,7 @@ describe('IssuerKeys', () => {
     expect(await checkOf(keys).check(token)).toMatchObject({ active: true });
   });
 
-  it('fetches once for all that wait', async () => {
+  it('fetches once for all tokens that wait', async () => {
     const check = checkWith();
     const token = await mintToken(k1);
     const checked = await Promise.all(Array.from({ length: 200 }, () => check.check(token)));
@@ -122,7 +122,7 @@ describe('IssuerKeys', () => {
     expect(fetches).toBe(1);
   });
 
-  it('fetches again for a key it does not know yet: rotation refuses no token', async () => {
+  it('fetches again for an unknown key: rotation refuses no token', async () => {
     const check = checkWith();
     expect(await check.check(await mintToken(k1))).toMatchObject({ active: true });
     publish(k1.jwk, k2.jwk);
@@ -131,7 +131,7 @@ describe('IssuerKeys', () => {
     expect(await check.check(await mintToken(k2))).toMatchObject({ active: true });
   });
 
-  it('refuses no token for a key that is new while no more may be fetched: the answer says when to come again', async () => {
+  it('refuses no token with a new key while the limit is used up: the error has a time for a retry', async () => {
     const check = checkWith({ fetchLimit: { fetches: 1, seconds: 3 } });
     const [known, token] = await Promise.all([mintToken(k1), mintToken(k2)]);
     await check.check(known);
@@ -145,7 +145,7 @@ describe('IssuerKeys', () => {
     expect(await check.check(token)).toMatchObject({ active: true });
   });
 
-  it('refuses no token for a key that is published while a fetch is under way', async () => {
+  it('refuses no token with a key that is published during a fetch', async () => {
     const check = checkWith({ refreshAfterSeconds: 0 });
     const [known, token] = await Promise.all([mintToken(k1), mintToken(k2)]);
     await check.check(known);
@@ -162,7 +162,7 @@ describe('IssuerKeys', () => {
     expect(await check.check(token)).toMatchObject({ active: true });
   });
 
-  it('has the keys fetched once more for a key that a fetch under way was too early for', async () => {
+  it('fetches once more for a key that is newer than the fetch under way', async () => {
     const check = checkWith({ refreshAfterSeconds: 0, fetchLimit: UNLIMITED });
     const [known, token] = await Promise.all([mintToken(k1), mintToken(k2)]);
     await check.check(known);
@@ -177,7 +177,7 @@ describe('IssuerKeys', () => {
     expect(fetches).toBe(3);
   });
 
-  it('refuses a key that is in no set fetched since it was asked for', async () => {
+  it('refuses a key that is missing in a set fetched after the question', async () => {
     const made = await mintToken(k2);
     expect(await checkWith().check(made)).toMatchObject(REFUSED);
     const check = checkWith({ fetchLimit: UNLIMITED });
@@ -186,7 +186,7 @@ describe('IssuerKeys', () => {
     expect(fetches).toBe(3);
   });
 
-  describe('asks for no key by another name than a text:', () => {
+  describe('fetches nothing for a kid that is no text:', () => {
     it.each([
       ['a number', 7],
       ['null', null],
@@ -202,36 +202,33 @@ describe('IssuerKeys', () => {
     });
   });
 
-  describe('knows of a key that is unknown', () => {
+  describe('an unknown key', () => {
     const TOLERANCE_SECONDS = 5;
     const ago = (seconds: number) => ({ claims: { iat: Math.floor(Date.now() / 1000) - seconds } });
 
     it.each([
       ['an hour', 3_600],
       ['a little more than the tolerance', TOLERANCE_SECONDS + 2],
-    ])(
-      'that it is in no set, if its token was issued %s before the newest fetch',
-      async (_title, seconds) => {
-        const before = ago(seconds);
-        const check = checkWith({ fetchLimit: UNLIMITED });
-        await check.check(await mintToken(k1));
-        publish(k1.jwk, k2.jwk);
-        for (let i = 0; i < 50; i += 1) {
-          const made = await mintToken(k2, { ...before, header: { kid: `made-up-${i}` } });
-          expect(await check.check(made)).toMatchObject(REFUSED);
-        }
-        expect(fetches).toBe(1);
-      },
-    );
+    ])('is refused if its token was issued %s before the newest fetch', async (_title, seconds) => {
+      const before = ago(seconds);
+      const check = checkWith({ fetchLimit: UNLIMITED });
+      await check.check(await mintToken(k1));
+      publish(k1.jwk, k2.jwk);
+      for (let i = 0; i < 50; i += 1) {
+        const made = await mintToken(k2, { ...before, header: { kid: `made-up-${i}` } });
+        expect(await check.check(made)).toMatchObject(REFUSED);
+      }
+      expect(fetches).toBe(1);
+    });
 
-    it('nothing, if its token was issued within the second of it', async () => {
+    it('causes a fetch if its token was issued in the second of the newest fetch', async () => {
       const check = checkWith({ clockToleranceSeconds: 0 });
       await check.check(await mintToken(k1));
       publish(k1.jwk, k2.jwk);
       expect(await check.check(await mintToken(k2))).toMatchObject({ active: true });
     });
 
-    it('nothing, if its token was issued within the tolerance before it: the clocks may differ by that', async () => {
+    it('causes a fetch if its token was issued within the tolerance before the newest fetch: the clocks may differ', async () => {
       const check = checkWith({ clockToleranceSeconds: 60 });
       await check.check(await mintToken(k1));
       publish(k1.jwk, k2.jwk);
@@ -239,14 +236,14 @@ describe('IssuerKeys', () => {
       expect(fetches).toBe(2);
     });
 
-    it('the same after the limit is used up: old tokens are refused, new ones told to come again', async () => {
+    it('of an old token is refused after the limit is used up, and one of a new token is an outage', async () => {
       const check = checkWith({ fetchLimit: { fetches: 1, seconds: 30 } });
       await check.check(await mintToken(k1));
       expect(await check.check(await mintToken(k2, ago(3_600)))).toMatchObject(REFUSED);
       await expect(check.check(await mintToken(k2))).rejects.toThrow(UpstreamUnavailable);
     });
 
-    it('no more for a time that is made up: those are within the limit, or refused', async () => {
+    it('of a token with a made-up time causes a fetch within the limit, or is refused', async () => {
       const check = checkWith();
       await check.check(await mintToken(k1));
       for (let ahead = 0; ahead < 40; ahead += 1) {
@@ -258,7 +255,7 @@ describe('IssuerKeys', () => {
       expect(fetches).toBe(2);
     });
 
-    it('nothing from the time of a token that was just granted', async () => {
+    it('of a token that was just granted causes a fetch, whatever its time', async () => {
       const keys = keysWith();
       await keys.load();
       publish(k1.jwk, k2.jwk);
@@ -267,7 +264,7 @@ describe('IssuerKeys', () => {
     });
   });
 
-  describe('uses of a set what can be used', () => {
+  describe('uses the valid keys of a set', () => {
     let lines: { fields: { skipped?: string }; message: string }[];
     const log = {
       ...silent,
@@ -288,7 +285,7 @@ describe('IssuerKeys', () => {
       ['another kty', { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA' }, 'key 1 is not for RS256'],
       ['a symmetric key', { kty: 'oct', k: 'AAAA', kid: 'k1' }, 'key 1 is not for RS256'],
       ['a key without modulus', { kty: 'RSA', kid: 'k1', e: 'AQAB' }, 'key 1 cannot be read'],
-      ['a modulus that is no base64url', { kty: 'RSA', kid: 'k1', e: 'AQAB', n: '?' }, '2048 bits'],
+      ['an invalid modulus', { kty: 'RSA', kid: 'k1', e: 'AQAB', n: '?' }, '2048 bits'],
       ['a modulus that is a number', { kty: 'RSA', kid: 'k1', e: 'AQAB', n: 7 }, '2048 bits'],
       ['a short key', { kty: 'RSA', kid: 'k1', e: 'AQAB', n: `w${'A'.repeat(170)}` }, '2048 bits'],
     ])('beside %s, and says so once', async (_title, odd, skipped) => {
@@ -306,7 +303,7 @@ describe('IssuerKeys', () => {
       ['a private key', (jwk) => ({ ...jwk, d: 'AAAA', p: 'AA', q: 'AA', dp: 'AA', dq: 'AA', qi: 'AA' })],
       ['a key for encryption', (jwk) => ({ ...jwk, use: 'enc' })],
       ['a key of another algorithm', (jwk) => ({ ...jwk, alg: 'PS256' })],
-      ['a key that is not to verify', (jwk) => ({ ...jwk, key_ops: ['encrypt'] })],
+      ['a key for another operation', (jwk) => ({ ...jwk, key_ops: ['encrypt'] })],
       ['a key whose operations are a text', (jwk) => ({ ...jwk, key_ops: 'verify' as unknown as string[] })],
     ])('beside %s of its own kind', async (_title, change) => {
       publish(change(k2.jwk), k1.jwk);
@@ -324,7 +321,7 @@ describe('IssuerKeys', () => {
       expect(lines).toEqual([]);
     });
 
-    it('and names few of very many that cannot', async () => {
+    it('and logs few of very many invalid ones', async () => {
       publish(...Array.from({ length: 300 }, () => ({ kty: 'oct' })), k1.jwk);
       const check = checkWith({ log });
       expect(await check.check(await mintToken(k1))).toMatchObject({ active: true });
@@ -332,13 +329,13 @@ describe('IssuerKeys', () => {
       expect(lines[0]!.fields.skipped!.length).toBeLessThan(300);
     });
 
-    it('with a byte order mark before it', async () => {
+    it('with a byte order mark', async () => {
       answer = { status: 200, body: `\ufeff${JSON.stringify({ keys: [k1.jwk] })}` };
       expect(await checkWith().check(await mintToken(k1))).toMatchObject({ active: true });
     });
   });
 
-  describe('where it is not said which key it is', () => {
+  describe('when several keys match', () => {
     const nameless = ({ jwk }: TestKey): JWK => ({ ...jwk, kid: undefined as unknown as string });
 
     it.each<[string, () => JWK[], (key: TestKey) => Promise<string>]>([
@@ -346,7 +343,7 @@ describe('IssuerKeys', () => {
       ['keys have a kid, and the token has none', () => [k1.jwk, k2.jwk], (key) => minted(key, undefined)],
       ['neither has one', () => [nameless(k1), nameless(k2)], (key) => minted(key, undefined)],
       ['there is one key, and the token has no kid', () => [k2.jwk], (key) => minted(key, undefined)],
-    ])('tries those that fit: %s', async (_title, published, mint) => {
+    ])('tries each of them: %s', async (_title, published, mint) => {
       publish(...published());
       const check = checkWith();
       expect(await check.check(await mint(k2))).toMatchObject({ active: true });
@@ -354,7 +351,7 @@ describe('IssuerKeys', () => {
       expect(fetches).toBe(1);
     });
 
-    it('tries ten', async () => {
+    it('tries ten at most', async () => {
       const copies = (count: number) => Array.from({ length: count }, () => k2.jwk);
       publish(...copies(9), k1.jwk);
       expect(await checkWith().check(await minted(k1, undefined))).toMatchObject({ active: true });
@@ -362,12 +359,12 @@ describe('IssuerKeys', () => {
       expect(await checkWith().check(await minted(k1, undefined))).toMatchObject(REFUSED);
     });
 
-    it('does not try a key by another kid', async () => {
+    it('tries no key with another kid', async () => {
       publish(k1.jwk, k2.jwk);
       expect(await checkWith().check(await minted(k2, 'k1'))).toMatchObject(REFUSED);
     });
 
-    it('judges the claims as ever', async () => {
+    it('still judges the claims', async () => {
       publish(k1.jwk, k2.jwk);
       const token = await mintToken(k2, {
         header: { kid: undefined },
@@ -379,7 +376,7 @@ describe('IssuerKeys', () => {
     const minted = (key: TestKey, kid: string | undefined) => mintToken(key, { header: { kid } });
   });
 
-  it('answers a flood of random kids with as many fetches as the limit allows, and known keys go on working', async () => {
+  it('limits the fetches for a flood of random kids, and known keys still work', async () => {
     const check = checkWith({ fetchLimit: { fetches: 2, seconds: 0.4 } });
     const good = await mintToken(k1);
     const made = await Promise.all(
@@ -395,7 +392,7 @@ describe('IssuerKeys', () => {
     expect(fetches).toBeLessThanOrEqual(2 * Math.ceil((performance.now() - startedAtMs) / 400));
   });
 
-  describe('for a token that was just granted', () => {
+  describe('the keys for a token that was just granted', () => {
     const bothOf = (keys: IssuerKeys) => ({
       check: checkOf(keys),
       granted: checkOf(keys, keys.findForGranted),
@@ -407,7 +404,7 @@ describe('IssuerKeys', () => {
       }
     };
 
-    it('are fetched though made-up kids have used up the limit of all others', async () => {
+    it('are fetched even if made-up kids have used up the limit of other tokens', async () => {
       const { check, granted } = bothOf(keysWith());
       await check.check(await mintToken(k1));
       await flood(check);
@@ -420,7 +417,7 @@ describe('IssuerKeys', () => {
       expect(fetches).toBe(3);
     });
 
-    it('are fetched at once after failures that others have brought about', async () => {
+    it('are fetched at once after failing fetches for other tokens', async () => {
       const keys = keysWith({ fetchLimit: UNLIMITED });
       const { check, granted } = bothOf(keys);
       answer = { status: 503, body: '{}' };
@@ -431,7 +428,7 @@ describe('IssuerKeys', () => {
       expect(await granted.check(token)).toMatchObject({ active: true });
     });
 
-    it('are not there yet, rather than not at all, and are asked for within a limit', async () => {
+    it('are an outage until they are published, and have a fetch limit as well', async () => {
       const { check, granted } = bothOf(keysWith({ fetchLimit: { fetches: 1, seconds: 30 } }));
       await check.check(await mintToken(k1));
       const token = await mintToken(k2);
@@ -440,7 +437,7 @@ describe('IssuerKeys', () => {
     });
   });
 
-  it('forgets a key that is no longer published, once it fetches anew', async () => {
+  it('forgets a key that is no longer published at the next fetch', async () => {
     const check = checkWith({ refreshAfterSeconds: 0 });
     const old = await mintToken(k1);
     await check.check(old);
@@ -449,7 +446,7 @@ describe('IssuerKeys', () => {
     expect(await check.check(old)).toMatchObject(REFUSED);
   });
 
-  describe('while the keys cannot be had', () => {
+  describe('while each fetch fails', () => {
     it.each<[string, () => void]>([
       ['an error', () => (answer = { status: 503, body: '{}' })],
       ['HTML', () => (answer = { status: 200, body: '<html>' })],
@@ -463,23 +460,20 @@ describe('IssuerKeys', () => {
         'a redirect',
         () => (answer = { status: 302, body: '', headers: { location: 'http://127.0.0.1:1/' } }),
       ],
-    ])(
-      'because of %s, known keys go on working and unknown ones are not refused',
-      async (_title, breakIt) => {
-        const check = checkWith({ refreshAfterSeconds: 0, fetchLimit: UNLIMITED });
+    ])('because of %s, known keys still work and unknown ones are not refused', async (_title, breakIt) => {
+      const check = checkWith({ refreshAfterSeconds: 0, fetchLimit: UNLIMITED });
+      expect(await check.check(await mintToken(k1))).toMatchObject({ active: true });
+      breakIt();
+      for (let i = 0; i < 3; i += 1) {
         expect(await check.check(await mintToken(k1))).toMatchObject({ active: true });
-        breakIt();
-        for (let i = 0; i < 3; i += 1) {
-          expect(await check.check(await mintToken(k1))).toMatchObject({ active: true });
-          await delay(10);
-        }
-        for (let i = 0; i < 2; i += 1) {
-          await expect(check.check(await mintToken(k2))).rejects.toThrow(UpstreamUnavailable);
-        }
-      },
-    );
+        await delay(10);
+      }
+      for (let i = 0; i < 2; i += 1) {
+        await expect(check.check(await mintToken(k2))).rejects.toThrow(UpstreamUnavailable);
+      }
+    });
 
-    it('tells whose key it does not know when it will ask again, and does', async () => {
+    it('gives the time of the next fetch for an unknown key, and fetches then', async () => {
       const check = checkWith({ fetchLimit: UNLIMITED });
       await check.check(await mintToken(k1));
       answer = { status: 429, body: '' };
@@ -496,7 +490,7 @@ describe('IssuerKeys', () => {
       ['of another issuer', { iss: 'https://issuer.other/' }, 'wrong_issuer'],
       ['that has expired', { exp: 1 }, 'expired'],
       ['that is from the future', { iat: 4_000_000_000 }, 'not_yet_valid'],
-    ])('still refuses a token %s, and asks for no key', async (_title, claims, reason) => {
+    ])('still refuses a token %s, without a fetch', async (_title, claims, reason) => {
       answer = { status: 500, body: '' };
       expect(await checkWith().check(await mintToken(k1, { claims }))).toMatchObject({
         active: false,
@@ -507,9 +501,9 @@ describe('IssuerKeys', () => {
 
     it.each([
       ['in seconds', () => ({ 'retry-after': '17' }), 17],
-      ['by a limit that ends', () => ({ 'x-ratelimit-reset': unixTimeIn(20) }), 20],
-      ['beyond reason', () => ({ 'retry-after': '86400' }), 60],
-    ])('waits as long as the server has said: %s', async (_title, headers, seconds) => {
+      ['until the end of a limit', () => ({ 'x-ratelimit-reset': unixTimeIn(20) }), 20],
+      ['a minute at most', () => ({ 'retry-after': '86400' }), 60],
+    ])('waits as long as the server says: %s', async (_title, headers, seconds) => {
       answer = { status: 429, body: '', headers: headers() };
       const check = checkWith({ fetchLimit: UNLIMITED });
       const token = await mintToken(k1);
@@ -522,7 +516,7 @@ describe('IssuerKeys', () => {
       expect(fetches).toBe(1);
     });
 
-    it('says so for readiness, and why', async () => {
+    it('gives the reason for readiness', async () => {
       const keys = keysWith({ fetchLimit: UNLIMITED });
       answer = { status: 500, body: '' };
       await keys.load();
@@ -540,7 +534,7 @@ describe('IssuerKeys', () => {
 
     const unixTimeIn = (seconds: number) => String(Math.floor(Date.now() / 1000) + seconds);
 
-    it('asks ever more seldom, not once per request', async () => {
+    it('waits longer after each fetch, and does not fetch once per request', async () => {
       const check = checkWith({ refreshAfterSeconds: 0 });
       const token = await mintToken(k1);
       await check.check(token);
@@ -549,7 +543,7 @@ describe('IssuerKeys', () => {
       expect(fetches).toBeLessThanOrEqual(3);
     });
 
-    it('holds nothing against a token when there are none at all, or they are too old', async () => {
+    it('refuses no token without keys, or with keys that are too old', async () => {
       answer = { status: 500, body: '' };
       const token = await mintToken(k1);
       await expect(checkWith().check(token)).rejects.toThrow(UpstreamUnavailable);

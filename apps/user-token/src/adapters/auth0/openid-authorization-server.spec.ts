@@ -23,7 +23,7 @@ const GRANT = {
   refresh_token: 'canary-refresh',
 };
 
-/** A server that speaks Auth0's dialect as recorded (see the table of its errors), or breaks it. */
+/** With a server that speaks Auth0's dialect as recorded (see the table of its errors), or breaks it. */
 describe('OpenidAuthorizationServer', () => {
   let server: Server;
   let issuer: string;
@@ -81,7 +81,7 @@ describe('OpenidAuthorizationServer', () => {
     return new OpenidAuthorizationServer({ ...defaults, ...options }, log);
   };
 
-  it('asks with audience, scope and the address of the end user', async () => {
+  it('sends audience, scope and the address of the end user', async () => {
     const granted = await upstream().grantPassword({ ...CREDENTIALS, clientAddress: '203.0.113.7' });
     expect(granted).toEqual({
       granted: true,
@@ -102,19 +102,19 @@ describe('OpenidAuthorizationServer', () => {
   });
 
   it.each([
-    ['as it was typed', '  spaces & ümläute € 🙂  '],
-    ['though it looks like parameters', 'x&grant_type=client_credentials&audience=https://t/api/v2/'],
-    ['though it holds control characters', 'a\r\nb\0c%00+'],
-  ])('sends a password %s', async (_title, password) => {
+    ['with spaces and other scripts', '  spaces & ümläute € 🙂  '],
+    ['with the form of parameters', 'x&grant_type=client_credentials&audience=https://t/api/v2/'],
+    ['with control characters', 'a\r\nb\0c%00+'],
+  ])('sends a password %s unchanged', async (_title, password) => {
     await upstream().grantPassword({ ...CREDENTIALS, password });
     expect(seen[0]!.form.getAll('password')).toEqual([password]);
     expect(seen[0]!.form.getAll('grant_type')).toEqual(['password']);
   });
 
   it.each([
-    ['the one asked for', { realm: 'other' }, 'other'],
+    ['the one of the request', { realm: 'other' }, 'other'],
     ['the configured one', {}, 'configured'],
-  ])('logs in with a connection: %s', async (_title, more, realm) => {
+  ])('logs in with %s as connection', async (_title, more, realm) => {
     await upstream({ realm: 'configured' }).grantPassword({ ...CREDENTIALS, ...more });
     expect(seen[0]!.form.get('grant_type')).toBe('http://auth0.com/oauth/grant-type/password-realm');
     expect(seen[0]!.form.get('realm')).toBe(realm);
@@ -123,7 +123,7 @@ describe('OpenidAuthorizationServer', () => {
   it.each([
     ['a wrong password', 403, 'invalid_grant', 'invalid_grant'],
     ['a blocked user', 403, 'unauthorized', 'invalid_grant'],
-    ['a blocked user, as older tenants say it', 401, 'unauthorized', 'invalid_grant'],
+    ['a blocked user of an older tenant', 401, 'unauthorized', 'invalid_grant'],
     ['too many attempts', 429, 'too_many_attempts', 'too_many_attempts'],
     ['a leaked password', 401, 'password_leaked', 'password_leaked'],
     ['a second factor', 403, 'mfa_required', 'mfa_required'],
@@ -139,7 +139,7 @@ describe('OpenidAuthorizationServer', () => {
     ['Retry-After', { 'retry-after': '7' }, 7],
     ['x-ratelimit-reset', { 'x-ratelimit-reset': '8' }, 8],
     ['nothing', {}, undefined],
-  ])('tells when to come back after too many attempts: by %s', async (_title, headers, retryAfterSeconds) => {
+  ])('passes on the wait after too many attempts: %s', async (_title, headers, retryAfterSeconds) => {
     answer = { status: 429, body: { error: 'too_many_attempts' }, headers };
     expect(await upstream().grantPassword(CREDENTIALS)).toEqual({
       granted: false,
@@ -153,11 +153,11 @@ describe('OpenidAuthorizationServer', () => {
       'a wrong client secret',
       { status: 401, body: { error: 'access_denied', error_description: 'Unauthorized' } },
     ],
-    ['a grant that is not enabled', { status: 403, body: { error: 'unauthorized_client' } }],
-    ['a grant that it does not know', { status: 400, body: { error: 'unsupported_grant_type' } }],
-    ['a scope that it does not know', { status: 400, body: { error: 'invalid_scope' } }],
-    ['a client that it does not know', { status: 400, body: { error: 'invalid_client' } }],
-    ['a path that is gone', { status: 404, type: 'text/html', body: '<html>canary</html>' }],
+    ['a disabled grant', { status: 403, body: { error: 'unauthorized_client' } }],
+    ['an unknown grant', { status: 400, body: { error: 'unsupported_grant_type' } }],
+    ['an unknown scope', { status: 400, body: { error: 'invalid_scope' } }],
+    ['an unknown client', { status: 400, body: { error: 'invalid_client' } }],
+    ['an unknown path', { status: 404, type: 'text/html', body: '<html>canary</html>' }],
     ['a form that it does not read', { status: 415, body: { error: 'invalid_request' } }],
     ['a firewall', { status: 403, type: 'text/html', body: '<html>canary</html>' }],
     ['a wrong password that calls itself a failure', { status: 500, body: { error: 'invalid_grant' } }],
@@ -177,7 +177,7 @@ describe('OpenidAuthorizationServer', () => {
     ['a redirect', { status: 302, body: '', headers: { location: 'https://evil.example/' } }],
     ['a reset connection', 'reset'],
     ['no answer', 'silence'],
-  ])('takes %s for an outage, and does not tell what was sent or received', async (_title, next) => {
+  ])('takes %s for an outage, and its error holds no sent or received secret', async (_title, next) => {
     answer = next;
     const asking = upstream(next === 'silence' ? { timeoutMs: 300 } : {}).grantPassword(CREDENTIALS);
     await expect(asking).rejects.toThrow(UpstreamUnavailable);
@@ -187,7 +187,7 @@ describe('OpenidAuthorizationServer', () => {
     );
   });
 
-  describe('when it denies', () => {
+  describe('a denial', () => {
     const denial = (status: number, text?: unknown): Answer => ({
       status,
       body: { error: 'access_denied', ...(text !== undefined && { error_description: text }) },
@@ -201,7 +201,7 @@ describe('OpenidAuthorizationServer', () => {
       });
 
     it.each([400, 401, 403, 500])(
-      'with %i: whether the password was right is not known, and why is not told',
+      'with %i leaves open whether the password was right, and hides the reason',
       async (status) => {
         const lines: string[] = [];
         for (const text of [
@@ -221,26 +221,26 @@ describe('OpenidAuthorizationServer', () => {
       },
     );
 
-    it('although it answers with a challenge as well', async () => {
+    it('counts with a challenge as well', async () => {
       answer = { ...denial(401, 'Only on weekdays'), headers: { 'www-authenticate': 'Basic realm="x"' } };
       expect(await upstream().grantPassword(CREDENTIALS)).toEqual(denied);
     });
 
     it.each([
-      ['as it is', 'Nur an Werktagen: „geschlossen“ 🙂', 'Nur an Werktagen: „geschlossen“ 🙂'],
+      ['unchanged', 'Nur an Werktagen: „geschlossen“ 🙂', 'Nur an Werktagen: „geschlossen“ 🙂'],
       ['in one line', ' a\r\nSet-Cookie: x\0\u2028\u202e ', 'a Set-Cookie: x'],
       ['without halves of characters', 'a\ud800b', 'a b'],
-      ['not at all where there is none', ' \n ', undefined],
+      ['not at all if it is empty', ' \n ', undefined],
       ['in 256 characters', 'x'.repeat(5_000), 'x'.repeat(256)],
       ['in whole characters', `x${'🙂'.repeat(200)}`, `x${'🙂'.repeat(127)}`],
-    ])('tells why where that is allowed, %s', async (_title, text, description) => {
+    ])('passes on its reason if the setting allows it, %s', async (_title, text, description) => {
       answer = denial(403, text);
       const refused = await upstream({ denialDescriptions: 'pass' }).grantPassword(CREDENTIALS);
       expect(refused).toEqual({ ...denied, ...(description !== undefined && { description }) });
     });
 
     it.each(SETTING_ERRORS)(
-      'because of our settings, as with %s (%i, %s): an outage that names them',
+      'because of our settings is an outage that names them: %s (%i, %s)',
       async (error, status, text, setting) => {
         answer = { status, body: { error, error_description: text } };
         for (const asking of [upstream().grantPassword(CREDENTIALS), upstream().grantRefresh('x')]) {
@@ -256,20 +256,17 @@ describe('OpenidAuthorizationServer', () => {
       [403, 'invalid_user_password'],
       [403, '__proto__'],
       [403, 'x'.repeat(100)],
-    ])(
-      'by a code that is not known (%i %s): refused, and not known to be a right password',
-      async (status, error) => {
-        const lines: string[] = [];
-        answer = { status, body: { error, error_description: PASSWORD } };
-        const one = upstream({ denialDescriptions: 'pass' }, logged(lines));
-        expect(await one.grantPassword(CREDENTIALS)).toEqual({ granted: false, error: 'access_denied' });
-        expect(lines).toEqual([expect.stringContaining(error.slice(0, 64))]);
-        expect(lines[0]!.length).toBeLessThan(500);
-        expect(lines[0]).not.toContain(PASSWORD);
-        // No guess, and not worth a session.
-        await expect(one.grantRefresh('x')).rejects.toThrow(UpstreamUnavailable);
-      },
-    );
+    ])('by an unknown code (%i %s) is a refusal, perhaps of the password', async (status, error) => {
+      const lines: string[] = [];
+      answer = { status, body: { error, error_description: PASSWORD } };
+      const one = upstream({ denialDescriptions: 'pass' }, logged(lines));
+      expect(await one.grantPassword(CREDENTIALS)).toEqual({ granted: false, error: 'access_denied' });
+      expect(lines).toEqual([expect.stringContaining(error.slice(0, 64))]);
+      expect(lines[0]!.length).toBeLessThan(500);
+      expect(lines[0]).not.toContain(PASSWORD);
+      // A refresh guesses no password, and an unknown code must not end its session.
+      await expect(one.grantRefresh('x')).rejects.toThrow(UpstreamUnavailable);
+    });
   });
 
   it.each<[string, Answer]>([
@@ -284,10 +281,10 @@ describe('OpenidAuthorizationServer', () => {
     ['too large, in JSON that is no error', { status: 413, body: { statusCode: 413 } }],
     ['too large, in JSON that is none', { status: 413, body: '{' }],
     ['too long', { status: 414, type: 'text/plain', body: '' }],
-    ['not to be processed', { status: 422, body: { message: 'no' } }],
+    ['unprocessable', { status: 422, body: { message: 'no' } }],
     ['too large for a header', { status: 431, type: 'text/plain', body: '' }],
   ])(
-    'takes what calls a log-in %s for a refusal of what was typed, of a refresh for an outage',
+    'takes "%s" for a refusal of the input of a log-in, and for an outage at a refresh',
     async (_title, next) => {
       answer = next;
       const lines: string[] = [];
@@ -307,7 +304,7 @@ describe('OpenidAuthorizationServer', () => {
     },
   );
 
-  it('passes on when to come back, within reason', async () => {
+  it('passes on Retry-After, up to 300 s', async () => {
     answer = { status: 429, type: 'text/plain', body: '', headers: { 'retry-after': '17' } };
     await expect(upstream().grantPassword(CREDENTIALS)).rejects.toMatchObject({ retryAfterSeconds: 17 });
     answer = { status: 429, type: 'text/plain', body: '', headers: { 'retry-after': '99999' } };
@@ -317,7 +314,7 @@ describe('OpenidAuthorizationServer', () => {
   it.each<[string, Record<string, string>]>([
     ['Retry-After as a date', { 'retry-after': new Date(Date.now() + 120_000).toUTCString() }],
     ['x-ratelimit-reset alone', { 'x-ratelimit-reset': String(Math.ceil(Date.now() / 1000) + 120) }],
-  ])('passes on when a rate limit ends, for every question: %s', async (_title, headers) => {
+  ])('passes on the end of a rate limit, for each kind of request: %s', async (_title, headers) => {
     answer = { status: 429, type: 'text/plain', body: 'Too many requests.', headers };
     const one = upstream();
     const questions = [
@@ -337,7 +334,7 @@ describe('OpenidAuthorizationServer', () => {
     ['another issuer', { issuer: 'https://evil.example/' }],
     ['a token endpoint elsewhere', { token_endpoint: 'https://evil.example/token' }],
     ['keys elsewhere', { jwks_uri: 'https://evil.example/jwks' }],
-  ])('does not follow metadata that names %s', async (_title, changes) => {
+  ])('does not follow metadata with %s', async (_title, changes) => {
     Object.assign(discovery, changes);
     await expect(upstream().grantPassword(CREDENTIALS)).rejects.toThrow(UpstreamUnavailable);
     expect(seen).toEqual([]);
@@ -355,7 +352,7 @@ describe('OpenidAuthorizationServer', () => {
   });
 
   describe('userinfo', () => {
-    it('says who an opaque token is for', async () => {
+    it('gives the subject of an opaque token', async () => {
       answer = { status: 200, body: { sub: 'auth0|ada', email: 'ada@example.com' } };
       expect(await upstream().userInfo('opaque-token-0001')).toEqual({
         active: true,
@@ -388,7 +385,7 @@ describe('OpenidAuthorizationServer', () => {
     });
   });
 
-  it('revokes, and says so when it could not', async () => {
+  it('revokes, and rejects if that fails', async () => {
     answer = { status: 200, type: 'text/plain', body: '' };
     await upstream().revoke('canary-refresh');
     expect(seen[0]!.form.get('token')).toBe('canary-refresh');
