@@ -6,8 +6,8 @@ import { TokenCheck, type CheckedToken } from '../../core/token-check.js';
 const WINDOW_MS = 60_000;
 
 /**
- * Asks about as many tokens a minute as the fleet may, those that turn out to be active not counted: made-up ones must not use
- * up, for everybody, what the authorization server allows. While the store is away each process counts for itself.
+ * Limits the questions of the whole fleet about unknown tokens, per minute. A token that is active does not count. So made-up tokens
+ * cannot use up the authorization server's rate limit. While the store is away each process counts for itself.
  */
 export class CountedTokenCheck extends TokenCheck {
   private readonly processStore = openStore('memory:');
@@ -21,14 +21,14 @@ export class CountedTokenCheck extends TokenCheck {
   }
 
   override async check(accessToken: CanonicalToken): Promise<CheckedToken> {
-    // Before the answer is known, so that no number of tokens in parallel gets past the limit.
+    // Counts before the answer, so that parallel questions cannot pass the limit.
     const countedIn = await this.count();
     const checked = await this.tokenCheck.check(accessToken);
     if (checked.active) await countedIn.uncountAll([UNKNOWN_TOKENS_KEY]).catch(() => undefined);
     return checked;
   }
 
-  /** @returns where it was counted */
+  /** @returns the store that holds the count */
   private async count(): Promise<Counters> {
     try {
       if (this.store.available) return await this.countIn(this.store);

@@ -3,7 +3,7 @@ import { AuthorizationServer, type Credentials } from '../../core/authorization-
 import type { FirstSights } from './first-sights.js';
 import { formOf } from './token-check-by-form.js';
 
-/** The authorization server, of whose opaque tokens it is recorded when they were asked for: nothing else tells their age. */
+/** Records the time of the request for each opaque token that the authorization server grants. Nothing else tells its age. */
 export class DatedGrants extends AuthorizationServer {
   constructor(
     private readonly authorizationServer: AuthorizationServer,

@@ -8,38 +8,37 @@ import type { SealedBox } from '../store/sealed-box.js';
 export interface FirstSightsOptions {
   readonly maxTokenLifetimeSeconds: number;
   /**
-   * Since when no record can have been lost, by what stands under `GENERATION_KEY` (null: nothing), read along with a record. A
-   * token that is first seen within a token's life after it may have been seen before. Default: no record was ever lost.
+   * Time of the last possible loss of records, by the value under `GENERATION_KEY` (null: none), read together with a record. A
+   * token whose first sight is within a token's life after it may be older. Default: no loss ever.
    */
   readonly firstSightsSinceSeconds?: (generation: string | null) => number;
 }
 
-/** When an opaque token was first seen: all that is known of its age. */
+/** The first sight of an opaque token. Nothing else tells its age. */
 const firstSightSchema = z.object({
-  /** By the store's clock. Of a token that was given out to us: when it was asked for, which is the time of issue or before. */
+  /** By the store's clock. For a token that was granted to us: the time of the request, which is not after the time of issue. */
   atSeconds: z.number(),
-  /** Seen when a record of before could have been lost or was out of reach. */
+  /** An earlier record may have been lost, or the store was away. */
   mayBeOlder: z.boolean(),
 });
 export type FirstSight = Readonly<z.infer<typeof firstSightSchema>>;
 
-/** Of each, tokens and those that wait to be written. */
+/** For known records, and for records that wait for the store. */
 const MAX_LOCAL = 10_000;
-/** How often a record is written again that others write at the same moment. */
+/** Attempts to write a record that other processes write at the same moment. */
 const MAX_TRIES = 5;
-/** How soon what could not be written is tried again. */
+/** Wait before the next attempt to write the waiting records. */
 const RETRY_MS = 1_000;
 
 /**
- * First sights of opaque tokens, in the shared store, sealed to their token. A record is written once and from then on replaced by
- * nothing but an earlier sight.
+ * First sights of opaque tokens, in the shared store, sealed under their token. Only an earlier sight replaces a record.
  *
- * It is kept for two of the longest lives of a token after the token was last seen active: for the one that it may still have,
- * in which its subject may be denied, and for the one that such a denial lasts.
+ * A record stays for twice the longest life of a token after the last sight of the active token: the token may live once as long, its
+ * subject may be denied within this time, and the denial lasts once as long.
  */
 export class FirstSights {
   private readonly local = new LRUCache<string, FirstSight>({ max: MAX_LOCAL });
-  /** Sealed, by their place; the store was away. */
+  /** Sealed records by their key, made while the store was away. */
   private readonly unwritten = new LRUCache<string, string>({ max: MAX_LOCAL });
   private retry: NodeJS.Timeout | undefined;
 
@@ -49,20 +48,20 @@ export class FirstSights {
     private readonly options: FirstSightsOptions,
   ) {}
 
-  /** What this process remembers. */
+  /** The first sight that this process remembers. */
   known(accessToken: string): FirstSight | undefined {
     return this.local.get(placeOf(accessToken));
   }
 
   /**
-   * Whether the token was ever seen active.
+   * Whether any process has ever seen the token active.
    *
    * @throws {StoreUnavailable}
    */
   async has(accessToken: string): Promise<boolean> {
     const place = placeOf(accessToken);
     const [stored = null, formerly = null] = await this.store.getMany([place, formerName(place)]);
-    // Both seals name the same place.
+    // Both are sealed with `place` as their context.
     const found = stored ?? formerly;
     const sight = found === null ? undefined : this.open(accessToken, place, found);
     if (sight) this.remember(place, sight);
@@ -70,8 +69,7 @@ export class FirstSights {
   }
 
   /**
-   * The first sight of a token that is active, which this may be. It is recorded when this returns; where that is not possible the
-   * token may be older.
+   * The first sight of an active token, perhaps this one. The result is recorded, or says that the token may be older.
    */
   async of(accessToken: string, seenAtSeconds: number): Promise<FirstSight> {
     const place = placeOf(accessToken);
@@ -86,7 +84,7 @@ export class FirstSights {
     }
   }
 
-  /** Records a token that the issuer has given us, and for which it was asked at this time. */
+  /** Records a token that the issuer has granted to us, with the time of the request. */
   async ofGranted(accessToken: string, askedAtSeconds: number): Promise<void> {
     const place = placeOf(accessToken);
     const sight: FirstSight = { atSeconds: askedAtSeconds, mayBeOlder: false };
@@ -110,7 +108,7 @@ export class FirstSights {
       const before = formerly === null ? undefined : this.open(accessToken, place, formerly);
       const sight = earliest(earliest(recorded, before), this.local.get(place)) ?? {
         ...newSight(generation),
-        // What stands there cannot be read, and may have been from any time.
+        // An unreadable record may be from any time.
         ...((stored !== null || formerly !== null) && { mayBeOlder: true }),
       };
       const value = sight === recorded && stored !== null ? stored : this.seal(accessToken, place, sight);
@@ -119,7 +117,7 @@ export class FirstSights {
         return this.remember(place, sight);
       }
     }
-    throw new StoreUnavailable('the first sight of a token is being recorded by many at this moment');
+    throw new StoreUnavailable('too many processes record the first sight of one token at this moment');
   }
 
   private recordLater(accessToken: string, place: string, seen: FirstSight): FirstSight {
@@ -138,13 +136,13 @@ export class FirstSights {
 
   private async catchUp(): Promise<void> {
     for (const [place, value] of [...this.unwritten.entries()]) {
-      // Where somebody was there before us, the earlier of both is found when the token is seen again.
+      // If there is a record by now, the next sight of the token keeps the earlier one.
       await this.write(place, null, value);
       if (this.unwritten.peek(place) === value) this.unwritten.delete(place);
     }
   }
 
-  /** Written anew each time, so that it is kept for as long as if it were new. */
+  /** Writes the record again at each sight, which restarts its time to live. */
   private write(place: string, stored: string | null, value: string): Promise<boolean> {
     const ttlMs = 2 * 1000 * this.options.maxTokenLifetimeSeconds;
     return this.store.writeAllIfEqual(place, stored, [{ op: 'set', key: place, value, ttlMs }]);

@@ -15,9 +15,9 @@ import type { FirstSights } from './first-sights.js';
 import type { SealedBox } from '../store/sealed-box.js';
 
 export interface FleetTokenCheckOptions {
-  /** How long a refusal counts, in seconds. An active token's answer counts until its principal expires; an outage is never kept. */
+  /** How long a refusal counts, in seconds. The answer for an active token counts until its principal expires; an outage never counts. */
   readonly refusalSeconds: number;
-  /** How long the one who asks may take, in milliseconds. */
+  /** Longest time for one question, in milliseconds. */
   readonly askMs: number;
 }
 
@@ -37,12 +37,12 @@ type Answer = z.infer<typeof answerSchema>;
 const MAX_LOCAL = 10_000;
 
 /**
- * Asks about a token once, however many replicas are asked at the same time: the answer is kept in the shared store, sealed
- * to the token, and only the holder of a lock asks. For checks that are expensive and counted, such as `/userinfo`.
+ * Asks about a token once for all replicas: only the holder of a lock asks, and the answer goes into the shared store, sealed
+ * under the token. For checks that are expensive and have a rate limit, such as `/userinfo`.
  *
- * A principal has the `issuedAtSeconds` of when its token was first seen ({@link FirstSights}), so that a log-out everywhere that
- * came later is not undone by the next check, nor by a refusal in between. While the store is away each process asks for itself, and
- * remembers what it heard; a token whose age it cannot know may be older than any such log-out, from then on.
+ * The `issuedAtSeconds` of a principal is the first sight of its token ({@link FirstSights}). So a later log-out everywhere stays in
+ * force after the next check, and after a refusal in between. While the store is away each process asks for itself and keeps the answer.
+ * A token whose age is unknown then counts as older than any log-out, from then on.
  */
 export class FleetTokenCheck extends TokenCheck {
   private readonly local = new LRUCache<string, Answer>({ max: MAX_LOCAL });
@@ -50,7 +50,7 @@ export class FleetTokenCheck extends TokenCheck {
 
   constructor(
     private readonly tokenCheck: TokenCheck,
-    /** The same for tokens that it never found active, which may be made up. */
+    /** The same for tokens that were never active, and so may be made up. */
     private readonly unknownTokenCheck: TokenCheck,
     private readonly store: KeyValues & StoreClock,
     private readonly box: SealedBox,
@@ -65,7 +65,7 @@ export class FleetTokenCheck extends TokenCheck {
     const place = userinfoKey(tokenId(accessToken));
     const known = this.local.get(place);
     if (known && this.isFresh(known)) return known.checked;
-    // A denial that comes from here on is meant for it: it is there already.
+    // A denial from here on is for this token as well: the token exists already.
     const seenAtSeconds = this.nowSeconds();
     try {
       return (await this.answerOfFleet(accessToken, place, seenAtSeconds)).checked;
@@ -105,13 +105,13 @@ export class FleetTokenCheck extends TokenCheck {
     if (previous && this.isFresh(previous)) return this.remember(place, previous);
     const formerly = previous?.checked.active ? previous.checked.principal : undefined;
     const isKnown = (await this.firstSights.has(accessToken)) || formerly !== undefined;
-    // Before there were records of their own, the answer had the time.
+    // Older versions kept the time in the answer.
     const firstSeconds = Math.min(seenAtSeconds, formerly?.issuedAtSeconds ?? Infinity);
     const answer = await this.ask(accessToken, place, isKnown, firstSeconds);
     const ttlMs = 1000 * (answer.freshUntilSeconds - this.nowSeconds());
     await this.store
       .set(place, this.box.seal(accessToken, place, JSON.stringify(answer)), { ttlMs })
-      // This process knows the answer; that the others do not costs another question.
+      // This process has the answer. A failure costs one more question of another process.
       .catch(() => undefined);
     return answer;
   }

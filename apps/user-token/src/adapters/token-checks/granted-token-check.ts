@@ -3,7 +3,7 @@ import type { InactiveReason } from '@app/contract';
 import type { Log } from '../../core/log.js';
 import { GrantCheck, type CheckedToken } from '../../core/token-check.js';
 
-/** Of one user or one token; the others say that no token of the tenant is taken here. */
+/** These reasons concern one user or one token; the others concern all tokens of the tenant. */
 const OF_ONE: ReadonlySet<InactiveReason> = new Set<InactiveReason>([
   'expired',
   'invalid_subject',
@@ -11,8 +11,8 @@ const OF_ONE: ReadonlySet<InactiveReason> = new Set<InactiveReason>([
 ]);
 
 /**
- * The check of tokens that were just granted. What is wrong with one is wrong with all of them until somebody changes a setting or
- * a clock, and nothing but a log-in shows it: so the last one is told of in log and readiness.
+ * The check of tokens that were just granted. A fault of one is a fault of all, until an operator changes a setting or a clock, and
+ * only a log-in shows it. So log and readiness name the fault of the last one.
  */
 export class GrantedTokenCheck extends GrantCheck {
   private fault: string | undefined;
@@ -40,7 +40,7 @@ export class GrantedTokenCheck extends GrantCheck {
   private tell(fault: string | undefined): void {
     if (fault === this.fault) return;
     this.fault = fault;
-    if (fault === undefined) this.log.info({}, 'access tokens that are granted verify here again');
+    if (fault === undefined) this.log.info({}, 'granted access tokens verify here again');
     else this.log.warn({ detail: fault }, 'an access token that was just granted does not verify here');
   }
 }

@@ -3,7 +3,7 @@ import { nowInSeconds, type Clock } from '../../core/clock.js';
 import { TokenCheck, type CheckedToken } from '../../core/token-check.js';
 import type { IssuedAccessTokens } from '../../core/issued-tokens.js';
 
-/** Access tokens of registered clients: what was stored when they were issued. */
+/** Checks access tokens of registered clients by their record in the store. */
 export class IssuedTokenCheck extends TokenCheck {
   constructor(
     private readonly issued: IssuedAccessTokens,
@@ -12,13 +12,13 @@ export class IssuedTokenCheck extends TokenCheck {
     super();
   }
 
-  /** @throws {StoreUnavailable} nobody else knows these tokens */
+  /** @throws {StoreUnavailable} only the store knows these tokens */
   override async check(accessToken: string): Promise<CheckedToken> {
     const found = await this.issued.find(accessToken);
     if (!found) return { active: false, reason: 'invalid' };
     const { principal } = found;
     if (nowInSeconds(this.clock) >= principal.expiresAtSeconds) return { active: false, reason: 'expired' };
-    // Logged in before that was asked of a subject.
+    // Versions before this rule issued tokens for other subjects as well.
     if (!subjectSchema.safeParse(principal.subject).success)
       return { active: false, reason: 'invalid_subject' };
     return { active: true, principal };

@@ -1,4 +1,4 @@
-// RFC 9068 section 4 and RFC 8725: validating a JWT access token.
+// RFC 9068 section 4 and RFC 8725: validation of a JWT access token.
 import {
   decodeJwt,
   errors,
@@ -14,20 +14,20 @@ import { audienceOf, timeOf, type PrincipalClaims } from './principal-claims.js'
 
 export interface JwtOptions {
   readonly issuer: string;
-  /** API identifiers of the services that verify here; a token must name one of them. */
+  /** API identifiers of the services; a token must name one of them. */
   readonly audience: readonly string[];
-  /** How far ahead of ours the issuer's clock may be, for `nbf` and `iat`. `exp` is taken at its word. */
+  /** How far the issuer's clock may be ahead of ours, for `nbf` and `iat`, in seconds. `exp` has no tolerance. */
   readonly clockToleranceSeconds: number;
-  /** A token counts for no longer after its `iat`, whatever its `exp`: so long a log-out everywhere is remembered. */
+  /** Longest life of a token after its `iat`, whatever its `exp`, in seconds. A log-out everywhere is remembered for as long. */
   readonly maxLifetimeSeconds: number;
-  /** The clock that tokens end by. Default: our own. */
+  /** Unix time, for the expiry of tokens. Default: our own clock. */
   readonly nowSeconds?: (() => number) | undefined;
 }
 
-/** `JWT` is Auth0's own profile, `at+jwt` RFC 9068's. Anything else is some other kind of JWT (RFC 8725 section 3.11). */
+/** `JWT` is of Auth0's own profile, `at+jwt` of RFC 9068. Any other type is another kind of JWT (RFC 8725 section 3.11). */
 const ACCESS_TOKEN_TYPES = ['jwt', 'at+jwt', 'application/at+jwt'];
 const ALGORITHM = 'RS256';
-/** Keys that are tried where the header does not say which of them it is: each costs a verification, and strangers send tokens, too. */
+/** Most keys to try for one token whose header matches several. Each try costs a verification, and a stranger may send the token. */
 const MAX_CANDIDATES = 10;
 
 /** Checks JWT access tokens against the issuer's published keys. RS256 only. */
@@ -42,7 +42,7 @@ export class JwksTokenCheck extends TokenCheck {
 
   override async check(accessToken: string): Promise<CheckedToken> {
     try {
-      // Whose key it is signed by matters only to a token that could be good, and nobody is asked for another's.
+      // A token that no signature makes valid causes no fetch of keys.
       const refusal = this.refusalByOwnWord(decodeJwt(accessToken), accessToken);
       if (refusal) return refusal;
       const { payload, protectedHeader } = await this.verify(accessToken);
@@ -77,7 +77,7 @@ export class JwksTokenCheck extends TokenCheck {
     }
   }
 
-  /** Of a token that nobody's signature would make good. */
+  /** The refusal of a token that no signature would make valid. */
   private refusalByOwnWord(
     { iss, aud, iat, exp }: JWTPayload,
     accessToken: string,
@@ -102,7 +102,7 @@ export class JwksTokenCheck extends TokenCheck {
       return refused('invalid', 'its exp or iat is not a time since 1970');
     const expiresAtSeconds = Math.min(exp, iat + this.options.maxLifetimeSeconds);
     if (expiresAtSeconds <= this.nowSeconds()) return refused('expired');
-    // Bound to a key that a bearer of the token has not shown (RFC 9449, RFC 8705).
+    // The token is bound to a key, and its bearer has not proved possession (RFC 9449, RFC 8705).
     if (payload['cnf'] !== undefined)
       return refused('invalid', 'it is bound to a key (cnf), and is no bearer token');
     const subject = this.claims.subject(sub);
@@ -174,7 +174,7 @@ export class JwksTokenCheck extends TokenCheck {
   }
 }
 
-/** RFC 7515 section 4.1.4: what `kid` leaves open is found out by trying. */
+/** RFC 7515 section 4.1.4: tries the keys that match the `kid`. */
 async function verifyByOneOf(
   candidates: errors.JWKSMultipleMatchingKeys,
   accessToken: string,

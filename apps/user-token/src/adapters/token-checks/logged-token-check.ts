@@ -1,7 +1,7 @@
 import type { CanonicalToken, RefusalLog } from '@app/contract';
 import { TokenCheck, type CheckedToken } from '../../core/token-check.js';
 
-/** A check whose refusals are told in the log. */
+/** A check that logs its refusals. */
 export class LoggedTokenCheck extends TokenCheck {
   constructor(
     private readonly tokenCheck: TokenCheck,

@@ -1,4 +1,4 @@
-// RFC 9068 section 2.2 and Auth0's own profile: what the claims of an access token say, and in which types.
+// RFC 9068 section 2.2 and Auth0's own profile: claims of an access token, and their types.
 import { LineLimit } from '@app/ops';
 import { MAX_SUBJECT_LENGTH, subjectSchema } from '@app/contract';
 import type { Log } from '../../core/log.js';
@@ -6,37 +6,37 @@ import type { Log } from '../../core/log.js';
 /** Claims of a JWT, or an answer of `/userinfo`. */
 export type Claims = Readonly<Record<string, unknown>>;
 
-/** What a token grants, and to which client. */
+/** What a token grants, and its client. */
 export interface Grants {
   readonly clientId?: string;
   readonly scopes: string[];
   readonly permissions: string[];
 }
 
-/** RFC 6749 section 3.3, more than one space forgiven. */
+/** RFC 6749 section 3.3; several spaces in a row are allowed. */
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e ]*$/;
 const CLIENT_ID = /^[^\p{Cc}\p{Cs}]{1,256}$/u;
 
-/** What the further claims of a principal may take altogether, in characters of JSON; they travel and are cached with it. */
+/** Total length of a principal's further claims, in characters of JSON. Messages and caches carry them. */
 const MAX_FURTHER_LENGTH = 8_192;
 const MAX_DEPTH = 16;
 
 const MAX_LOGGED_LENGTH = 64;
 
 /**
- * The one place that decides what a claim may look like. One that is not of its type grants nothing, and is nowhere made into
- * something that it could have meant; the log says so.
+ * The one place that decides about the form of claims. A claim of a wrong type grants nothing and is never converted; the log names
+ * it.
  */
 export class PrincipalClaims {
   private readonly limit = new LineLimit();
 
   constructor(
-    /** Names of the further claims that a principal carries. */
+    /** Names of a principal's further claims. */
     private readonly names: readonly string[],
     private readonly log: Log,
   ) {}
 
-  /** @returns undefined for a subject that no revocation could name */
+  /** @returns undefined for a subject that no revocation can name */
   subject(sub: string): string | undefined {
     const { success, data } = subjectSchema.safeParse(sub);
     if (success) return data;
@@ -45,7 +45,7 @@ export class PrincipalClaims {
       const subject = sub.slice(0, MAX_LOGGED_LENGTH);
       this.log.warn(
         { subject, subjectLength: sub.length, ...more },
-        `a token is refused, for its subject could not be revoked: it has more than ${MAX_SUBJECT_LENGTH} characters, or control characters`,
+        `a token is refused because its subject could not be revoked: it has more than ${MAX_SUBJECT_LENGTH} characters, or control characters`,
       );
     }
     return undefined;
@@ -61,7 +61,7 @@ export class PrincipalClaims {
     };
   }
 
-  /** Own properties only: a claim may be called `__proto__`. */
+  /** Reads own properties only: the name of a claim may be `__proto__`. */
   further(claims: Claims): Record<string, unknown> {
     let length = 0;
     const carried = Object.entries(claims).filter(([name, value]) => {
@@ -89,12 +89,12 @@ export class PrincipalClaims {
   }
 }
 
-/** `aud` as a list; undefined where it is neither a text nor a list of texts (RFC 7519 section 4.1.3). */
+/** `aud` as a list; undefined for anything but a text or a list of texts (RFC 7519 section 4.1.3). */
 export function audienceOf(aud: unknown): string[] | undefined {
   return typeof aud === 'string' ? textsOf([aud]) : textsOf(aud);
 }
 
-/** NumericDate (RFC 7519 section 2) since 1970, with or without a fraction, that can be counted with in milliseconds. */
+/** A NumericDate (RFC 7519 section 2) since 1970, with or without a fraction, that is a safe number in milliseconds. */
 export function timeOf(value: unknown): number | undefined {
   return typeof value === 'number' && value >= 0 && value * 1000 <= Number.MAX_SAFE_INTEGER
     ? value
@@ -110,7 +110,7 @@ function scopesOf(value: unknown): string[] | undefined {
   return [...new Set(value.split(' ').filter(Boolean))];
 }
 
-/** A list of texts that are not empty, each once. */
+/** A list of different texts, none of them empty. */
 function textsOf(value: unknown): string[] | undefined {
   if (!Array.isArray(value)) return undefined;
   const isText = (entry: unknown): entry is string => typeof entry === 'string' && entry !== '';

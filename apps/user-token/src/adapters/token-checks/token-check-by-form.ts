@@ -7,13 +7,13 @@ const MALFORMED: CheckedToken = {
   detail: 'it is too long, or neither a signed JWT nor opaque as Auth0 issues them',
 };
 
-/** JWTs by their signature, our own by what is stored, what may be opaque by asking; for the rest there is nothing to ask. */
+/** Checks a JWT by its signature, a token of ours by its record, and a possibly opaque one by a question to its issuer. Refuses the rest. */
 export class TokenCheckByForm extends TokenCheck {
   constructor(
     private readonly jwt: TokenCheck,
     private readonly opaque: TokenCheck,
     private readonly issued: TokenCheck,
-    /** Whether JWTs are judged that are too long for a request, since their holder may be given another token for them. */
+    /** Whether to check a JWT that is too long for a request. A granted one may be: its holder may get another token for it. */
     private readonly longJwts: 'check' | 'refuse' = 'refuse',
   ) {
     super();
@@ -36,24 +36,24 @@ export class TokenCheckByForm extends TokenCheck {
   }
 }
 
-/** What a token is by its form: a JWT, one of ours, or possibly one that is opaque to all but its issuer; undefined for none of them. */
+/** The kind of a token by its form: a JWT, one of ours, or possibly one that is opaque to all but its issuer. Undefined for none of them. */
 export function formOf(accessToken: CanonicalToken): 'jwt' | 'issued' | 'opaque' | undefined {
   if (isJwt(accessToken)) return 'jwt';
   if (issuedTokenKind(accessToken) === 'access') return 'issued';
   return isOpaqueToken(accessToken) ? 'opaque' : undefined;
 }
 
-/** Single-part tokens: 16 or 32 characters at Auth0 in former days, 43 (256 bits) of the bundled server. */
+/** Tokens of one part: 16 or 32 characters of older Auth0 tenants, 43 (256 bits) of the bundled server. */
 const SINGLE_PART = /^(?:[A-Za-z0-9_-]{16}|[A-Za-z0-9_-]{32}|[A-Za-z0-9_-]{43})$/;
 
-/** Whether it has the form of a token that could be active: anything else is not worth one of the few requests that count. */
+/** Whether a token of this form can be active. Any other form is not worth a request, because their number is limited. */
 function isOpaqueToken(accessToken: string): boolean {
   const parts = accessToken.split('.');
   if (parts.length === 1) return SINGLE_PART.test(accessToken);
   try {
     const header: unknown = JSON.parse(Buffer.from(parts[0]!, 'base64url').toString());
     const { alg, enc } = header as { alg?: unknown; enc?: unknown };
-    // RFC 7516 section 4.1; `dir` has no encrypted key, everything else has one.
+    // RFC 7516 section 4.1: only `dir` has no encrypted key.
     return typeof enc === 'string' && (alg === 'dir' ? parts[1] === '' : typeof alg === 'string');
   } catch {
     return false;

@@ -2,15 +2,15 @@ import { AuthorizationServer } from '../../core/authorization-server.js';
 import { TokenCheck, type CheckedToken } from '../../core/token-check.js';
 import type { PrincipalClaims } from './principal-claims.js';
 
-/** Checks opaque tokens by asking `/userinfo`, which is all they are good for: their audience is that endpoint. */
+/** Checks opaque tokens by a request to `/userinfo`. Their audience is that endpoint alone. */
 export class UserinfoTokenCheck extends TokenCheck {
   constructor(
     private readonly authorizationServer: AuthorizationServer,
     private readonly options: {
       readonly issuer: string;
-      /** Auth0 does not tell when an opaque token expires, so it is asked again after this time. */
+      /** How long an answer counts, in seconds. Auth0 gives no expiry for an opaque token. */
       readonly recheckSeconds: number;
-      /** Unix time by the clock that its askers share. */
+      /** Unix time by a clock that all replicas share. */
       readonly nowSeconds: () => number;
     },
     private readonly claims: PrincipalClaims,
