@@ -40,7 +40,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
   let asked: string[];
   let stores: SharedStore[];
   let fleet: TokenCheckByForm[];
-  /** How far the clock that the stores tell was moved on. */
+  /** How far the clock of the stores is ahead. */
   let aheadMs: number;
   let firstSightsSinceSeconds: (generation: string | null) => number;
 
@@ -127,7 +127,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
   const checkEverywhere = (token: string, times = 1) =>
     Promise.all(Array.from({ length: times }, () => fleet.map((check) => check.check(token))).flat());
 
-  it('are asked about once, however many replicas are asked at the same time', async () => {
+  it('cause one question, even if all replicas check them at the same time', async () => {
     const answers = await checkEverywhere(newToken(), 20);
     expect(new Set(answers.map((checked) => checked.active && checked.principal.subject))).toEqual(
       new Set(['auth0|ada']),
@@ -135,7 +135,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
     expect(asked).toHaveLength(1);
   });
 
-  it('are asked about again once the answer has grown old, and keep the time they were first seen', async () => {
+  it('cause another question once the answer is too old, and keep their first sight', async () => {
     const token = newToken();
     const [first] = await checkEverywhere(token);
     pass(RECHECK_SECONDS);
@@ -144,7 +144,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
     expect(issuedAt(second!)).toBe(issuedAt(first!));
   });
 
-  it('keep the time they were first seen when Redis has been emptied', async () => {
+  it('keep their first sight after Redis was emptied', async () => {
     const token = newToken();
     const first = await fleet[0]!.check(token);
     await redis.cli('FLUSHALL');
@@ -154,7 +154,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
     expect(issuedAt(second)).toBe(issuedAt(first));
   });
 
-  it('count as older than any log-out everywhere while Redis is away and their age is not known', async () => {
+  it('of unknown age count as older than any log-out everywhere while Redis is away', async () => {
     const [seen, unseen] = [newToken(), newToken()];
     const before = await fleet[0]!.check(seen);
     pass(RECHECK_SECONDS);
@@ -164,14 +164,14 @@ describe('opaque tokens in a fleet of user-tokens', () => {
       expect(issuedAt(await fleet[0]!.check(seen))).toBe(issuedAt(before));
       const checked = await fleet[0]!.check(unseen);
       expect(checked.active && issuedAtForDenials(checked)).toBe(0);
-      // That is for denials: services see when it was seen.
+      // Only denials use this age. Services see the first sight.
       expect(issuedAt(checked)).toBeGreaterThan(storeSeconds() - 60);
     } finally {
       await thaw();
     }
   });
 
-  it('whose age was not known do not get younger when Redis is back', async () => {
+  it('of unknown age do not get younger when Redis is back', async () => {
     const token = newToken();
     redis.freeze();
     expect(mayBeOlder(await fleet[0]!.check(token))).toBe(true);
@@ -182,7 +182,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
     expect(mayBeOlder(await fleet[1]!.check(token))).toBe(true);
   });
 
-  it('that were refused are not asked about again', async () => {
+  it('cause no further question after a refusal', async () => {
     answer = REFUSAL;
     const token = newToken();
     expect((await checkEverywhere(token, 5)).every((checked) => !checked.active)).toBe(true);
@@ -190,7 +190,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
     expect(asked).toHaveLength(1);
   });
 
-  it('are asked about again after a 429, which is no answer', async () => {
+  it('cause another question after a 429, which is no answer', async () => {
     answer = { status: 429, body: { error: 'too_many_requests' } };
     const token = newToken();
     await expect(fleet[0]!.check(token)).rejects.toThrow(UpstreamUnavailable);
@@ -200,28 +200,28 @@ describe('opaque tokens in a fleet of user-tokens', () => {
 
   it.each([
     ['a word', 'there-is-no-such-opaque-token'],
-    ['of a length that no issuer uses', 'a'.repeat(40)],
+    ['a length that no issuer uses', 'a'.repeat(40)],
     ['five parts without a JOSE header', 'aaaa.bbbb.cccc.dddd.eeee'],
     ['a JWE without enc', jwe({ alg: 'dir' }, '', 'aaaa', 'bbbb', 'cccc')],
     [
       'a JWE with dir and an encrypted key',
       jwe({ alg: 'dir', enc: 'A256GCM' }, 'aaaa', 'bbbb', 'cccc', 'dddd'),
     ],
-  ])('are not asked about when they are garbage: %s', async (_title, token) => {
+  ])('cause no question if they are malformed: %s', async (_title, token) => {
     expect(await checkEverywhere(token)).toMatchObject(Array(3).fill({ active: false, reason: 'malformed' }));
     expect(asked).toEqual([]);
   });
 
-  it('are asked about when they are a JWE as Auth0 issues them', async () => {
+  it('cause a question in the form of a JWE by Auth0', async () => {
     const token = jwe({ alg: 'dir', enc: 'A256GCM', iss: issuer }, '', 'aaaa', newToken(), 'bbbb');
     expect((await fleet[0]!.check(token)).active).toBe(true);
   });
 
-  it('an answer that was moved to another token in Redis is none', async () => {
-    const [mine, his] = [newToken(), newToken()];
+  it('have no use for an answer about another token', async () => {
+    const [mine, other] = [newToken(), newToken()];
     await fleet[0]!.check(mine);
     answer = { status: 200, body: { sub: 'auth0|grace' } };
-    await fleet[0]!.check(his);
+    await fleet[0]!.check(other);
     const keys = (await redis.cli('--scan', '--pattern', 'userinfo:v1:*')).split('\n');
     const values = await Promise.all(keys.map((key) => redis.cli('GET', key)));
     for (const [index, key] of keys.entries())
@@ -231,7 +231,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
     expect(asked).toHaveLength(3);
   });
 
-  it('are asked about once by each replica while Redis is away', async () => {
+  it('cause one question of each replica while Redis is away', async () => {
     const token = newToken();
     redis.freeze();
     try {
@@ -270,7 +270,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
       }
     });
 
-    it('no refusal makes: a token that was refused first is seen when it is active', async () => {
+    it('is the first check as active, not an earlier refusal', async () => {
       answer = REFUSAL;
       const token = newToken();
       expect(await fleet[0]!.check(token)).toEqual(REFUSED);
@@ -281,7 +281,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
       expect(issuedAt(await fleet[1]!.check(token))).toBeGreaterThanOrEqual(seenAtSeconds);
     });
 
-    it('is kept for two lives of a token from the last time that it was active, whatever was answered since', async () => {
+    it('stays for two lives of a token after the last check as active, whatever the later answers', async () => {
       const twoLivesMs = 2 * MAX_LIFETIME_SECONDS * 1000;
       const ttlMs = async (token: string) => Number(await redis.cli('PTTL', recordOf(token)));
       const token = newToken();
@@ -321,7 +321,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
       },
     );
 
-    it('is judged by the generation that was read along with it', async () => {
+    it('counts by the generation of the same read', async () => {
       firstSightsSinceSeconds = (generation) => (generation === 'whole' ? 0 : Infinity);
       expect(mayBeOlder(await fleet[0]!.check(newToken()))).toBe(true);
       await redis.cli('SET', GENERATION_KEY, 'whole');
@@ -332,7 +332,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
       expect(mayBeOlder(await replica(stores[1]!).check(token))).toBe(false);
     });
 
-    it('is written back by who remembers it, after all was lost', async () => {
+    it('is back after a loss once a replica that remembers it checks the token', async () => {
       const token = newToken();
       const first = await fleet[0]!.check(token);
       await redis.cli('FLUSHALL');
@@ -345,7 +345,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
       }
     });
 
-    it('is lowered by who saw it earlier, though another one has recorded it since', async () => {
+    it('becomes the sight of an earlier replica, after the record of a later one', async () => {
       const token = newToken();
       const first = await fleet[0]!.check(token);
       await redis.cli('FLUSHALL');
@@ -358,7 +358,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
       }
     });
 
-    it('is recorded once Redis is back, for all others, when it was away', async () => {
+    it('is recorded for all replicas once Redis is back', async () => {
       const token = newToken();
       redis.freeze();
       expect(mayBeOlder(await fleet[0]!.check(token))).toBe(true);
@@ -371,7 +371,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
       ['garbled', () => 'garbage'],
       ['empty', () => ''],
       ["another token's", (another) => another],
-    ])('is not believed when what is recorded is %s: the token may be older', async (_title, forge) => {
+    ])('does not count if the record is %s: the token may be older', async (_title, forge) => {
       const [token, another] = [newToken(), newToken()];
       await fleet[0]!.check(another);
       await redis.cli('SET', recordOf(token), forge(await redis.cli('GET', recordOf(another))));
@@ -381,7 +381,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
       }
     });
 
-    describe('is when it was asked for, of a token that the issuer gave to us,', () => {
+    describe('is the time of the request, for a token that was granted to us,', () => {
       const grantOf = (accessToken: string) => ({
         granted: true as const,
         accessToken,
@@ -404,7 +404,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
       it.each<[string, (grants: DatedGrants) => Promise<unknown>]>([
         ['at a log-in', (grants) => grants.grantPassword({ username: 'ada', password: 'secret' })],
         ['at a refresh', (grants) => grants.grantRefresh('refresh-token')],
-      ])('%s, though records were lost lately', async (_title, grant) => {
+      ])('%s, even after a recent loss of records', async (_title, grant) => {
         firstSightsSinceSeconds = () => Infinity;
         const token = newToken();
         const askedAtSeconds = Math.floor(storeSeconds());
@@ -416,7 +416,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
         expect(issuedAt(checked)).toBeLessThan(askedAtSeconds + ISSUER_SECONDS);
       });
 
-      it('unless it was seen before', async () => {
+      it('unless there was an earlier sight', async () => {
         const token = newToken();
         const first = await fleet[0]!.check(token);
         pass(100);
@@ -424,12 +424,12 @@ describe('opaque tokens in a fleet of user-tokens', () => {
         expect(issuedAt(await fleet[1]!.check(token))).toBe(issuedAt(first));
       });
 
-      it('and is none of a JWT, which tells by itself', async () => {
+      it('and does not exist for a JWT, which has an iat', async () => {
         await granting('e30.e30.c2ln').grantRefresh('refresh-token');
         expect(await redis.cli('KEYS', 'first-sight:*')).toBe('');
       });
 
-      it('and is not lost for Redis being away', async () => {
+      it('and outlasts an absence of Redis', async () => {
         const token = newToken();
         redis.freeze();
         await granting(token).grantRefresh('refresh-token');
@@ -452,7 +452,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
     };
     const unavailable = { name: 'UpstreamUnavailable' };
 
-    it('are asked about so often a minute by the whole fleet, however many come; the others are not refused', async () => {
+    it('cause a limited number of questions of the whole fleet per minute; the rest is not refused', async () => {
       answer = REFUSAL;
       const answers = await checkAll(newTokens(10 * UNKNOWN_PER_MINUTE));
       expect(asked).toHaveLength(UNKNOWN_PER_MINUTE);
@@ -466,17 +466,17 @@ describe('opaque tokens in a fleet of user-tokens', () => {
       }
     });
 
-    it('hold nothing against a token that came while the budget was used up', async () => {
+    it('do not hurt a token that came while the budget was used up', async () => {
       await useUpBudget();
       const honest = newToken();
       await expect(fleet[0]!.check(honest)).rejects.toMatchObject(unavailable);
-      // As the end of the minute does.
+      // The end of the minute has the same effect.
       await redis.cli('DEL', 'unknown-tokens:v1');
       answer = ADA;
       expect(await fleet[0]!.check(honest)).toMatchObject({ active: true });
     });
 
-    it('lock no token out that was accepted before, or refused', async () => {
+    it('lock out no token with an earlier answer', async () => {
       const honest = newToken();
       await fleet[0]!.check(honest);
       answer = REFUSAL;
@@ -491,13 +491,13 @@ describe('opaque tokens in a fleet of user-tokens', () => {
       expect(asked).toHaveLength(1);
     });
 
-    it('are what is counted: tokens that turn out to be good use nothing up', async () => {
+    it('count, but active tokens use nothing up', async () => {
       for (const token of newTokens(3 * UNKNOWN_PER_MINUTE)) {
         expect(await fleet[0]!.check(token)).toMatchObject({ active: true });
       }
     });
 
-    it('are counted by each process for itself while Redis is away', async () => {
+    it('count in each process for itself while Redis is away', async () => {
       const honest = newToken();
       await fleet[0]!.check(honest);
       redis.freeze();

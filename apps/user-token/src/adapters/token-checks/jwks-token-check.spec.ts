@@ -51,7 +51,7 @@ describe('JwksTokenCheck', () => {
     jest.useRealTimers();
   });
 
-  it('makes a principal of a token of ours', async () => {
+  it('makes a principal from a token of ours', async () => {
     expect(await check.check(await mintToken(key))).toEqual({
       active: true,
       principal: {
@@ -70,7 +70,7 @@ describe('JwksTokenCheck', () => {
 
   it.each<[string, MintOverrides]>([
     ["RFC 9068's profile", { header: { typ: 'at+jwt' }, claims: { client_id: 'c', azp: undefined } }],
-    ['a type spelled as a media type', { header: { typ: 'application/AT+JWT' } }],
+    ['a type in the form of a media type', { header: { typ: 'application/AT+JWT' } }],
     ['no type', { header: { typ: undefined } }],
     ['a single audience', { claims: { aud: TEST_AUDIENCE } }],
     ['neither scope nor permissions', { claims: { scope: undefined, permissions: undefined } }],
@@ -85,10 +85,10 @@ describe('JwksTokenCheck', () => {
     ['a token that expires this second', { claims: { exp: NOW_SECONDS } }, 'expired'],
     ['a token without exp', { claims: { exp: undefined } }, 'invalid'],
     ['an exp that is text', { claims: { exp: String(NOW_SECONDS + 60) } }, 'invalid'],
-    ['an exp beyond all time', { claims: { exp: 1e308 } }, 'invalid'],
-    ['an exp that no millisecond can be told of', { claims: { exp: 1e13 } }, 'invalid'],
+    ['an exp of 1e308', { claims: { exp: 1e308 } }, 'invalid'],
+    ['an exp that is unsafe in milliseconds', { claims: { exp: 1e13 } }, 'invalid'],
     ['an iat that is text', { claims: { iat: String(NOW_SECONDS) } }, 'invalid'],
-    ['an iat before all time', { claims: { iat: -1e308 } }, 'invalid'],
+    ['an iat of -1e308', { claims: { iat: -1e308 } }, 'invalid'],
     ['an iat before 1970', { claims: { iat: -1 } }, 'invalid'],
     ['a list of times', { claims: { iat: [NOW_SECONDS] } }, 'invalid'],
     ['ours among audiences that are no text', { claims: { aud: [TEST_AUDIENCE, 7] } }, 'invalid'],
@@ -122,24 +122,24 @@ describe('JwksTokenCheck', () => {
     const token = await mintToken(key, overrides).catch(() => forge(key, overrides));
     const checked = await check.check(token);
     expect(checked).toMatchObject({ active: false });
-    // `aud` and `exp` of a wrong type are refused by jose under the claim's own name.
+    // jose refuses an `aud` or `exp` of a wrong type under the name of the claim.
     if (reason !== 'invalid') expect(checked).toMatchObject({ active: false, reason });
   });
 
-  describe('whose subject could not be named in a revocation', () => {
+  describe('a subject', () => {
     it.each([
-      ['is as long as it may be', 's'.repeat(256), true],
-      ['is as long as it may be, in pairs of surrogates', '\u{1F600}'.repeat(256), true],
+      ['has the maximum length', 's'.repeat(256), true],
+      ['has the maximum length in pairs of surrogates', '\u{1F600}'.repeat(256), true],
       ['has spaces around it', ' auth0|ada ', true],
       ['is too long by one', 's'.repeat(257), false],
       ['is too long by one pair of surrogates', '\u{1F600}'.repeat(257), false],
-      ['is as long as a token can carry', 's'.repeat(5_000), false],
+      ['fills a whole token', 's'.repeat(5_000), false],
       ['has half of a surrogate pair', 'auth0|\ud800', false],
       ['has the other half', '\udc00ada', false],
       ['has a NUL', 'auth0|ada\0', false],
       ['has a line feed', 'auth0|\nada', false],
       ['has a C1 control character', 'auth0|\u0085ada', false],
-    ])('when it %s', async (_title, sub, accepted) => {
+    ])('that %s is accepted only if a revocation can name it', async (_title, sub, accepted) => {
       const checked = await check.check(await mintToken(key, { claims: { sub } }));
       expect(operations.revokeSubject.request.safeParse({ subject: sub }).success).toBe(accepted);
       if (accepted) {
@@ -157,13 +157,13 @@ describe('JwksTokenCheck', () => {
     });
   });
 
-  describe('takes a claim as it is, or for absent:', () => {
+  describe('takes a claim unchanged, or as absent:', () => {
     const nested = (depth: number): unknown => (depth === 0 ? 'x' : [nested(depth - 1)]);
 
     it.each<[string, unknown, readonly string[], 'ignored'?]>([
       ['a text', 'read:venues write:venues', ['read:venues', 'write:venues']],
-      ['a text with spaces to spare', ' read:venues  write:venues ', ['read:venues', 'write:venues']],
-      ['a text that repeats itself', 'read:venues read:venues', ['read:venues']],
+      ['a text with superfluous spaces', ' read:venues  write:venues ', ['read:venues', 'write:venues']],
+      ['a text with a repetition', 'read:venues read:venues', ['read:venues']],
       ['an empty text', '', []],
       ['a text with a line feed', 'read:venues\nwrite:venues', [], 'ignored'],
       ['a text with a tab', 'read:venues\twrite:venues', [], 'ignored'],
@@ -176,7 +176,7 @@ describe('JwksTokenCheck', () => {
       ['true', true, [], 'ignored'],
       ['null', null, [], 'ignored'],
       ['nothing', undefined, []],
-    ])('scope, when it is %s', async (_title, scope, scopes, ...[ignored]) => {
+    ])('scope: %s', async (_title, scope, scopes, ...[ignored]) => {
       const checked = await check.check(await mintToken(key, { claims: { scope } }));
       expect(checked).toMatchObject({ active: true, principal: { scopes } });
       expect(lines.map(({ level, fields }) => [level, fields])).toEqual(
@@ -186,7 +186,7 @@ describe('JwksTokenCheck', () => {
 
     it.each<[string, unknown, readonly string[], 'ignored'?]>([
       ['a list of texts', ['read:venues', 'a b'], ['read:venues', 'a b']],
-      ['a list that repeats itself', ['read:venues', 'read:venues'], ['read:venues']],
+      ['a list with a repetition', ['read:venues', 'read:venues'], ['read:venues']],
       ['an empty list', [], []],
       [
         'a long list',
@@ -204,7 +204,7 @@ describe('JwksTokenCheck', () => {
       ['true', true, [], 'ignored'],
       ['null', null, [], 'ignored'],
       ['nothing', undefined, []],
-    ])('permissions, when it is %s', async (_title, permissions, expected, ...[ignored]) => {
+    ])('permissions: %s', async (_title, permissions, expected, ...[ignored]) => {
       const checked = await check.check(await mintToken(key, { claims: { permissions } }));
       expect(checked).toMatchObject({ active: true, principal: { permissions: expected } });
       expect(lines.map(({ level, fields }) => [level, fields])).toEqual(
@@ -216,13 +216,18 @@ describe('JwksTokenCheck', () => {
       ['azp', { azp: 'web' }, 'web'],
       ['client_id', { azp: undefined, client_id: 'web' }, 'web'],
       ['client_id before azp', { azp: 'other', client_id: 'web' }, 'web'],
-      ['a client_id that is no text, azp or not', { azp: 'web', client_id: ['web'] }, undefined, 'ignored'],
-      ['a client_id that is null, azp or not', { azp: 'web', client_id: null }, undefined, 'ignored'],
+      [
+        'a client_id that is no text, even with an azp',
+        { azp: 'web', client_id: ['web'] },
+        undefined,
+        'ignored',
+      ],
+      ['a client_id that is null, even with an azp', { azp: 'web', client_id: null }, undefined, 'ignored'],
       ['an azp that is a number', { azp: 7 }, undefined, 'ignored'],
       ['an azp that is empty', { azp: '' }, undefined, 'ignored'],
-      ['an azp that is endless', { azp: 'w'.repeat(257) }, undefined, 'ignored'],
+      ['an azp that is too long', { azp: 'w'.repeat(257) }, undefined, 'ignored'],
       ['an azp with a line feed', { azp: 'web\n' }, undefined, 'ignored'],
-    ])('the client, by %s', async (_title, claims, clientId, ...[ignored]) => {
+    ])('the client: %s', async (_title, claims, clientId, ...[ignored]) => {
       const checked = await check.check(await mintToken(key, { claims: { ...claims } }));
       expect(checked.active && checked.principal.clientId).toBe(clientId);
       expect(lines).toHaveLength(ignored ? 1 : 0);
@@ -233,10 +238,10 @@ describe('JwksTokenCheck', () => {
       ['a list', ['admin'], true],
       ['an object', { name: 'admin' }, true],
       ['null', null, true],
-      ['as deep as it may be', nested(16), true],
-      ['too deep', nested(17), false],
-      ['far too deep', nested(1_500), false],
-    ])('a further one, when it is %s', async (_title, value, carried) => {
+      ['a list of the maximum depth', nested(16), true],
+      ['a list that is too deep', nested(17), false],
+      ['a list that is far too deep', nested(1_500), false],
+    ])('a further claim: %s', async (_title, value, carried) => {
       const claims = { 'https://api.test/roles': value, gty: undefined };
       const checked = await check.check(await mintToken(key, { claims }));
       expect(checked.active && checked.principal.claims).toEqual(
@@ -244,7 +249,7 @@ describe('JwksTokenCheck', () => {
       );
     });
 
-    it('further ones that are called like what objects have', async () => {
+    it('further claims with the names of object members', async () => {
       const claims = JSON.parse('{"__proto__":{"admin":true},"constructor":"x"}') as object;
       const checked = await check.check(await mintToken(key, { claims: { ...claims } }));
       const carried = checked.active ? checked.principal.claims : {};
@@ -254,9 +259,9 @@ describe('JwksTokenCheck', () => {
   });
 
   it.each([
-    ['as long as it says', LIFETIME_SECONDS, LIFETIME_SECONDS],
-    ['no longer than a log-out everywhere is remembered', LIFETIME_SECONDS + 1, LIFETIME_SECONDS],
-    ['no longer than that, though it says for ever', 4_000_000_000, LIFETIME_SECONDS],
+    ['for its own life', LIFETIME_SECONDS, LIFETIME_SECONDS],
+    ['as long as a log-out everywhere is remembered, at most', LIFETIME_SECONDS + 1, LIFETIME_SECONDS],
+    ['as long as that with an endless life', 4_000_000_000, LIFETIME_SECONDS],
   ])('counts %s', async (_title, lifeSeconds, countsSeconds) => {
     const token = await mintToken(key, { claims: { exp: NOW_SECONDS + lifeSeconds } });
     expect(await check.check(token)).toMatchObject({
@@ -270,14 +275,14 @@ describe('JwksTokenCheck', () => {
     ['of another issuer', { claims: { iss: 'https://issuer.other/' } }, 'wrong_issuer'],
     ['for another API', { claims: { aud: 'https://other.test/' } }, 'wrong_audience'],
     ['that has expired', { claims: { exp: NOW_SECONDS - 1 } }, 'expired'],
-    ['of the future', { claims: { iat: NOW_SECONDS + 60 } }, 'not_yet_valid'],
+    ['from the future', { claims: { iat: NOW_SECONDS + 60 } }, 'not_yet_valid'],
   ])('looks for no key of a token %s', async (_title, overrides, reason) => {
     const unavailable = () => Promise.reject(new Error('a key was looked for'));
     const withoutKeys = new JwksTokenCheck(OPTIONS, unavailable, new PrincipalClaims([], {} as Log));
     expect(await withoutKeys.check(await mintToken(key, overrides))).toMatchObject({ active: false, reason });
   });
 
-  it('refuses a token whose payload was changed', async () => {
+  it('refuses a token with a changed payload', async () => {
     const [header, , signature] = (await mintToken(key)).split('.');
     const payload = Buffer.from('{"sub":"auth0|root"}').toString('base64url');
     expect(await check.check(`${header}.${payload}.${signature}`)).toMatchObject({
@@ -286,7 +291,7 @@ describe('JwksTokenCheck', () => {
     });
   });
 
-  it('refuses a token signed by another key under the same kid', async () => {
+  it('refuses a signature by another key under the same kid', async () => {
     const token = await mintToken(await newKey());
     expect(await check.check(token)).toMatchObject({ active: false, reason: 'invalid' });
   });
@@ -299,7 +304,7 @@ describe('JwksTokenCheck', () => {
     }
   });
 
-  it('refuses HS256 signed with what is public of our key', async () => {
+  it('refuses HS256 with our public key as the secret', async () => {
     const publicKey = await importJWK({ ...key.jwk }, 'RS256');
     const pem = await exportSPKI(publicKey as Parameters<typeof exportSPKI>[0]);
     for (const secret of [
@@ -321,7 +326,7 @@ describe('JwksTokenCheck', () => {
     }
   });
 
-  it('does not take a key that the token brings along', async () => {
+  it('ignores a key in the header of the token', async () => {
     const own = await newKey('own');
     const token = await mintToken(own, {
       header: { jwk: own.jwk, jku: 'http://127.0.0.1:1/', x5u: 'http://127.0.0.1:1/' },
@@ -330,7 +335,7 @@ describe('JwksTokenCheck', () => {
   });
 });
 
-/** For what jose refuses to sign: the signature is then wrong as well, which is the case's business. */
+/** For headers that jose refuses to sign. The signature is wrong as well. */
 async function forge(key: TestKey, { claims, header }: MintOverrides): Promise<string> {
   const [, payload, signature] = (await mintToken(key, { ...(claims && { claims }) })).split('.');
   const forged = Buffer.from(JSON.stringify({ alg: 'RS256', kid: key.kid, ...header })).toString('base64url');

@@ -9,7 +9,7 @@ const silent = createLogger({ service: 'user-token', environment: 'test', level:
 const NOW_SECONDS = 1_790_000_000;
 const TOO_LONG = 's'.repeat(257);
 
-describe('what /userinfo says', () => {
+describe('an answer of /userinfo', () => {
   const checkOf = (userInfo: UserInfo, names: readonly string[] = []) =>
     new UserinfoTokenCheck(
       { userInfo: () => Promise.resolve(userInfo) } as Partial<AuthorizationServer> as AuthorizationServer,
@@ -17,7 +17,7 @@ describe('what /userinfo says', () => {
       new PrincipalClaims(names, silent),
     ).check('opaque-token-0123456789');
 
-  it('grants nothing, whatever it says', async () => {
+  it('grants nothing, whatever its claims', async () => {
     const claims = { scope: 'read:venues', permissions: ['write:venues'], client_id: 'web' };
     const checked = await checkOf({ active: true, subject: 'auth0|ada', claims });
     expect(checked).toEqual({
@@ -38,14 +38,14 @@ describe('what /userinfo says', () => {
   it.each([
     ['too long', TOO_LONG],
     ['with half of a surrogate pair', 'auth0|\ud800'],
-  ])('is refused for a subject that is %s', async (_title, subject) => {
+  ])('is refused if its subject is %s', async (_title, subject) => {
     expect(await checkOf({ active: true, subject, claims: {} })).toEqual({
       active: false,
       reason: 'invalid_subject',
     });
   });
 
-  it('is carried as far as there is room: the rest is left out, and nothing is cut', async () => {
+  it('gives whole claims as long as there is room, and leaves out the rest', async () => {
     const [large, small] = ['x'.repeat(8_000), 'ada@example.com'];
     const claims = { picture: large, other: large, email: small };
     const checked = await checkOf({ active: true, subject: 'auth0|ada', claims }, [
