@@ -25,7 +25,7 @@ import type { IssuerProxy } from './adapters/auth0/issuer-fetch.js';
 const DAY_SECONDS = 24 * 3600;
 const PROXY_EXPECTED = 'must be the URL of a proxy, such as http://proxy.example:8080';
 
-/** Whether it is one that can be used is asked where it is to be used. */
+/** Checks the characters only. `proxyOf` checks the rest, and only for a proxy in use. */
 function proxyUrl(): z.ZodType<string> {
   return text(/^[\x21-\x7e]+$/, PROXY_EXPECTED);
 }
@@ -41,70 +41,70 @@ export const userTokenSettings = defineSettings({
   },
   AUTH0_AUDIENCE: {
     schema: list(),
-    doc: 'API identifier(s), comma-separated; log-ins ask for the first',
+    doc: 'API identifiers, comma-separated; log-ins ask for the first',
     localDefault: 'https://api.venue.example/',
   },
   AUTH0_CLIENT_ID: {
     schema: visibleAscii(),
-    doc: 'client of this deployment at Auth0',
+    doc: 'client ID of this deployment at Auth0',
     localDefault: 'venue-suite',
     localOnly: ['venue-suite', 'brief'],
   },
   AUTH0_CLIENT_SECRET: {
     schema: visibleAscii(),
-    doc: 'its secret',
+    doc: 'secret of the client AUTH0_CLIENT_ID',
     secret: true,
     localDefault: PUBLISHED_SECRETS.auth0Client,
   },
   AUTH0_REALM: {
     schema: text().optional(),
-    doc: 'connection to log in with; unset: the default directory of the tenant',
+    doc: 'connection for log-ins; unset: the default directory of the tenant',
   },
   AUTH0_SCOPE: {
     schema: scope(),
-    doc: "scopes asked for at log-in: OpenID's and the API's, separated by spaces",
+    doc: "scopes of each log-in, OpenID's and the API's, separated by spaces",
     default: 'openid profile email offline_access read:venues write:venues',
   },
   ...redisSettings,
   SESSION_SECRETS: {
     schema: secretList(),
-    doc: 'comma-separated, 32 characters or more each; the first seals sessions, all open them',
+    doc: 'secrets of 32 characters or more, comma-separated; the first one seals sessions, all of them open sessions',
     secret: true,
     localDefault: PUBLISHED_SECRETS.session,
   },
   SESSION_IDLE_SECONDS: {
     schema: wholeNumber(60, 365 * DAY_SECONDS),
-    doc: 'how long a session may be left without a refresh, in seconds',
+    doc: 'longest time between two refreshes of a session, in seconds',
     default: String(30 * DAY_SECONDS),
   },
   SESSION_ABSOLUTE_SECONDS: {
     schema: wholeNumber(1, 365 * DAY_SECONDS),
-    doc: 'how long a session may last, however often it is refreshed, in seconds',
+    doc: 'longest life of a session, whatever its refreshes, in seconds',
     default: String(90 * DAY_SECONDS),
   },
   REFRESH_EXPIRED_LIMIT_SECONDS: {
     schema: wholeNumber(0, 365 * DAY_SECONDS),
-    doc: 'how long after its expiry an access token may still be refreshed, in seconds',
+    doc: 'longest time from the expiry of an access token to its refresh, in seconds',
     default: String(30 * DAY_SECONDS),
   },
   REFRESH_REUSE_DETECTION_SECONDS: {
     schema: wholeNumber(600, 30 * DAY_SECONDS),
-    doc: 'how long after its refresh an old access token, presented again, ends its session, in seconds',
+    doc: 'how long an old access token still ends its session after a refresh, in seconds',
     default: String(DAY_SECONDS),
   },
   REFRESH_REPLAY_WINDOW_SECONDS: {
     schema: wholeNumber(1, 600),
-    doc: 'how long the old access token still gets the answer of a refresh, in seconds; after that it ends its session',
+    doc: 'how long an old access token still gets the answer of its refresh, in seconds; after that it ends its session',
     default: '30',
   },
   OAUTH_REFRESH_REUSE_SECONDS: {
     schema: wholeNumber(0, 600),
-    doc: 'the same for the refresh token of a registered client, 0 for not at all, in seconds',
+    doc: 'how long an old refresh token of a registered client still gets the answer of its refresh, in seconds; 0: not at all',
     default: '10',
   },
   LOGIN_ATTEMPTS_PER_ACCOUNT: {
     schema: wholeNumber(1, 1000),
-    doc: 'wrong passwords for one account within the window; then it is refused without asking Auth0',
+    doc: 'wrong passwords for one account within the window; further log-ins are refused without a question to Auth0',
     default: '10',
   },
   LOGIN_ATTEMPTS_PER_ADDRESS: {
@@ -114,24 +114,24 @@ export const userTokenSettings = defineSettings({
   },
   LOGIN_ATTEMPTS_WINDOW_SECONDS: {
     schema: wholeNumber(1, DAY_SECONDS),
-    doc: 'window of both limits, from the first wrong password on, in seconds',
+    doc: 'window of both limits, from the first wrong password, in seconds',
     default: '900',
   },
   LOGIN_DENIAL_DESCRIPTIONS: {
     schema: z.enum(['pass', 'hide'], { message: 'must be pass or hide' }),
-    doc: 'what an Action of Auth0 says when it denies a log-in: pass it on to the user, or hide it',
+    doc: 'text of an Auth0 Action that denies a log-in: pass (to the user) or hide',
     default: 'hide',
   },
   CLOCK_TOLERANCE_SECONDS: {
     schema: wholeNumber(0, 60),
-    doc: 'how far the clock of Auth0 may be ahead, for nbf and iat, in seconds',
+    doc: 'how far the clock of Auth0 may be ahead of ours, for nbf and iat, in seconds',
     default: '5',
     // The bundled server has our clock.
     localDefault: '1',
   },
   JWKS_MAX_STALE_SECONDS: {
     schema: wholeNumber(600, 7 * DAY_SECONDS),
-    doc: 'how long known signing keys are used while Auth0 cannot be reached for new ones, in seconds',
+    doc: 'longest use of known signing keys while Auth0 is away, in seconds',
     default: String(DAY_SECONDS),
   },
   OPAQUE_RECHECK_SECONDS: {
@@ -141,19 +141,19 @@ export const userTokenSettings = defineSettings({
   },
   OPAQUE_UNKNOWN_PER_MINUTE: {
     schema: wholeNumber(1, 100_000),
-    doc: 'opaque tokens a minute that the fleet asks /userinfo about in vain; then unknown ones get 503',
+    doc: 'questions of the whole fleet to /userinfo about unknown opaque tokens, per minute, active ones not counted; further unknown tokens get 503',
     default: '100',
   },
   OPAQUE_UNKNOWN_AGE: {
     schema: z.enum(['refuse', 'accept'], { message: 'must be refuse or accept' }),
-    doc: 'opaque tokens that were not got by a log-in here, for 30 days after the first start on an empty Redis: refuse (503), for they may have been revoked before, or accept',
+    doc: 'opaque tokens of other log-ins, within 30 days of the first start on an empty Redis: refuse (503) because they may be revoked, or accept',
     default: 'refuse',
-    // Nothing was ever revoked on a machine that was set up a minute ago.
+    // A machine for local work has no earlier revocations.
     localDefault: 'accept',
   },
   PRINCIPAL_CLAIMS: {
     schema: list(),
-    doc: 'further claims that services get to see, comma-separated',
+    doc: 'further claims for services, comma-separated',
     default: 'gty,org_id,email,email_verified,name,nickname',
   },
   UPSTREAM_TIMEOUT_MS: {
@@ -163,45 +163,45 @@ export const userTokenSettings = defineSettings({
   },
   ISSUER_CHECK_SECONDS: {
     schema: wholeNumber(0, DAY_SECONDS),
-    doc: 'how often it is checked, for /health/ready, that Auth0 takes these settings, in seconds; each time leaves two failed exchanges in its log. 0: only until all was well once',
+    doc: 'time between two checks of these settings at Auth0, for /health/ready, in seconds; each check leaves two failed exchanges in its log; 0: no check after the first success',
     default: '300',
   },
-  // In lower case is how most other programs spell them, and what they prefer.
+  // Most other programs spell these in lower case, and prefer that.
   HTTPS_PROXY: {
     schema: proxyUrl().optional(),
-    doc: 'proxy on the way to an issuer at https, as http://[user:password@]host:port; https_proxy is read, too',
+    doc: 'proxy for an issuer at https, as http://[user:password@]host:port; https_proxy counts as well',
     secret: true,
     aliases: ['https_proxy'],
   },
   HTTP_PROXY: {
     schema: proxyUrl().optional(),
-    doc: 'the same for an issuer at plain http',
+    doc: 'proxy for an issuer at plain http; http_proxy counts as well',
     secret: true,
     aliases: ['http_proxy'],
   },
   NO_PROXY: {
     schema: text().optional(),
-    doc: 'hosts that are reached without a proxy, comma-separated, * for all; loopback always is',
+    doc: 'hosts without a proxy, comma-separated, * for all; loopback never has one; no_proxy counts as well',
     aliases: ['no_proxy'],
   },
   DENIALS_UNKNOWN: {
     schema: z.enum(['refuse', 'accept'], { message: 'must be refuse or accept' }),
-    doc: 'where it is not known what was revoked, since Redis is away from the start on or has lost it while no user-token ran: refuse (503) tokens of before, or accept them',
+    doc: 'older tokens while the revocations are unknown, because Redis is away at the start or lost them while no user-token ran: refuse (503) or accept',
     default: 'refuse',
   },
   MAX_CONNECTIONS: {
     schema: wholeNumber(1, 100_000),
-    doc: 'TCP connections of services at a time; a new one takes the place of one that is idle, or is refused',
+    doc: 'TCP connections of services at a time; a new one replaces an idle one, or is refused',
     default: '1000',
   },
   MAX_CONNECTIONS_PER_ADDRESS: {
     schema: wholeNumber(1, 100_000),
-    doc: 'the same from one address (IPv6: one /64)',
+    doc: 'TCP connections from one address (IPv6: one /64) at a time',
     default: '250',
   },
   MAX_PENDING_CONNECTIONS: {
     schema: wholeNumber(1, 100_000),
-    doc: 'connections at a time that have not shown a certificate (without TLS: not asked anything) yet, for 3 s at most; a new one takes the place of the oldest',
+    doc: 'connections at a time before their certificate (without TLS: before their first message), for at most 3 s each; a new one replaces the oldest',
     default: '500',
   },
   ...tlsSettings('USER_TOKEN_TLS', 'clients'),
@@ -216,7 +216,7 @@ function isPercentEncoded(text: string): boolean {
   }
 }
 
-/** @returns undefined where the issuer is reached without a proxy, as this machine always is */
+/** @returns undefined if the issuer has no proxy; an issuer on this machine never has one */
 function proxyOf({
   AUTH0_ISSUER_URL: { protocol, hostname },
   NO_PROXY: noProxy = '',
