@@ -16,7 +16,7 @@ describe('a file of variables', () => {
     );
     const venue = ServiceProcess.spawn('venue', { ENV_FILE, REDIS_URL: 'memory:' });
     await venue.printed(/REDIS_URI.*REDIS_URL/);
-    expect(venue.stdout).toContain('a variable is set that nobody reads');
+    expect(venue.stdout).toContain('a variable is set, but this service does not read it');
     expect(await venue.stop()).toMatchObject({ signal: null });
     expect(venue.stdout).not.toContain('listens on');
     expect(venue.stderr).toBe('');

@@ -11,7 +11,7 @@ const PREFLIGHT_MAX_AGE_SECONDS = 600;
 /** `CORS_ORIGINS` of a service with front ends. */
 export const corsOriginsSetting: Setting<readonly string[]> = {
   schema: origins().default([]),
-  doc: 'origins whose pages may call this service, comma-separated, e.g. https://app.acme.example; unset: its own only',
+  doc: 'other origins with pages that may call this service, comma-separated, e.g. https://app.acme.example',
 };
 
 /** Comma-separated origins, each as a browser writes it into `Origin` (RFC 6454 section 6.1). */
@@ -32,7 +32,7 @@ export function corsOptions(allowed: readonly string[]) {
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     exposedHeaders: EXPOSED_HEADERS,
     maxAge: PREFLIGHT_MAX_AGE_SECONDS,
-    // It would answer any other OPTIONS in its own words.
+    // The plugin would word its own answer to any other OPTIONS.
     strictPreflight: false,
   };
 }

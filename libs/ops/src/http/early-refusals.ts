@@ -35,11 +35,11 @@ export interface EarlyRefusal {
 
 const DESCRIPTIONS: Readonly<Record<number, string>> = {
   400: 'The request is malformed',
-  405: 'This method is not answered here',
+  405: 'This method is not allowed here',
   408: 'The request took too long to arrive',
   413: 'The request is too large',
   414: 'The URL is too long',
-  417: 'What the request expects cannot be met',
+  417: 'The expectation of the request cannot be met',
   431: 'The header of the request is too large',
 };
 

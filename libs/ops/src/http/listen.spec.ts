@@ -45,7 +45,7 @@ describe('a listener', () => {
     [
       'EACCES',
       venue,
-      /^Port 0 \(venue\) is not for this user.* with PORT \(VENUE_PORT under npm start\), from 1024 on/,
+      /^Port 0 \(venue\) needs a right that this user does not have.* with PORT \(VENUE_PORT under npm start\), from 1024 on/,
     ],
     ['EACCES', ops, /^Port 0 \(venue ops\) .* with OPS_PORT \(VENUE_OPS_PORT under npm start\)/],
     ['EADDRINUSE', ops, /^Port 0 \(venue ops\) is already in use/],
@@ -53,7 +53,7 @@ describe('a listener', () => {
     [
       'EAFNOSUPPORT',
       ops,
-      /^OPS_HOST 127.0.0.1 \(venue ops\) is an address of a kind that this machine has not/,
+      /^OPS_HOST 127.0.0.1 \(venue ops\) is an address of a kind that this machine does not have/,
     ],
     [
       'EMFILE',

@@ -64,12 +64,12 @@ function explain(code: string, { service, host, port, setting }: Listening): str
     case 'EADDRINUSE':
       return `Port ${port} (${service}) is already in use: stop what listens there, or ${choose}.`;
     case 'EACCES':
-      return `Port ${port} (${service}) is not for this user to listen on: ${choose}, from 1024 on, or give the process CAP_NET_BIND_SERVICE.`;
+      return `Port ${port} (${service}) needs a right that this user does not have: ${choose}, from 1024 on, or give the process CAP_NET_BIND_SERVICE.`;
     case 'EADDRNOTAVAIL':
       return `${where} is no address of this machine: set it to one that is, or to * for all of them.`;
     case 'EAFNOSUPPORT':
     case 'EINVAL':
-      return `${where} is an address of a kind that this machine has not: set it to * for all that it has.`;
+      return `${where} is an address of a kind that this machine does not have: set it to * for all addresses of this machine.`;
     default:
       if (/^(ENOTFOUND|EAI_)/.test(code))
         return `${where} is a name that does not resolve (${code}): set it to an address of this machine.`;

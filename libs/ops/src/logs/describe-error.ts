@@ -4,8 +4,8 @@ import { printableStack } from './printable.js';
 const MAX_CAUSES = 4;
 
 /**
- * Name, message, code and stack, and the same of its cause. Everything else that libraries attach to errors, such as requests
- * and responses, stays out of the log.
+ * Name, message, code and stack of an error and of its cause. Other fields, such as requests and responses that libraries attach to
+ * errors, stay out of the log.
  */
 export function describeError(error: unknown, depth = 0): object {
   if (!isError(error)) return { message: typeof error === 'string' ? error : typeof error };

@@ -74,14 +74,14 @@ export function readSettings<D extends SettingsDefinition>(
   throw new SettingsError([...problems, ...hints]);
 }
 
-/** Reports variables that are set, not read, and almost equal to one of the definition. */
+/** Reports variables that are set and not read, with a name that almost equals one of the definition. */
 export function warnOfUnread(
   definition: SettingsDefinition,
   environment: Environment,
   log: { warn(fields: object, text: string): void },
 ): void {
   for (const { given, meant } of unreadVariables(definition, environment))
-    log.warn({ variable: printable(given), meant }, 'a variable is set that nobody reads');
+    log.warn({ variable: printable(given), meant }, 'a variable is set, but this service does not read it');
 }
 
 function unreadVariables(definition: SettingsDefinition, environment: Environment): readonly Misspelling[] {
@@ -178,7 +178,7 @@ export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' |
 /** For a service that answers HTTP. */
 export const accessLogSetting: Setting<AccessLogMode> = {
   schema: z.enum(['all', 'refused', 'off'], { message: 'must be all, refused or off' }),
-  doc: 'which HTTP requests leave a log line: all, those refused (answered 400 or more), or off for none',
+  doc: 'HTTP requests with a log line: all, refused (status 400 or more), or off (none)',
   default: 'all',
 };
 
