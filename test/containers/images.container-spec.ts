@@ -8,7 +8,7 @@ import { clientsYaml, isRoot } from '@app/test-support/suite/oauth-clients';
 
 jest.setTimeout(600_000);
 
-/** Libraries that each depends on, in the end. */
+/** Libraries of each service, direct or not. */
 const SERVICES: [string, string[]][] = [
   ['gateway', ['auth', 'ops', 'redis', 'user-token-client']],
   ['venue', ['auth', 'ops', 'redis', 'user-token-client']],
@@ -16,7 +16,7 @@ const SERVICES: [string, string[]][] = [
   ['identity', ['ops']],
 ];
 const IN_LOCAL = ['--env', 'ENVIRONMENT=local', '--env', 'HOST=0.0.0.0'];
-/** As clusters start images. */
+/** The options of a cluster. */
 const STRICT = ['--rm', '--read-only', '--network', 'none', '--cap-drop', 'ALL', '--memory', '256m'];
 
 describe.each(SERVICES)('the image of %s', (service, libraries) => {
@@ -26,7 +26,7 @@ describe.each(SERVICES)('the image of %s', (service, libraries) => {
     image = await buildImage(service);
   });
 
-  it('holds this service, its libraries and their modules, and nothing of the others', async () => {
+  it('holds this service, its libraries and their modules, and nothing of other services', async () => {
     const list = `
       const { existsSync, readdirSync } = require('node:fs');
       const entries = (folder, options) => readdirSync('/app/' + folder, options).toSorted();
@@ -39,16 +39,16 @@ describe.each(SERVICES)('the image of %s', (service, libraries) => {
       console.log(JSON.stringify({ apps: entries('apps'), libs: entries('libs'), surplus, files: files.length }));`;
     const { files, ...held } = JSON.parse(await docker('run', ...STRICT, image, 'node', '-e', list));
     expect(held).toEqual({ apps: [service], libs: libraries, surplus: [] });
-    // Of more than 12,000 that are installed without development.
+    // An installation without development has more than 12,000.
     expect(files).toBeLessThan(5_000);
   });
 
-  it.each([0, 300])('ends at once when it is stopped %i ms after its start', async (afterMs) => {
+  it.each([0, 300])('ends at once after a stop %i ms after its start', async (afterMs) => {
     const id = await docker('run', '--detach', '--init', ...STRICT.slice(1), ...IN_LOCAL, image);
     try {
       await delay(afterMs);
       await docker('stop', '--time', '60', id);
-      // 137 would be the end of its patience; 143 is the signal itself, before there was a handler.
+      // 143 is the signal itself, before there was a handler. 137 would be the end of the grace period.
       expect(['0', '143']).toContain(await docker('inspect', '--format', '{{.State.ExitCode}}', id));
     } finally {
       await docker('rm', '--force', id);
@@ -57,7 +57,7 @@ describe.each(SERVICES)('the image of %s', (service, libraries) => {
 });
 
 describe('npm run client in the image of the gateway', () => {
-  // Nobody that the image knows; who owns the file may replace it.
+  // A user that the image does not know. The owner of the file may replace it.
   const uid = isRoot ? 54_321 : process.getuid!();
   let image: string;
   let folder: string;

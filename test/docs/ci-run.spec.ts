@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 
 const root = join(import.meta.dirname, '../..');
 
-/** What a run of Jest leaves. */
+/** The results of a run of Jest. */
 const RESULT = JSON.stringify({ numPassedTests: 7, numFailedTests: 0, numRuntimeErrorTestSuites: 0 });
 const NPM = `#!/bin/sh
 for argument; do case $argument in --outputFile=*) echo '${RESULT}' >"\${argument#*=}" ;; esac; done
@@ -40,7 +40,7 @@ describe('.ci/run', () => {
       '#!/bin/sh\nexit 1\n',
       '../shared/docker/engine could not start a Docker engine.',
     ],
-  ])('says in one line that the container tests are left out where %s', (_title, engine, why) => {
+  ])('says in one line that it skips the container tests if %s', (_title, engine, why) => {
     const { lines, status } = run(engine);
     expect(lines.filter((line) => /container/.test(line))).toEqual([
       `The container tests are left out: ${why}`,
@@ -48,7 +48,7 @@ describe('.ci/run', () => {
     expect([lines.at(-1), status]).toEqual(['14 passed, 0 failed', 0]);
   });
 
-  it('counts the container tests where they run', () => {
+  it('counts the container tests if they run', () => {
     const { lines, status } = run('#!/bin/sh\n');
     expect(lines.join('\n')).not.toContain('left out');
     // Two end-to-end runs and three of Jest.

@@ -26,7 +26,7 @@ const SETTINGS: [string, SettingsDefinition][] = [
   ['identity', identitySettings],
 ];
 
-/** Names of an image's own stages, and of what it is built on in the end. */
+/** Names of an image's own stages, and of its base image. */
 function stages(): Map<string, { from: string; lines: string[] }> {
   const found = new Map<string, { from: string; lines: string[] }>();
   let current: string[] = [];
@@ -38,7 +38,7 @@ function stages(): Map<string, { from: string; lines: string[] }> {
   return found;
 }
 
-/** The images expose these, and others reach them there. */
+/** The ports that the images expose. */
 const FIXED = ['PORT', 'OPS_PORT'];
 const OWN_VALUES: Readonly<Record<string, string>> = {
   ENVIRONMENT: '${ENVIRONMENT:-local}',
@@ -47,10 +47,10 @@ const OWN_VALUES: Readonly<Record<string, string>> = {
 };
 
 describe('docker-compose.yml', () => {
-  describe.each(SETTINGS)('hands on to %s', (service, settings) => {
+  describe.each(SETTINGS)('passes on to %s', (service, settings) => {
     const given = services[service]!.environment!;
 
-    it('every setting, secrets as files as well, and nothing that it does not read', () => {
+    it('each of its settings, secrets as files as well, and no other', () => {
       const read = Object.entries(settings).flatMap(([name, { secret }]) =>
         secret ? [name, `${name}_FILE`] : [name],
       );
@@ -58,7 +58,7 @@ describe('docker-compose.yml', () => {
       expect(names.toSorted()).toEqual(read.toSorted());
     });
 
-    it('no value that would count outside of ENVIRONMENT=local', () => {
+    it('no default value outside of ENVIRONMENT=local', () => {
       for (const [name, value] of Object.entries(given)) {
         const [, replaced] = /^LOCAL_(.+)$/.exec(name) ?? [];
         if (replaced === undefined) expect(value).toBe(OWN_VALUES[name] ?? `\${${name}:-}`);
@@ -83,7 +83,7 @@ describe('docker-compose.yml', () => {
       expect(opening.filter((key) => key in service)).toEqual([]);
     });
 
-    it('with nothing to write to but temporary files and a volume of its own', () => {
+    it('with no place to write but temporary files and its own volume', () => {
       expect(service).toMatchObject({ read_only: true, tmpfs: [name === 'e2e' ? '/tmp:exec' : '/tmp'] });
       for (const volume of (service['volumes'] ?? []) as string[]) expect(volume).toMatch(/^[a-z-]+:\/data$/);
     });
@@ -95,13 +95,13 @@ describe('docker-compose.yml', () => {
       });
     });
 
-    it('with logs that cannot fill the disk, nor hold it up', () => {
+    it('with logs that neither fill the disk nor delay the service', () => {
       const { driver, options } = service['logging'] as { driver: string; options: Record<string, string> };
       expect(driver).toBe('json-file');
       expect(options).toMatchObject({ 'max-size': '10m', 'max-file': '3', mode: 'non-blocking' });
     });
 
-    it('on an image that can be named by digest, as a user of its own', () => {
+    it('on an image that a digest may name, as its own user', () => {
       const { target, args } = service.build;
       expect('image' in service).toBe(false);
       const all = stages();
@@ -118,7 +118,7 @@ describe('docker-compose.yml', () => {
     });
   });
 
-  it('publishes on 127.0.0.1 unless it is told otherwise, and neither Redis nor user-token', () => {
+  it('publishes on 127.0.0.1 by default, and neither Redis nor user-token', () => {
     const published = Object.entries(services).filter(([, service]) => 'ports' in service);
     expect(published.map(([name]) => name)).toEqual(['identity', 'gateway', 'venue']);
     for (const [, { ports }] of published) {
@@ -126,7 +126,7 @@ describe('docker-compose.yml', () => {
     }
   });
 
-  it('lets Redis be full before it is killed for its memory', () => {
+  it('gives Redis a limit below that of its container', () => {
     const { command, mem_limit: limit } = services['redis']!;
     const [, maxMemory] = / --maxmemory (\d+)mb /.exec(String(command)) ?? [];
     expect(limit).toBe('1g');
@@ -139,7 +139,7 @@ describe('docker-compose.secrets.yml', () => {
   const files: Record<string, { file: string }> = parse(read('docker-compose.secrets.yml')).secrets;
 
   it.each(Object.entries(servicesOf('docker-compose.secrets.yml')))(
-    'gives %s the secrets that it needs, as files, and none that it does not read',
+    'gives %s its secrets as files, and no other secrets',
     (name, { environment = {}, ...service }) => {
       const settings = new Map(SETTINGS).get(name)!;
       const mounted = (service['secrets'] as string[]).map((secret) => `/run/secrets/${secret}`);
@@ -154,7 +154,7 @@ describe('docker-compose.secrets.yml', () => {
     },
   );
 
-  it('takes them from a folder that git and the images leave out', () => {
+  it('takes them from a folder that git and the images ignore', () => {
     for (const [name, { file }] of Object.entries(files)) expect(file).toBe(`\${SECRETS:-./secrets}/${name}`);
     expect(read('.gitignore').split('\n')).toEqual(expect.arrayContaining(['secrets/', '*.env']));
   });

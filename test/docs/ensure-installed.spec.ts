@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jest } from '@jest/globals';
 
-// npm is a process that takes a second of CPU to start.
+// The start of npm takes a second of CPU.
 jest.setTimeout(120_000);
 
 describe('scripts/ensure-installed.mjs', () => {
@@ -54,7 +54,7 @@ describe('scripts/ensure-installed.mjs', () => {
     expect(await lock()).toContain(folder);
   });
 
-  it('says in one line what to run where nothing may be changed', async () => {
+  it('says in one line what to run if the lock must not change', async () => {
     await writeManifest('apps/kiosk', { name: '@app/kiosk', version: '1.0.0' });
     const before = await lock();
     expect(ensureInstalled({ CI: 'true' })).toEqual({
@@ -67,7 +67,7 @@ describe('scripts/ensure-installed.mjs', () => {
     expect(await lock()).toBe(before);
   });
 
-  it('names the package.json that is none', async () => {
+  it('names an invalid package.json', async () => {
     await mkdir(join(root, 'apps/kiosk'));
     await writeFile(join(root, 'apps/kiosk/package.json'), '{');
     const { ok, lines } = ensureInstalled();

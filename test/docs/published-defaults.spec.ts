@@ -14,7 +14,7 @@ const SERVICES: Readonly<Record<string, SettingsDefinition>> = {
   identity: identitySettings,
 };
 
-/** Names of things, which open nothing: an API, and a port of this machine. */
+/** Names that open nothing: an API, and a port of this machine. */
 const HARMLESS = ['AUTH0_AUDIENCE', 'USER_TOKEN_URL'];
 
 function problemsOf(name: string, setting: Setting, value: string, environment: string): readonly string[] {
@@ -37,8 +37,8 @@ const published = Object.entries(SERVICES).flatMap(([service, settings]) =>
 
 const seed = parse(readFileSync(join(import.meta.dirname, '../../apps/identity/seed.yaml'), 'utf8'));
 
-describe('what is published for local work', () => {
-  it.each(published)('is not taken by $service elsewhere: $name', ({ name, setting, value }) => {
+describe('a value published for local work', () => {
+  it.each(published)('is refused by $service elsewhere: $name', ({ name, setting, value }) => {
     expect(problemsOf(name, setting, value, 'local')).toEqual([]);
     for (const environment of ['dev', 'prod']) {
       expect(problemsOf(name, setting, value, environment)).toEqual([
@@ -48,7 +48,7 @@ describe('what is published for local work', () => {
   });
 
   it.each(seed.clients as { client_id: string; client_secret: string }[])(
-    'is not taken elsewhere: $client_id of the bundled server',
+    'is refused elsewhere: $client_id of the bundled server',
     ({ client_id: id, client_secret: secret }) => {
       const { AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET } = userTokenSettings;
       expect(problemsOf('AUTH0_CLIENT_ID', AUTH0_CLIENT_ID, id, 'prod')).toHaveLength(1);

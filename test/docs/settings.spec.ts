@@ -15,7 +15,7 @@ const SERVICES: Readonly<Record<string, SettingsDefinition>> = {
   identity: identitySettings,
 };
 
-/** Of the table of every setting: its name, and what is said of a wrong value. */
+/** Rows of the table of settings: the name, and the message for a wrong value. */
 const rows = [...document.matchAll(/^\| `([A-Z0-9_]+)`(?: \(secret\))? +\|[^|]*\|[^|]*\| (.*?) *\|$/gm)].map(
   ([, name = '', said = '']) => ({ name, said: said.replace(/; elsewhere: .*/, '') }),
 );
@@ -31,7 +31,7 @@ function problemsOf(settings: SettingsDefinition, environment: Record<string, st
 }
 
 describe('docs/settings.md', () => {
-  it('has a row for every setting; `npm run env-example` writes them', () => {
+  it('has a row for each setting; `npm run env-example` writes them', () => {
     expect(withSettingsTable(document)).toBe(document);
     expect(rows.map(({ name }) => name)).toEqual(
       expect.arrayContaining(Object.values(SERVICES).flatMap((settings) => Object.keys(settings))),
@@ -39,12 +39,12 @@ describe('docs/settings.md', () => {
   });
 
   it.each(rows.filter(({ said }) => said !== 'see TLS'))(
-    'says what a service says: $name $said',
+    'has the words of the service: $name $said',
     ({ name, said }) => {
       const readers = Object.values(SERVICES).filter((settings) => name in settings);
       expect(readers).not.toEqual([]);
       for (const settings of readers) {
-        // What is not refused as a value is where it is blank, or quoted.
+        // A setting without invalid values still refuses a blank or quoted one.
         const problems = ['é', '  ', '""'].map((value) => problemsOf(settings, { [name]: value }).join('\n'));
         expect(problems.some((text) => text.startsWith(`${name} ${said}`))).toBe(true);
         expect(problems.at(-1)).toMatch(new RegExp(`^${name} has quotes around its value`));
@@ -53,7 +53,7 @@ describe('docs/settings.md', () => {
   );
 
   it.each(Object.keys(SERVICES))(
-    'lets %s warn of nothing that others read, nor of what is usual',
+    'has no variable of another service or of a usual environment that %s warns of',
     (service) => {
       const others = Object.values(SERVICES).flatMap((settings) => Object.keys(settings));
       const suite = ['IDENTITY', 'USER_TOKEN', 'GATEWAY', 'VENUE'].flatMap((name) => [
@@ -78,7 +78,7 @@ describe('docs/settings.md', () => {
     },
   );
 
-  it.each(Object.keys(SERVICES))('names everything that is wrong with %s at once', (service) => {
+  it.each(Object.keys(SERVICES))('has all faults of %s in one message', (service) => {
     const settings = SERVICES[service]!;
     const names = Object.keys(settings);
     const wrong = Object.fromEntries(names.map((name) => [name, '"wrong"']));

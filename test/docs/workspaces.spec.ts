@@ -30,11 +30,11 @@ function importedBy(folder: string): string[] {
   return [...new Set(names)].toSorted();
 }
 
-/** What those that are imported need beside them. */
+/** Peers of the imported packages. */
 const PEERS = ['passport', 'reflect-metadata', 'rxjs'];
 
-// All is found in one folder, declared or not, until somebody takes a workspace, or what another one declares, away.
-describe('packages that are needed at run time', () => {
+// Node finds each package in the one folder, declared or not, until a change removes a workspace or a declaration.
+describe('packages for run time', () => {
   it.each(workspaces)('are declared by %s, which imports them', (folder) => {
     const { name, dependencies = {} } = manifestOf(folder);
     const imported = importedBy(folder).filter((dependency) => dependency !== name);
@@ -42,7 +42,7 @@ describe('packages that are needed at run time', () => {
     expect(Object.keys(dependencies).filter((entry) => ![...imported, ...PEERS].includes(entry))).toEqual([]);
   });
 
-  it('are declared in one exact version each, and none by the root, which is no program', () => {
+  it('have one exact version each, and none is declared by the root, which is no program', () => {
     const versions = new Map<string, Set<string>>();
     for (const folder of workspaces) {
       for (const [name, version] of Object.entries(manifestOf(folder).dependencies ?? {})) {

@@ -10,7 +10,7 @@ import {
 
 type Listener = (message: string) => void;
 
-/** A Redis that the spec moves: it dies, fills up, forgets, comes back older, and has the only clock. */
+/** A Redis under the control of the spec: it dies, fills up, forgets, comes back older, and has the only clock. */
 export class MovableRedis {
   data = new Map<string, string>();
   nowMs = 1_800_000_000_000;
@@ -35,7 +35,7 @@ export class MovableRedis {
     for (const store of this.stores) store.disconnected();
   }
 
-  /** A new server, with what the last one had, with what was saved, or with nothing. */
+  /** A new server with the data of the last one, with saved data, or empty. */
   start(from: 'all' | 'snapshot' | 'nothing'): void {
     this.kill();
     if (from !== 'all') this.data = new Map(from === 'snapshot' ? this.snapshot : []);
@@ -50,7 +50,7 @@ export class MovableStore implements KeyValues, Scan, Feed, ServerFacts {
   readonly shared = true;
   readonly problems = [];
   readonly takesWrites = true;
-  /** Answers too late for those who cannot wait, which is told to nobody when it is over. */
+  /** Answers too late for callers that cannot wait. No event tells the end of this. */
   isSlow = false;
   private isConnected = true;
   private isClosed = false;
@@ -168,7 +168,7 @@ export class MovableStore implements KeyValues, Scan, Feed, ServerFacts {
     });
   }
 
-  /** Answered by the server that was asked, or by none. */
+  /** The answer comes from the server of the question, or not at all. */
   private async call<T>(work: () => T): Promise<T> {
     const { serverId } = this;
     await turn();
@@ -185,5 +185,5 @@ export function turn(): Promise<void> {
 }
 
 function notAsked(): never {
-  throw new Error('nobody asks this of the store here');
+  throw new Error('this spec does not need this call of the store');
 }

@@ -18,13 +18,13 @@ interface Token {
   readonly issuedAtSeconds: number;
 }
 
-/** Two user-tokens and two guards on one Redis, and what is right. */
+/** Two user-tokens and two guards on one Redis, and the right verdicts. */
 class Fleet {
   readonly redis = new MovableRedis();
   readonly tokens: Token[] = [];
-  /** Revoked, and the revocation was acknowledged. */
+  /** The revocation was acknowledged. */
   readonly revoked = new Set<Token>();
-  /** A revocation was tried; whether it took place is not known. */
+  /** A revocation was tried, with an unknown result. */
   readonly doubtful = new Set<Token>();
   private readonly beingRevoked: string[] = [];
   readonly wrong: string[] = [];
@@ -43,7 +43,7 @@ class Fleet {
     const text = `${base64url({ alg: 'RS256' })}.${base64url({ sub: subject })}.${this.tokens.length}`;
     const token = { text, subject, issuedAtSeconds };
     this.tokens.push(token);
-    // Before or after it, who can say.
+    // The order of the two is unknown.
     if (this.beingRevoked.includes(subject)) this.doubtful.add(token);
   }
 
@@ -75,7 +75,7 @@ class Fleet {
     this.guards[which % this.guards.length] = this.newGuard();
   }
 
-  /** As the guard of a service does it, and a user-token on a miss. */
+  /** Does the steps of a guard, and those of a user-token on a miss. */
   async verify(which: number, at: number): Promise<void> {
     const token = this.token(which);
     if (!token) return;
@@ -158,7 +158,7 @@ type Step = readonly [name: string, run: (fleet: Fleet) => void | Promise<void>]
 const step = (name: string, run: Step[1]): Step => [name, run];
 const any = fc.nat(15);
 
-/** Started one after the other, each before the one before has ended if `overlaps`. */
+/** Starts them one after the other; with `overlaps` each before the end of the previous one. */
 const steps = fc.array(
   fc.record({
     overlaps: fc.boolean(),
@@ -220,8 +220,8 @@ const steps = fc.array(
   { minLength: 10, maxLength: 60 },
 );
 
-describe('revocation, whatever happens to Redis and in whatever order', () => {
-  it('no token is accepted after its log-out was acknowledged, and no good one refused', async () => {
+describe('revocation, with faults of Redis in any order', () => {
+  it('accepts no token after the acknowledgement of its log-out, and refuses no valid one', async () => {
     await fc.assert(
       fc.asyncProperty(steps, async (sequence) => {
         const fleet = new Fleet();

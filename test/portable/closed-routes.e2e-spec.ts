@@ -9,13 +9,13 @@ interface Route {
   readonly path: string;
 }
 
-/** The only routes that may answer somebody who shows no token with anything but 401. */
+/** Routes that need not answer 401 without a token. There are no others. */
 const METADATA = '/.well-known/oauth-authorization-server';
 const OPEN = {
   venue: ['GET /', 'HEAD /'],
   gateway: ['POST /auth/login', `GET ${METADATA}`, `HEAD ${METADATA}`],
 };
-/** Where clients authenticate instead of tokens; oauth2.e2e-spec shows that nobody else gets anything. */
+/** Routes for authenticated clients instead of tokens; oauth2.e2e-spec shows that they refuse other callers. */
 const CLIENTS_ONLY = /^\/oauth2\//;
 
 const logger = createLogger({ service: 'test', environment: 'local', level: 'silent' });

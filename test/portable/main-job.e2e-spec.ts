@@ -37,7 +37,7 @@ describe('the main job', () => {
     }
   });
 
-  it('says who is logged in', async () => {
+  it('gives the user of a token', async () => {
     const me = await suite.gateway('/auth/me', { token: await suite.login(grace) });
     expect(me).toMatchObject({
       status: 200,
@@ -51,10 +51,10 @@ describe('the main job', () => {
   });
 
   describe('log-in', () => {
-    it('answers alike for an unknown user, a wrong password and a blocked user', async () => {
+    it('has one answer for an unknown user, a wrong password and a blocked user', async () => {
       const attempts = [
         { ...ada, password: 'wrong' },
-        { username: 'nobody@example.com', password: 'wrong' },
+        { username: 'unknown@example.com', password: 'wrong' },
         mallory,
       ];
       const answers = await Promise.all(attempts.map((attempt) => suite.tryLogin({ ...attempt })));
@@ -65,12 +65,12 @@ describe('the main job', () => {
       }
     });
 
-    it('judges the longest user name and password there can be, and does not fail on them', async () => {
+    it('judges a user name and a password of maximum length', async () => {
       const longest = { username: `${'密'.repeat(106)}aa`, password: `${'密'.repeat(1_365)}a` };
       expect(await suite.tryLogin(longest)).toMatchObject({ status: 401, body: { error: 'invalid_grant' } });
     });
 
-    it('takes the name of a connection', async () => {
+    it('accepts the name of a connection', async () => {
       const realm = 'Username-Password-Authentication';
       expect((await suite.tryLogin({ ...ada, realm })).status).toBe(200);
     });
@@ -115,7 +115,7 @@ describe('the main job', () => {
   });
 
   describe('refresh', () => {
-    it('gives all requests with the same token at the same time the same new one', async () => {
+    it('gives one new token to all simultaneous requests with one token', async () => {
       const token = await suite.login(ada);
       const refreshed = await Promise.all(Array.from({ length: 5 }, () => suite.refresh(token)));
       expect(new Set(refreshed).size).toBe(1);
@@ -123,7 +123,7 @@ describe('the main job', () => {
       await suite.refresh(refreshed[0]!);
     });
 
-    it('refuses a token of ours that has no session here', async () => {
+    it('refuses a token of ours without a session', async () => {
       const { access_token: token } = await suite.tokensFromIssuer({
         audience: 'https://api.venue.example/',
       });
@@ -135,13 +135,13 @@ describe('the main job', () => {
   });
 
   describe('log-out', () => {
-    it('is the same said twice', async () => {
+    it('may be repeated', async () => {
       const token = await suite.login(ada);
       expect((await suite.logout(token)).status).toBe(204);
       expect((await suite.logout(token)).status).toBe(204);
     });
 
-    it('ends one session and leaves the others of the user alone', async () => {
+    it('ends one session and no other of the user', async () => {
       const [one, other] = [await suite.login(ada), await suite.login(ada)];
       for (const token of [one, other]) expect((await suite.venue('/venues', { token })).status).toBe(200);
       await suite.logout(one);
@@ -149,14 +149,14 @@ describe('the main job', () => {
       expect((await suite.venue('/venues', { token: other })).status).toBe(200);
     });
 
-    it('ends the session also by a token that was refreshed moments ago', async () => {
+    it('ends the session by its previous token as well', async () => {
       const old = await suite.login(ada);
       const current = await suite.refresh(old);
       expect((await suite.logout(old)).status).toBe(204);
       expect((await suite.venue('/venues', { token: current })).status).toBe(401);
     });
 
-    it('wins over a refresh at the same time', async () => {
+    it('wins over a simultaneous refresh', async () => {
       for (let round = 0; round < 20; round += 1) {
         const token = await suite.login(ada);
         const refreshing = suite.gateway('/auth/refresh', { method: 'POST', token });
@@ -173,7 +173,7 @@ describe('the main job', () => {
       }
     });
 
-    it('also closes a token of ours that has no session here', async () => {
+    it('also revokes a token of ours without a session', async () => {
       const { access_token: token } = await suite.tokensFromIssuer({
         audience: 'https://api.venue.example/',
       });
@@ -182,8 +182,8 @@ describe('the main job', () => {
       expect((await suite.venue('/venues', { token })).status).toBe(401);
     });
 
-    it('refuses what is not a token of ours', async () => {
-      const answer = await suite.logout('not-a-token-that-anybody-issued');
+    it('refuses a token that is not ours', async () => {
+      const answer = await suite.logout('not-a-token-of-any-issuer');
       expect(answer).toMatchObject({ status: 401, body: { error: 'invalid_token' } });
       expect(answer.headers.get('www-authenticate')).toContain('error="invalid_token"');
     });
@@ -210,7 +210,7 @@ describe('the main job', () => {
       expect((await suite.venue('/venues', { token: somebodyElse })).status).toBe(200);
     });
 
-    it('lets the user log in again at once, even within the same second', async () => {
+    it('allows a log-in at once, even within the same second', async () => {
       expect((await logoutAll(await suite.login(grace))).status).toBe(204);
       const token = await suite.login(grace);
       expect((await suite.venue('/venues', { token })).status).toBe(200);
@@ -243,7 +243,7 @@ describe('the main job', () => {
       expect((await suite.venue(path, { token })).status).toBe(404);
     });
 
-    it('can only be read without it, however warm the cache is', async () => {
+    it('can only be read without it, whatever is cached', async () => {
       const token = await suite.login(grace);
       const headers = { 'content-type': 'application/json' };
       const body = JSON.stringify({ name: 'n', city: 'c', capacity: 1 });

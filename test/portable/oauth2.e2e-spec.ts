@@ -45,7 +45,7 @@ describe('the OAuth 2.0 façade', () => {
   const statusAtVenue = async (token: string) => (await suite.venue('/venues', { token })).status;
 
   describe('RFC 6749', () => {
-    it('5.1: answers a grant with a pair that is not to be stored, its numbers as numbers', async () => {
+    it('5.1: answers a grant with an uncacheable pair, and with numbers as numbers', async () => {
       const askedAtMs = performance.now();
       const answer = await tryPassword(ada);
       const tookSeconds = (performance.now() - askedAtMs) / 1000;
@@ -62,7 +62,7 @@ describe('the OAuth 2.0 façade', () => {
         scope: 'read:venues write:venues',
       });
       const { exp, iat } = await introspect(answer.body.access_token);
-      // What is left when it is answered, in whole seconds.
+      // The rest of the life at the time of the answer, in whole seconds.
       expect(answer.body.expires_in).toBeLessThanOrEqual(exp - iat + 1);
       expect(answer.body.expires_in).toBeGreaterThanOrEqual(exp - iat - 1 - tookSeconds);
     });
@@ -71,7 +71,7 @@ describe('the OAuth 2.0 façade', () => {
       ['by HTTP Basic', portal, {}],
       ['by the post body', undefined, { client_id: 'portal', client_secret: 'portal-secret-for-local-use' }],
       ['by HTTP Basic, its id in the body as well', portal, { client_id: 'portal' }],
-    ])('2.3.1: takes a client %s', async (_title, authorization, more) => {
+    ])('2.3.1: accepts a client %s', async (_title, authorization, more) => {
       const form = { grant_type: 'password', ...ada, ...more };
       const body = new URLSearchParams(form).toString();
       const headers = {
@@ -84,14 +84,14 @@ describe('the OAuth 2.0 façade', () => {
     it.each([
       ['percent-encoded', encoded(kioskSecret)],
       ['raw, as curl sends it', kioskSecret],
-    ])('2.3.1: takes a secret of colon, plus, space, percent and euro, %s', async (_title, secret) => {
+    ])('2.3.1: accepts a secret of colon, plus, space, percent and euro, %s', async (_title, secret) => {
       const answer = await post('introspect', { token: 'whatever' }, basic('kiosk', secret));
       expect(answer).toMatchObject({ status: 200, body: { active: false } });
     });
 
     it.each<[string, string | undefined, Form, number, string]>([
       ['no credentials', undefined, {}, 401, 'invalid_client'],
-      ['an unknown client', basic('nobody', 'x'), {}, 401, 'invalid_client'],
+      ['an unknown client', basic('unknown', 'x'), {}, 401, 'invalid_client'],
       ['a wrong secret', basic('portal', 'x'), {}, 401, 'invalid_client'],
       ['no secret', basic('portal', ''), {}, 401, 'invalid_client'],
       ['a disabled client', basic('retired', 'retired-secret'), {}, 401, 'invalid_client'],
@@ -189,10 +189,10 @@ describe('the OAuth 2.0 façade', () => {
     });
 
     it.each([
-      ['an unknown user', { username: 'nobody@example.com', password: 'x' }],
+      ['an unknown user', { username: 'unknown@example.com', password: 'x' }],
       ['a wrong password', { ...grace, password: 'x' }],
       ['a blocked user', mallory],
-    ])('5.2, as the seed has it: answers %s alike', async (_title, user) => {
+    ])('5.2, with the status of the setting: has one answer for %s', async (_title, user) => {
       const answer = await tryPassword(user);
       expect(answer.status).toBe(401);
       expect(answer.headers.get('www-authenticate')).toMatch(/^Basic /);
@@ -202,12 +202,12 @@ describe('the OAuth 2.0 façade', () => {
       });
     });
 
-    it('3.2: ignores what it does not know, and takes an empty scope for none', async () => {
+    it('3.2: ignores unknown parameters, and treats an empty scope as none', async () => {
       const more = { foo: 'bar', audience: 'https://other.example/', realm: 'x', scope: '' };
       expect((await pairOf(ada, more)).scope).toBe('read:venues write:venues');
     });
 
-    it('3.3: grants what the user has of what was asked, and says so', async () => {
+    it('3.3: grants the part of the requested scope that the user has, and names it', async () => {
       expect((await pairOf(grace, { scope: 'read:venues write:venues' })).scope).toBe('read:venues');
       const { access_token: token } = await pairOf(ada, { scope: 'read:venues' });
       const create = { method: 'POST', token, headers: { 'content-type': 'application/json' }, body: '{}' };
@@ -238,12 +238,12 @@ describe('the OAuth 2.0 façade', () => {
           body: typeof body === 'string' ? Buffer.from(body) : body,
         })
         .catch(() => undefined);
-      // A server may close the connection on a body it does not want before all of it is sent.
+      // A server may close the connection before it has read a body that it refuses.
       if (answer) expect(answer).toMatchObject({ status, body: { error: 'invalid_request' } });
       else expect(status).toBe(413);
     });
 
-    it('2.3.1: takes no credentials from the URL, and logs none', async () => {
+    it('2.3.1: accepts no credentials in the URL, and logs none', async () => {
       const canary = 'canary-in-the-query';
       const url = `/oauth2/token?client_id=portal&client_secret=${canary}&password=${canary}`;
       const headers = { 'content-type': 'application/x-www-form-urlencoded' };
@@ -280,14 +280,14 @@ describe('the OAuth 2.0 façade', () => {
       expect(new Set(tokens).size).toBe(6);
     });
 
-    it('6: the scope may not be widened, and the refresh token stays good', async () => {
+    it('6: refuses a wider scope, and the refresh token stays valid', async () => {
       const { refresh_token: token } = await pairOf(ada, { scope: 'read:venues' });
       const answer = await tryRefresh(token, { scope: 'read:venues write:venues' });
       expect(answer).toMatchObject({ status: 400, body: { error: 'invalid_scope' } });
       expect((await tryRefresh(token)).body.scope).toBe('read:venues');
     });
 
-    it('6, 10.4: another client cannot refresh, and the token stays good for its own', async () => {
+    it('6, 10.4: refuses another client, and the token stays valid for its own', async () => {
       const { refresh_token: token } = await pairOf(ada, { scope: 'read:venues' });
       expect(await tryRefresh(token, {}, kiosk)).toMatchObject({
         status: 401,
@@ -296,7 +296,7 @@ describe('the OAuth 2.0 façade', () => {
       expect((await tryRefresh(token)).status).toBe(200);
     });
 
-    it('a refresh said twice, at once or after a lost answer, is answered with one pair, to its own client only', async () => {
+    it('gives one pair for a repeated refresh, at once or after a lost answer, to its own client only', async () => {
       const first = await pairOf();
       const answers = await Promise.all([1, 2, 3, 4, 5].map(() => tryRefresh(first.refresh_token)));
       answers.push(await tryRefresh(first.refresh_token));
@@ -310,7 +310,7 @@ describe('the OAuth 2.0 façade', () => {
     });
 
     it.each(['access_token', 'refresh_token'] as const)(
-      'a façade %s is no session of a front end',
+      'refuses its %s as a session of a front end',
       async (name) => {
         const pair = await pairOf();
         expect((await suite.gateway('/auth/refresh', { method: 'POST', token: pair[name] })).status).toBe(
@@ -335,7 +335,7 @@ describe('the OAuth 2.0 façade', () => {
       expect(await statusAtVenue(token)).toBe(200);
     });
 
-    it('lets a façade token in as it does any other, until its user logs out everywhere', async () => {
+    it('admits a token of a client like any other, until its user logs out everywhere', async () => {
       const { access_token: token } = await pairOf(grace);
       expect(await statusAtVenue(token)).toBe(200);
       expect((await suite.gateway('/auth/me', { token })).body).toMatchObject({
@@ -348,7 +348,7 @@ describe('the OAuth 2.0 façade', () => {
       expect(await statusAtVenue(token)).toBe(401);
     });
 
-    it('refuses a token of the form that was never issued', async () => {
+    it('refuses a token of this form that was never issued', async () => {
       const { access_token: token } = await pairOf();
       const last = token.at(-1) === 'A' ? 'B' : 'A';
       expect(await statusAtVenue(token.slice(0, -1) + last)).toBe(401);
@@ -374,21 +374,21 @@ describe('the OAuth 2.0 façade', () => {
       ['unknown', 'no-such-token-0123456789'],
       ['of the form but never issued', `vrt-${'A'.repeat(86)}`],
       ['far too long', 'x'.repeat(13_000)],
-    ])('2.2: answers a token that is %s with 200', async (_title, token) => {
+    ])('2.2: answers 200 for a token that is %s', async (_title, token) => {
       expect(await post('revoke', { token })).toMatchObject({ status: 200, text: '' });
     });
 
-    it('2.2: answers a text that no message could hold with 200, too', async () => {
+    it('2.2: answers 200 for a text that no message has room for', async () => {
       const answer = await suite.gateway('/oauth2/revoke', {
         method: 'POST',
         headers: { 'content-type': 'application/x-www-form-urlencoded', authorization: portal },
-        // As it is: percent-encoded it would be too long for a body.
+        // Not percent-encoded, which would be too long for a body.
         body: `token=${'\u0001'.repeat(12_288)}`,
       });
       expect(answer).toMatchObject({ status: 200, text: '' });
     });
 
-    it("2.1: refuses another client's token, which stays good", async () => {
+    it("2.1: refuses another client's token, which stays valid", async () => {
       const pair = await pairOf(ada, { scope: 'read:venues' });
       for (const token of [pair.access_token, pair.refresh_token]) {
         const answer = await post('revoke', { token }, kiosk);
@@ -412,7 +412,7 @@ describe('the OAuth 2.0 façade', () => {
   });
 
   describe('RFC 7662', () => {
-    it('2.2: tells of a façade token', async () => {
+    it('2.2: describes a token of a client', async () => {
       const { access_token: token } = await pairOf();
       expect(await introspect(token, { token_type_hint: 'refresh_token' })).toEqual({
         active: true,
@@ -427,7 +427,7 @@ describe('the OAuth 2.0 façade', () => {
       });
     });
 
-    it("2.2: tells of the authorization server's own JWT, to any client", async () => {
+    it("2.2: describes the authorization server's own JWT, to any client", async () => {
       const answer = await introspect(await suite.login(ada), {}, kiosk);
       expect(answer).toMatchObject({ active: true, sub: 'auth0|ada', iss: suite.issuer });
     });
@@ -446,7 +446,7 @@ describe('the OAuth 2.0 façade', () => {
         },
       ],
       [
-        'a revoked façade token',
+        'a revoked token of a client',
         async () => {
           const { access_token: token } = await pairOf();
           await post('revoke', { token });
@@ -460,13 +460,13 @@ describe('the OAuth 2.0 façade', () => {
             .access_token,
       ],
       ["another client's refresh token", async () => (await pairOf()).refresh_token],
-    ])('2.2: of %s it says that it is not active, and no more', async (_title, make) => {
+    ])('2.2: says only that a token is not active: %s', async (_title, make) => {
       const answer = await post('introspect', { token: await make() }, kiosk);
       expect(answer.status).toBe(200);
       expect(answer.body).toEqual({ active: false });
     });
 
-    it('2.1, 2.3: refuses who is no client', async () => {
+    it('2.1, 2.3: refuses a caller that is no client', async () => {
       const { access_token: token } = await pairOf();
       const anonymous = { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded' } };
       const body = new URLSearchParams({ token }).toString();

@@ -7,7 +7,7 @@ import { until } from '@app/test-support/timing/until';
 
 const AUDIENCE = 'https://api.venue.example/';
 
-describe('a token that is not good at venue', () => {
+describe('a token that is invalid at venue', () => {
   let suite: Suite;
   let good: string;
 
@@ -92,12 +92,12 @@ describe('a token that is not good at venue', () => {
     }
   });
 
-  it('because it has expired gets 401, though it was good and known', async () => {
+  it('because it has expired gets 401, even if venue knows it', async () => {
     const brief = { client_id: 'brief', client_secret: 'brief-local-secret' };
     const isOver = (token: string) => Date.now() >= claimsOf(token).exp * 1000;
     let token: string;
     let status: number;
-    // It lives for two seconds at the most, in which a busy machine may not get it to venue.
+    // It lives for at most two seconds. On a busy machine it may reach venue too late.
     do {
       const tokens = await suite.tokensFromIssuer({ ...brief, audience: AUDIENCE, scope: 'read:venues' });
       token = tokens.access_token;
@@ -105,7 +105,7 @@ describe('a token that is not good at venue', () => {
     } while (status === 401 && isOver(token));
     expect(status).toBe(200);
     await until(() => isOver(token));
-    // It ends by the clock of user-token, which venue knows to a few milliseconds.
+    // The clock of user-token decides about its end, and venue knows that clock to a few milliseconds.
     await until(async () => (await suite.venue('/venues', { token })).status === 401);
   });
 

@@ -1,6 +1,6 @@
 import { ada, Suite } from '@app/test-support/suite/suite';
 
-/** Goes out in chunks, without a type. */
+/** A body in chunks, without a type. */
 function streamed(...texts: string[]): RequestInit {
   const chunks = texts.map((text) => new TextEncoder().encode(text));
   const body = new ReadableStream({
@@ -63,7 +63,7 @@ describe('a route that reads no body', () => {
     expect(await suite.venue('/venues', { token })).toMatchObject({ status: 401 });
   });
 
-  it('does what it does, whatever comes with it', async () => {
+  it('works with any body', async () => {
     for (const [title, sent] of some) {
       const token = await suite.login(ada);
       const refreshed = await suite.gateway('/auth/refresh', { method: 'POST', token, ...sent() });
@@ -91,7 +91,7 @@ describe('a route that reads no body', () => {
     }
   });
 
-  it('deletes at a resource server, too', async () => {
+  it('deletes at a resource server as well', async () => {
     const token = await suite.login(ada);
     for (const [title, sent] of some) {
       const added = await suite.venue('/venues', {
@@ -107,7 +107,7 @@ describe('a route that reads no body', () => {
     }
   });
 
-  it('is asked before its body is looked at whether its caller may come in', async () => {
+  it('runs its guard before the check of the body', async () => {
     const broken = { method: 'POST', headers: JSON_TYPE, body: '{' };
     expect((await suite.venue('/venues', broken)).status).toBe(401);
   });

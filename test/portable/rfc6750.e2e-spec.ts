@@ -21,7 +21,7 @@ describe('RFC 6750', () => {
     ['bearer', (t: string) => `bearer ${t}`],
     ['BEARER', (t: string) => `BEARER ${t}`],
     ['two spaces', (t: string) => `Bearer  ${t}`],
-  ])('2.1: takes %s', async (_title, spell) => {
+  ])('2.1: accepts %s', async (_title, spell) => {
     expect((await call(['Authorization', spell(token)])).status).toBe(200);
   });
 
@@ -55,25 +55,25 @@ describe('RFC 6750', () => {
       () => call(['Content-Type', 'application/json'], '/venues', 'POST', `{"access_token":"${token}"}`),
     ],
     ['2.3: in the query', () => call([], `/venues?access_token=${token}`)],
-  ])('%s a token is no token, and 3.1: no error code is given', async (_title, send) => {
+  ])('%s a token does not count, and 3.1: the challenge has no error code', async (_title, send) => {
     const answer = await send();
     expect([401, 415]).toContain(answer.status);
     if (answer.status === 401) expect(answer.headers['www-authenticate']).toBe('Bearer realm="venue"');
   });
 
-  it('3.1: nothing sent gets a bare challenge', async () => {
+  it('3.1: no token gets a bare challenge', async () => {
     const answer = await call([]);
     expect(answer.status).toBe(401);
     expect(answer.headers['www-authenticate']).toBe('Bearer realm="venue"');
   });
 
-  it('3.1: a bad token is 401 invalid_token', async () => {
+  it('3.1: an invalid token gets 401 invalid_token', async () => {
     const answer = await call(['Authorization', `Bearer ${token.slice(0, -4)}AAAA`]);
     expect(answer.status).toBe(401);
     expect(answer.headers['www-authenticate']).toMatch(/^Bearer realm="venue", error="invalid_token"/);
   });
 
-  it('3.1: too little scope is 403 insufficient_scope, and names what is missing', async () => {
+  it('3.1: too little scope gets 403 insufficient_scope with the required scope', async () => {
     const reader = await suite.login(grace);
     const headers = ['Authorization', `Bearer ${reader}`, 'Content-Type', 'application/json'];
     const answer = await call(headers, '/venues', 'POST', '{}');
