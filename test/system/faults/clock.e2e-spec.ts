@@ -3,7 +3,7 @@ import { ada, Suite } from '@app/test-support/suite/suite';
 
 const CLOCK_TOLERANCE_SECONDS = 2;
 
-describe('an issuer whose clock is not ours', () => {
+describe('an issuer with another clock', () => {
   let issuer: ScriptedIssuer;
   let suite: Suite;
 
@@ -25,14 +25,14 @@ describe('an issuer whose clock is not ours', () => {
     issuer.revoked.length = 0;
   });
 
-  /** Another user for each test: what is revoked of one stays revoked. */
+  /** Each test has its own user, because revocations stay. */
   const isAheadBy = (seconds: number, sub: string) =>
     issuer.answers(() => issuer.grant({ sub, iat: Math.floor(Date.now() / 1000) + seconds }));
   const logoutAll = (token: string) => suite.gateway('/auth/logout-all', { method: 'POST', token });
   const statusAtVenue = async (token: string) => (await suite.venue('/venues', { token })).status;
 
   it.each([0, 1, CLOCK_TOLERANCE_SECONDS])(
-    'ahead by %i s: a log-out everywhere ends all tokens of before',
+    'ahead by %i s: a log-out everywhere ends all earlier tokens',
     async (seconds) => {
       isAheadBy(seconds, `auth0|ended-${seconds}`);
       const [here, elsewhere] = [await suite.login(ada), await suite.login(ada)];
@@ -49,7 +49,7 @@ describe('an issuer whose clock is not ours', () => {
     ['behind', -1],
     ['half a minute behind', -30],
   ])(
-    '%s: a log-in right after is let in at once, and nothing is kept of the token that may be of before',
+    '%s: a log-in right after passes at once, and a token that may be older is not kept',
     async (_title, seconds) => {
       const sub = `auth0|again-${seconds}`;
       isAheadBy(seconds, sub);

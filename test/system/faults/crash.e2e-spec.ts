@@ -4,10 +4,10 @@ import { RedisServer } from '@app/test-support/redis/redis-server';
 import { ServiceProcess } from '@app/test-support/suite/service-process';
 import { until } from '@app/test-support/timing/until';
 
-/** Longer than a refresh may hold its lock when UPSTREAM_TIMEOUT_MS is 500. */
+/** Longer than the lock of a refresh with UPSTREAM_TIMEOUT_MS=500. */
 const LOCK_MS = 4_000;
 
-describe('a refresh that is cut short', () => {
+describe('an interrupted refresh', () => {
   let issuer: ScriptedIssuer;
   let redis: RedisServer;
   let userToken: ServiceProcess;
@@ -35,7 +35,7 @@ describe('a refresh that is cut short', () => {
   beforeEach(() => {
     issuer.asked.length = 0;
     spent = new Set();
-    // Rotation without leeway: a refresh token is good once.
+    // Rotation without leeway: a refresh token is valid once.
     issuer.answers((form) => {
       const used = form.get('refresh_token');
       if (used === null) return issuer.grant();
@@ -54,7 +54,7 @@ describe('a refresh that is cut short', () => {
     const headers = { 'content-type': 'application/json' };
     const body = JSON.stringify({ username: 'ada@example.com', password: 'x' });
     let answer = await post('/auth/login', { headers, body });
-    // Redis may have been thawed a moment ago.
+    // Redis may have been frozen until a moment ago.
     await until(
       async () =>
         answer.status === 200 || (answer = await post('/auth/login', { headers, body })).status === 200,
@@ -67,7 +67,7 @@ describe('a refresh that is cut short', () => {
     await userToken.stop('SIGKILL');
     userToken = await ServiceProcess.start('user-token', settings);
   }
-  /** Until there is an answer that is not "try again", as a front end would. */
+  /** Repeats the request as a front end does, until the answer is not "try again". */
   async function retried(token: string) {
     const deadline = Date.now() + LOCK_MS + 3_000;
     let answer = await tryRefresh(token);
@@ -78,7 +78,7 @@ describe('a refresh that is cut short', () => {
     return answer;
   }
 
-  it('by the death of user-token before Auth0 took the refresh token: the retry succeeds', async () => {
+  it('by the death of user-token before Auth0 accepted the refresh token: the retry succeeds', async () => {
     const token = await logIn();
     issuer.answers(() => new Promise(() => undefined));
     const cut = tryRefresh(token);
@@ -91,7 +91,7 @@ describe('a refresh that is cut short', () => {
     expect(answer.body.access_token).not.toBe(token);
   }, 30_000);
 
-  it('by the death of user-token after Auth0 took the refresh token: a clean "log in again", and no loop', async () => {
+  it('by the death of user-token after Auth0 accepted the refresh token: a clean "log in again", and no loop', async () => {
     const token = await logIn();
     issuer.answers((form) => {
       spent.add(form.get('refresh_token')!);
@@ -110,7 +110,7 @@ describe('a refresh that is cut short', () => {
     expect((await tryRefresh(await logIn())).status).toBe(200);
   }, 30_000);
 
-  it('by the silence of Redis after Auth0 answered: the retry gets that answer, Auth0 is not asked again', async () => {
+  it('by the silence of Redis after the answer of Auth0: the retry gets this answer, without a question to Auth0', async () => {
     const token = await logIn();
     issuer.answers(async () => {
       redis.freeze();
@@ -125,7 +125,7 @@ describe('a refresh that is cut short', () => {
     expect((await tryRefresh(answer.body.access_token)).status).toBe(200);
   }, 30_000);
 
-  it('by the silence of Redis during a log-in: 503, and what Auth0 had issued is revoked', async () => {
+  it('by the silence of Redis during a log-in: 503, and the grant of Auth0 is revoked', async () => {
     issuer.revoked.length = 0;
     issuer.answers(async () => {
       redis.freeze();
@@ -140,7 +140,7 @@ describe('a refresh that is cut short', () => {
     expect(issuer.revoked).toEqual([expect.stringMatching(/^upstream-/)]);
   }, 30_000);
 
-  it('by nothing, but within one second, gets the same token from Auth0: the session lives on, and can be ended', async () => {
+  it('is not one that gets the same token from Auth0 within one second: the session lives on, and can be ended', async () => {
     const fixed = {
       jti: 'same',
       iat: Math.floor(Date.now() / 1000),
@@ -160,7 +160,7 @@ describe('a refresh that is cut short', () => {
     expect((await tryRefresh(token)).status).toBe(401);
   });
 
-  it('by a pause of user-token that outlasts its lock: what was logged out meanwhile stays so', async () => {
+  it('by a pause of user-token that outlasts its lock: a log-out meanwhile stays in force', async () => {
     const token = await logIn();
     let answerNow = () => {};
     issuer.answers(async () => {

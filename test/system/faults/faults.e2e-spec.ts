@@ -10,10 +10,10 @@ interface Reply {
   readonly durationMs: number;
 }
 
-/** Longer than any answer may take; a request that hangs fails here and not at Jest's own limit. */
+/** Longer than any answer may take. A request that hangs fails here, before Jest's own limit. */
 const PATIENCE_MS = 3_000;
 
-describe('services in processes of their own', () => {
+describe('services in their own processes', () => {
   let redis: RedisServer;
   let identity: ServiceProcess;
   let userToken: ServiceProcess;
@@ -67,10 +67,10 @@ describe('services in processes of their own', () => {
       body: JSON.stringify(ada),
     });
 
-  /** Venue and gateway have connections of their own to user-token: one that answers again tells nothing of the other. */
+  /** Venue and gateway have separate connections to user-token: an answer to one tells nothing about the other. */
   const gatewayIsBack = () => until(async () => (await tryLogin()).status === 200);
 
-  /** user-token has written all that it knows to the Redis of the moment. */
+  /** user-token has written all its denials to the current Redis. */
   async function isKept(): Promise<boolean> {
     const generation = await redis.cli('GET', (await redis.cli('KEYS', '*:generation:v1')).trim());
     const [, runId = 'none'] = /run_id:(\w+)/.exec(await redis.cli('INFO', 'server')) ?? [];
@@ -92,7 +92,7 @@ describe('services in processes of their own', () => {
     let loggedOut: string;
 
     beforeAll(async () => {
-      // The Redis of the former table row may have been mended this very moment.
+      // The Redis of the previous row may have been mended a moment ago.
       await until(async () => (await tryLogin()).status === 200);
       await until(isKept, 10_000);
       [known, unknown, loggedOut] = [await login(), await login(), await login()];
@@ -103,7 +103,7 @@ describe('services in processes of their own', () => {
 
     afterAll(mendRedis);
 
-    it('accepts a valid token, known or not, and never says 401 to it', async () => {
+    it('accepts a valid token, known or not, and never answers 401', async () => {
       for (let i = 0; i < 20; i += 1) {
         for (const token of [known, unknown]) {
           const reply = await call(token);
@@ -112,18 +112,18 @@ describe('services in processes of their own', () => {
       }
     });
 
-    it('goes on refusing a token that was logged out before', async () => {
+    it('still refuses a token that was logged out before', async () => {
       expect((await call(loggedOut)).status).toBe(401);
     });
 
-    it('fails a log-out with 503 and Retry-After, and the token stays as it was', async () => {
+    it('fails a log-out with 503 and Retry-After, and the token stays valid', async () => {
       const reply = await post('logout', known);
       expect(reply.status).toBe(503);
       expect(Number(reply.headers.get('retry-after'))).toBeGreaterThan(0);
       expect((await call(known)).status).toBe(200);
     });
 
-    it('fails log-in and refresh with 503, for there is nowhere to keep a session', async () => {
+    it('fails log-in and refresh with 503, because no session can be stored', async () => {
       expect((await tryLogin()).status).toBe(503);
       expect((await post('refresh', known)).status).toBe(503);
     });
@@ -138,7 +138,7 @@ describe('services in processes of their own', () => {
     });
   });
 
-  it('heals a Redis that comes back empty: what was logged out stays so', async () => {
+  it('heals a Redis that comes back empty: log-outs stay in force', async () => {
     const token = await login();
     expect((await call(token)).status).toBe(200);
     expect((await post('logout', token)).status).toBe(204);
@@ -154,7 +154,7 @@ describe('services in processes of their own', () => {
     await gatewayIsBack();
   });
 
-  it('remembers what was logged out when Redis and user-token were both killed', async () => {
+  it('remember log-outs after the death of Redis and user-token', async () => {
     const token = await login();
     expect((await post('logout', token)).status).toBe(204);
     await Promise.all([userToken.stop('SIGKILL'), redis.kill()]);
@@ -165,7 +165,7 @@ describe('services in processes of their own', () => {
     await gatewayIsBack();
   });
 
-  it('keeps known tokens working and answers 503 for others while user-token is dead, and recovers', async () => {
+  it('accept known tokens and answer 503 for others while user-token is dead, and recover', async () => {
     const [known, unknown] = [await login(), await login()];
     expect((await call(known)).status).toBe(200);
     await userToken.stop('SIGKILL');
@@ -179,7 +179,7 @@ describe('services in processes of their own', () => {
     await gatewayIsBack();
   });
 
-  it('answers 503 and not 401 while user-token is frozen, and recovers', async () => {
+  it('answer 503 and not 401 while user-token is frozen, and recover', async () => {
     const [known, unknown] = [await login(), await login()];
     expect((await call(known)).status).toBe(200);
     userToken.signal('SIGSTOP');
@@ -192,7 +192,7 @@ describe('services in processes of their own', () => {
     await gatewayIsBack();
   });
 
-  it('answers 503 and not 401 while the authorization server is frozen', async () => {
+  it('answer 503 and not 401 while the authorization server is frozen', async () => {
     const known = await login();
     identity.signal('SIGSTOP');
     try {
@@ -209,7 +209,7 @@ describe('services in processes of their own', () => {
     await until(async () => (await tryLogin()).status === 200);
   });
 
-  it('a user-token that starts while Redis is away has no denials to go by, and answers 503', async () => {
+  it('answer 503 after the start of a user-token without Redis, because it knows no denials', async () => {
     const token = await login();
     await userToken.stop('SIGKILL');
     await redis.kill();
@@ -220,7 +220,7 @@ describe('services in processes of their own', () => {
     await gatewayIsBack();
   });
 
-  it('answers the log-in under way when gateway and user-token get SIGTERM', async () => {
+  it('answer the log-in under way when gateway and user-token get SIGTERM', async () => {
     identity.signal('SIGSTOP');
     const attempt = tryLogin();
     await delay(200);

@@ -5,7 +5,7 @@ import { until } from '@app/test-support/timing/until';
 
 const PATIENCE_MS = 15_000;
 
-describe('a Redis that comes back older than it was', () => {
+describe('a Redis that comes back with older data', () => {
   let redis: RedisServer;
   let identity: ServiceProcess;
   let userToken: ServiceProcess;
@@ -61,7 +61,7 @@ describe('a Redis that comes back older than it was', () => {
     return ((await response.json()) as { access_token: string }).access_token;
   }
   const hasGeneration = async () => (await redis.cli('--scan', '--pattern', '*:generation:v1')) !== '';
-  /** Known to both venues, and by what stands in Redis to each that starts. */
+  /** Both venues know the token, and each new one finds it in Redis. */
   async function known(): Promise<string> {
     const token = await login();
     await until(hasGeneration);
@@ -82,7 +82,7 @@ describe('a Redis that comes back older than it was', () => {
   it.each([
     ['with room for what it lost', []],
     ['and is full, so that what it lost cannot be written back', ['--maxmemory', '1']],
-  ])('from a snapshot, %s: a log-out of after it stays a log-out', async (_title, settings) => {
+  ])('from a snapshot, %s, undoes no later log-out', async (_title, settings) => {
     const [ended, valid] = [await known(), await known()];
     await redis.cli('SAVE');
     expect(await post('logout', ended)).toBe(204);
@@ -94,7 +94,7 @@ describe('a Redis that comes back older than it was', () => {
   });
 
   it.each(['FLUSHALL', 'FLUSHDB'])(
-    'after %s, with all connections up: so it does, for services that start later as well',
+    'after %s, with all connections open, undoes no log-out, for services that start later as well',
     async (command) => {
       const [ended, valid] = [await known(), await known()];
       expect(await post('logout', ended)).toBe(204);
@@ -109,7 +109,7 @@ describe('a Redis that comes back older than it was', () => {
     },
   );
 
-  it('and no user-token is left that knew it: tokens of before are not accepted, those of a log-in now are', async () => {
+  it('without a user-token from before makes earlier tokens unknown, and accepts those of a new log-in', async () => {
     const [ended, valid] = [await known(), await known()];
     expect(await post('logout', ended)).toBe(204);
     await userToken.stop('SIGKILL');

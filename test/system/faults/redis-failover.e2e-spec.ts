@@ -7,7 +7,7 @@ import { until } from '@app/test-support/timing/until';
 
 const PATIENCE_MS = 15_000;
 
-describe('a Redis that is promoted while connections stay', () => {
+describe('a promotion of Redis that keeps connections', () => {
   let former: RedisServer;
   let promoted: RedisServer;
   let proxy: FaultProxy;
@@ -69,14 +69,14 @@ describe('a Redis that is promoted while connections stay', () => {
     return (body as { access_token: string }).access_token;
   }
 
-  it('is told of in ready and log, and log-in, refresh and log-out work as soon as the name leads to it', async () => {
+  it('shows in readiness and log, and log-in, refresh and log-out work as soon as the name leads to the new master', async () => {
     const [kept, ended, gone] = [await newToken(), await newToken(), await newToken()];
     for (const token of [kept, ended, gone]) expect(await call(token)).toBe(200);
     expect((await ready()).status).toBe(200);
     await until(async () => (await promoted.cli('DBSIZE')) === (await former.cli('DBSIZE')), PATIENCE_MS);
 
     await promoted.cli('REPLICAOF', 'NO', 'ONE');
-    // Acknowledged, and never known to the one that is promoted.
+    // Acknowledged, but unknown to the new master.
     expect((await post('logout', gone)).status).toBe(204);
     await former.cli('REPLICAOF', '127.0.0.1', String(promoted.port));
     await until(async () => (await ready()).status === 503, PATIENCE_MS);

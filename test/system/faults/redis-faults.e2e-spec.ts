@@ -10,10 +10,10 @@ import { ada } from '@app/test-support/suite/suite';
 import { MachinePauses } from '@app/test-support/timing/machine-pauses';
 import { until } from '@app/test-support/timing/until';
 
-/** Venue and user-token may each wait 100 ms for Redis; the rest is for processes that share two processors. */
+/** Venue and user-token may each wait 100 ms for Redis; the rest is for processes on two shared processors. */
 const WAIT_MS = 2 * 100;
 const SLACK_MS = 400;
-/** How soon after Redis is well again what needs it must work again. */
+/** Longest time from the recovery of Redis to that of the services. */
 const MENDED_MS = 3_000;
 const PATIENCE_MS = 5_000;
 
@@ -38,7 +38,7 @@ describe('Redis at fault', () => {
     proxy = await FaultProxy.start(redis.port);
     issuer = await TestIssuer.start();
     const shared = { REDIS_URL: `redis://127.0.0.1:${proxy.port}`, AUTH0_ISSUER_URL: issuer.url };
-    // One machine, one clock: tokens of the next second are not denied with those of before a log-out everywhere.
+    // One machine, one clock: a log-out everywhere does not deny tokens of the next second.
     userToken = await ServiceProcess.start('user-token', { ...shared, CLOCK_TOLERANCE_SECONDS: '0' });
     const guarded = { ...shared, USER_TOKEN_URL: `tcp://127.0.0.1:${userToken.port}` };
     [gateway, venue] = await Promise.all([
@@ -93,7 +93,7 @@ describe('Redis at fault', () => {
     return accessToken;
   }
 
-  /** Tokens of every kind, in turn: known to the services, never seen by them, and logged out in two ways. */
+  /** Tokens of each kind, in turn: known to the services, new to them, and logged out in two ways. */
   async function everyKind(name: string, count = 150): Promise<OracleCase[]> {
     const [user, gone] = [`auth0|${name}`, `auth0|${name}-gone`];
     const [known, fresh, ended, revoked] = await Promise.all([
@@ -102,7 +102,7 @@ describe('Redis at fault', () => {
       issuer.tokens(10, user),
       issuer.tokens(count, gone),
     ]);
-    // Known before they were ended: what the caches have of them must not count any more.
+    // The caches know them from before their end; these entries must not count any more.
     for (const token of [...ended.slice(5), ...revoked.slice(0, 5)]) expect(await call(token)).toBe(200);
     for (const token of ended) expect(await logOut(token)).toBe(204);
     expect(await logOut(revoked[0]!, 'logout-all')).toBe(204);
@@ -142,10 +142,10 @@ describe('Redis at fault', () => {
     frozen,
     network('silent', () => proxy.freeze()),
     network('slow by 200 ms each way', () => proxy.delay(200)),
-    // Long enough to connect and to read what was not heard: where that never works, user-token cannot know what was revoked.
+    // Long enough to connect and to read the missed messages. Otherwise user-token cannot know the revocations.
     network('resetting its connections every 300 ms', () => proxy.resetting(300)),
     network('cut off', () => proxy.cut()),
-    // All at once: a Redis that answers while its announcements are not heard may know of log-outs that user-token does not.
+    // All connections at once: a Redis that answers without its announcements may know of more log-outs than user-token.
     network('cut off, then in the middle of answers', () => {
       proxy.cutAfter(150);
       proxy.reset();
@@ -162,7 +162,7 @@ describe('Redis at fault', () => {
       mendRedis: () => undefined,
     },
   ])('$title', ({ title, breakRedis, mendRedis }) => {
-    it('costs no valid request, lets no revoked token back in, holds no request up, and is over when it is over', async () => {
+    it('costs no valid request, admits no revoked token, delays no request, and has no after-effects', async () => {
       const cases = await everyKind(title.replaceAll(' ', '-'));
       const [victim] = await issuer.tokens(1, 'auth0|victim');
       const urls = [venues(), me()];
@@ -183,7 +183,7 @@ describe('Redis at fault', () => {
       expect(report.wrong).toEqual([]);
       expect(report.identified).toBeGreaterThan(50);
       expect(report.maxMs).toBeLessThan(WAIT_MS + SLACK_MS);
-      // Once somebody has waited in vain, the others do not wait.
+      // After one wait in vain other requests do not wait.
       expect(report.p50Ms).toBeLessThan(WAIT_MS / 2);
       expect(mendedWithinMs).toBeLessThan(MENDED_MS);
       expect(await call(victim!)).toBe(401);
@@ -193,7 +193,7 @@ describe('Redis at fault', () => {
   describe.each<Fault>([killed, full, readOnly])(
     'a log-out while Redis is $title',
     ({ breakRedis, mendRedis }) => {
-      it('is answered 503, changes nothing, and works once Redis is well', async () => {
+      it('gets 503, changes nothing, and works once Redis is well', async () => {
         const token = await logIn();
         expect(await call(token)).toBe(200);
         await breakRedis();
@@ -214,7 +214,7 @@ describe('Redis at fault', () => {
     },
   );
 
-  it('slow by 200 ms each way, a log-out ends access within 500 ms of its answer', async () => {
+  it('that is slow by 200 ms each way: a log-out ends access within 500 ms of its answer', async () => {
     const [token] = await issuer.tokens(1, 'auth0|slowly');
     expect(await call(token!)).toBe(200);
     proxy.delay(200);
@@ -230,7 +230,7 @@ describe('Redis at fault', () => {
         }
       });
       await delay(200);
-      // The first log-out may be answered 503 if another call has just waited for Redis in vain.
+      // The first log-out may get 503 if another call has just waited for Redis in vain.
       await until(async () => (await logOut(token!)) === 204, MENDED_MS);
       const answeredAtMs = performance.now();
       const late = () => observed.filter(({ sentAtMs }) => sentAtMs > answeredAtMs + 500);
@@ -260,13 +260,13 @@ describe('Redis at fault', () => {
 
     async function expectToServe(service: ServiceProcess): Promise<void> {
       const cases = await everyKind('at-start', 30);
-      // Each case twice: when it is not known yet, and when it is.
+      // Each case twice: before and after the venue knows the token.
       const report = await OracleClient.run(2 * cases.length, { urls: [venues(service)], cases, machine });
       expect(report).toMatchObject({ wrong: [] });
       expect(report.maxMs).toBeLessThan(WAIT_MS + SLACK_MS);
     }
 
-    it('with a wrong password for Redis serves all the same, and does not tell it', async () => {
+    it('with a wrong password for Redis still serves, and keeps the password secret', async () => {
       const locked = await RedisServer.start(['--requirepass', 'the-right-one']);
       try {
         const service = await startVenue(`redis://:the-wrong-one@127.0.0.1:${locked.port}`);
@@ -278,7 +278,7 @@ describe('Redis at fault', () => {
       }
     });
 
-    it('while Redis is absent serves all the same', async () => {
+    it('while Redis is absent still serves', async () => {
       const service = await startVenue(`redis://127.0.0.1:${await freePort()}`);
       await expectToServe(service);
     });

@@ -12,7 +12,7 @@ import { ServiceProcess } from '@app/test-support/suite/service-process';
 import { MachinePauses } from '@app/test-support/timing/machine-pauses';
 import { until } from '@app/test-support/timing/until';
 
-/** Silence of a process after which it counts as frozen: 100 ms until it is asked, 150 ms for its answer. */
+/** Silence of a frozen process: 100 ms until the ping, 150 ms for its answer. */
 const FROZEN_AFTER_MS = 250;
 const SLACK_MS = 400;
 
@@ -48,7 +48,7 @@ describe('user-token at fault', () => {
       ServiceProcess.start('gateway', guarded()),
       ServiceProcess.start('venue', guarded()),
     ]);
-    // The first answers of new processes are slow for reasons of their own.
+    // The first answers of new processes are slow for other reasons.
     await OracleClient.run(200, { urls: [venues(), me()], cases: await unknown('auth0|warm-up', 200) });
   });
 
@@ -70,7 +70,7 @@ describe('user-token at fault', () => {
     return { status: response.status, retryAfter, durationMs: machine.tookMs(startedAtMs) };
   }
 
-  /** Tokens that no service has seen, enough for a load that sees few of them twice. */
+  /** Tokens that no service has seen, enough for a load with few repetitions. */
   async function unknown(subject: string, count = 800): Promise<OracleCase[]> {
     const tokens = await issuer.tokens(count, subject);
     return tokens.map((token) => ({ token, expect: 'accepted', subject }));
@@ -124,7 +124,7 @@ describe('user-token at fault', () => {
       expect(report.identified).toBeGreaterThan(100);
     });
 
-    it('holds no request up for longer than it takes to tell', () => {
+    it('delays no request for longer than the detection takes', () => {
       expect(report.maxMs).toBeLessThan(waitMs + SLACK_MS);
     });
   });
@@ -141,7 +141,7 @@ describe('user-token at fault', () => {
       mendIt: () => replicas.map((replica) => replica.signal('SIGCONT')),
     },
   ])('both $title', ({ title, breakIt, mendIt }) => {
-    it('answers 503 in no time to unknown tokens and goes on serving known ones', async () => {
+    it('is a quick 503 for unknown tokens, and known ones still work', async () => {
       const known = await issuer.token(`auth0|${title}-both`);
       const others = await issuer.tokens(6, `auth0|${title}-both`);
       expect(await call(known)).toMatchObject({ status: 200 });
@@ -168,7 +168,7 @@ describe('user-token at fault', () => {
     });
   });
 
-  it('lets two venues behind a balancer be restarted in turn without a failed request', async () => {
+  it('fails no request while two venues behind a balancer restart in turn', async () => {
     const backends = await Promise.all(
       [1, 2].map(async () => ({ port: await freePort(), opsPort: await freePort() })),
     );

@@ -55,20 +55,20 @@ describe('attempts to log in', () => {
         body: JSON.stringify({ username, password: 'guess' }),
       });
 
-    it('reach Auth0 ten times at the most for one account, however many come at once', async () => {
+    it('reach Auth0 at most ten times for one account, even if many come at once', async () => {
       const answers = await Promise.all(
         Array.from({ length: TOTAL }, (_, i) => tryAt(i, 'ada@example.com', `203.0.113.${i}`)),
       );
       await until(() => issuer.asked.length >= 10, 10_000);
       const of = (status: number) => answers.filter((answer) => answer.status === status);
       const limited = of(429);
-      // On a busy machine an answer may come too late (503), and is nobody's then.
+      // On a busy machine an answer may come too late (503), and no client gets it.
       expect(issuer.asked.length).toBeLessThanOrEqual(10 + of(503).length);
       expect(of(401).length).toBeLessThanOrEqual(10);
       expect(of(401).length + of(503).length + limited.length).toBe(TOTAL);
       for (const answer of limited) {
         const seconds = Number(answer.headers.get('retry-after'));
-        // A few while it was not decided yet whether the ten were wrong.
+        // A few came before the decision about the ten.
         if (seconds > 2) expect(seconds).toBeGreaterThan(800);
         expect(seconds).toBeLessThanOrEqual(900);
       }
@@ -83,7 +83,7 @@ describe('attempts to log in', () => {
       expect(issuer.asked).toHaveLength(counted);
     }, 120_000);
 
-    it('are limited by the address, whatever account they name and whatever a client calls itself', async () => {
+    it('have a limit for the address, for any account and any user agent', async () => {
       const answers = [];
       for (let i = 0; i < 110; i += 1) {
         const made = {
@@ -99,7 +99,7 @@ describe('attempts to log in', () => {
       expect(new Set(issuer.askedHeaders.map((headers) => headers['auth0-forwarded-for']))).toEqual(
         new Set(['192.0.2.7']),
       );
-      expect((await tryAt(0, 'somebody@example.com', '192.0.2.8')).status).toBe(401);
+      expect((await tryAt(0, 'another@example.com', '192.0.2.8')).status).toBe(401);
     });
 
     it('from one IPv6 network count together', async () => {
@@ -108,12 +108,12 @@ describe('attempts to log in', () => {
       expect((await tryAt(0, 'v6@example.com', '2001:db8:1:3::1')).status).toBe(401);
     });
 
-    it('with the right password cost no user minutes, 11 of one user at once and 150 users behind one address', async () => {
+    it('with the right password are quick, for 11 of one user at once and for 150 users behind one address', async () => {
       issuer.answers(async () => {
         await delay(50);
         return issuer.grant({ sub: `auth0|${randomUUID()}` });
       });
-      /** A busy machine may take longer than others wait, or than a gateway does; then they are told to come again in a moment. */
+      /** A busy machine may take longer than other attempts or a gateway wait; these then get a Retry-After. */
       const assertSoonIn = async (attempts: Promise<Response>[]) => {
         for (const { status, headers } of await Promise.all(attempts))
           expect([[200], [429, '2'], [503, '1']]).toContainEqual(
@@ -129,7 +129,7 @@ describe('attempts to log in', () => {
       await until(async () => (await tryAt(0, 'eleven@example.com', '192.0.2.90')).status === 200, 20_000);
     });
 
-    it('that succeed, or that Auth0 could not judge, are not held against the account', async () => {
+    it('that succeed, or that Auth0 could not judge, do not count', async () => {
       const grace = (from: string) => tryAt(0, 'grace@example.com', from);
       for (let i = 0; i < 9; i += 1) expect((await grace('192.0.2.20')).status).toBe(401);
       issuer.answers({ status: 503, body: 'down' });
@@ -141,7 +141,7 @@ describe('attempts to log in', () => {
       expect((await grace('192.0.2.23')).status).toBe(429);
     });
 
-    it('with what Auth0 does not take at all are held against the account', async () => {
+    it('with input that Auth0 does not accept count', async () => {
       issuer.answers({ status: 413, body: '<html>canary</html>' });
       for (let i = 0; i < 10; i += 1) {
         const answer = await tryAt(i, 'long@example.com', `192.0.2.${40 + i}`);
@@ -152,7 +152,7 @@ describe('attempts to log in', () => {
       expect(issuer.asked).toHaveLength(10);
     });
 
-    it('that are refused by a code that is not known are held against the account', async () => {
+    it('with an unknown code as their answer count', async () => {
       issuer.answers({ status: 403, body: { error: 'brand_new', error_description: 'canary' } });
       for (let i = 0; i < 10; i += 1) {
         const answer = await tryAt(i, 'new@example.com', `192.0.2.${100 + i}`);
@@ -164,7 +164,7 @@ describe('attempts to log in', () => {
       expect((await tryAt(0, 'new@example.com', '192.0.2.110')).status).toBe(429);
     });
 
-    it('that an Action denies neither count nor forget what counted', async () => {
+    it('that an Action denies neither count nor reset the count', async () => {
       const odd = (from: string) => tryAt(0, 'denied@example.com', from);
       for (let i = 0; i < 9; i += 1) expect((await odd('192.0.2.120')).status).toBe(401);
       issuer.answers({ status: 500, body: { error: 'access_denied', error_description: 'canary' } });
@@ -174,7 +174,7 @@ describe('attempts to log in', () => {
       expect((await odd('192.0.2.122')).status).toBe(429);
     });
 
-    it('are not made while they cannot be counted', async () => {
+    it('do not reach Auth0 while there is no count', async () => {
       redis.freeze();
       try {
         const answer = await tryAt(0, 'ada@example.com', '192.0.2.30');
@@ -187,9 +187,9 @@ describe('attempts to log in', () => {
     });
   });
 
-  it('of a user-token that was killed are neither held against the account nor forgotten at once', async () => {
+  it('of a killed user-token hold their places until the lease ends, and do not count', async () => {
     const redis = await RedisServer.start();
-    // The lease of an attempt is twice that and 5 s.
+    // The lease of an attempt is twice this time plus 5 s.
     const shared = {
       REDIS_URL: redis.url,
       AUTH0_ISSUER_URL: issuer.issuer,
@@ -306,7 +306,7 @@ describe('attempts to log in', () => {
         'temporarily_unavailable',
       ],
       [
-        'a token of a type that is not known',
+        'a token of an unknown type',
         { status: 200, body: { access_token: 'x', token_type: 'mac' } },
         503,
         'temporarily_unavailable',
@@ -340,7 +340,7 @@ describe('attempts to log in', () => {
       expect(Object.entries(await suite.own!.redis.dump()).join()).not.toContain('canary-mfa-token');
     });
 
-    it('passes on exactly what was typed, once encoded', async () => {
+    it('passes on the exact input, encoded once', async () => {
       const password = 'x&grant_type=client_credentials&audience=https://tenant/api/v2/ %00\r\n ';
       await suite.tryLogin({ username: ' Ada+1@example.com', password });
       const form = issuer.asked[0]!;
@@ -380,7 +380,7 @@ describe('attempts to log in', () => {
       ['Gesperrt: "Kündigung"\r\nC:\\', "Gesperrt: 'Kundigung' C:?"],
       ['禁止', 'This user is not allowed to log in here'],
     ])(
-      'are told why where LOGIN_DENIAL_DESCRIPTIONS=pass, clients in the characters of RFC 6749: %s',
+      'give their reason with LOGIN_DENIAL_DESCRIPTIONS=pass, to clients in the characters of RFC 6749: %s',
       async (why, toClients) => {
         denies(why);
         const error = 'access_denied';
@@ -393,7 +393,7 @@ describe('attempts to log in', () => {
       },
     );
 
-    it('at a refresh are those of a session that is over', async () => {
+    it('end the session at a refresh', async () => {
       issuer.answers(() => issuer.grant());
       const own = (await suite.tryLogin(credentials)).body.access_token as string;
       const pair = (await token({ grant_type: 'password', ...credentials })).body;

@@ -2,7 +2,7 @@ import { ada, Suite } from '@app/test-support/suite/suite';
 
 const APP = 'https://app.acme.example';
 
-describe('a front end of another origin that CORS_ORIGINS names', () => {
+describe('a front end of another origin in CORS_ORIGINS', () => {
   let suite: Suite;
 
   beforeAll(async () => {
@@ -22,7 +22,7 @@ describe('a front end of another origin that CORS_ORIGINS names', () => {
     }),
   });
 
-  it('may ask gateway and venue, and no other origin may', async () => {
+  it('may call gateway and venue, and no other origin may', async () => {
     for (const [origin, allowed] of [
       [APP, APP],
       ['http://localhost:5173', 'http://localhost:5173'],
@@ -43,7 +43,7 @@ describe('a front end of another origin that CORS_ORIGINS names', () => {
     }
   });
 
-  it('reads why it was refused, when to ask again, and what to quote', async () => {
+  it('can read the reason of a refusal, the time to retry, and the request id', async () => {
     const token = await suite.login(ada);
     const answers = [
       await suite.venue('/venues', { token, ...from(APP) }),
@@ -67,7 +67,7 @@ describe('a front end of another origin that CORS_ORIGINS names', () => {
     }
   });
 
-  it('is not asked for by the bundled authorization server, which pages have no business with', async () => {
+  it('may not call the bundled authorization server, which is not for pages', async () => {
     const answer = await suite.request(`${suite.issuer}oauth/token`, preflight('POST', APP));
     expect(answer.headers.get('access-control-allow-origin')).toBeNull();
   });

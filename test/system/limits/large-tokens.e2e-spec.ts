@@ -2,7 +2,7 @@ import { UserTokenClient } from '@app/user-token-client';
 import { ScriptedIssuer, type ScriptedAnswer } from '@app/test-support/issuer/scripted-issuer';
 import { ada, Suite } from '@app/test-support/suite/suite';
 
-/** What a request carries: 16 KiB of header, less what is not the token. */
+/** Room for a token in a request: 16 KiB of header without the other parts. */
 const LONGEST = 12_288;
 
 describe('an access token with many permissions', () => {
@@ -34,7 +34,7 @@ describe('an access token with many permissions', () => {
       ),
     });
   const grantOf = ({ body }: ScriptedAnswer) => body as Grant;
-  /** Of this length, or up to two characters less, for base64 has steps. */
+  /** A token of this length, or up to two characters less because of base64. */
   async function ofLength(length: number): Promise<ScriptedAnswer> {
     const [few, more] = [await granted(2), await granted(102)].map(
       (answer) => grantOf(answer).access_token.length,
@@ -47,7 +47,7 @@ describe('an access token with many permissions', () => {
   const tryLogin = () => suite.tryLogin({ ...ada });
   const statusAtVenue = async (token: string) => (await suite.venue('/venues', { token })).status;
 
-  it.each([170, 200])('%i of them are good for everything', async (count) => {
+  it.each([170, 200])('works everywhere with %i of them', async (count) => {
     const [first, second] = [await granted(count), await granted(count)];
     const token = grantOf(first).access_token;
     expect(token.length).toBeGreaterThan(8_192);
@@ -64,7 +64,7 @@ describe('an access token with many permissions', () => {
     expect([await statusAtVenue(token), await statusAtVenue(next)]).toEqual([401, 401]);
   });
 
-  it('is good as long as it is no longer than a header carries beside all else', async () => {
+  it('works up to the length that a header has room for', async () => {
     const answer = await ofLength(LONGEST);
     const token = grantOf(answer).access_token;
     expect(token.length).toBeLessThanOrEqual(LONGEST);
@@ -83,7 +83,7 @@ describe('an access token with many permissions', () => {
     expect((await suite.logout(token)).status).toBe(204);
   });
 
-  it('is verified along with others, however many come at once', async () => {
+  it('is verified together with others, even if many come at once', async () => {
     const tokens = await Promise.all(
       Array.from({ length: 30 }, async () => grantOf(await ofLength(LONGEST)).access_token),
     );
@@ -93,7 +93,7 @@ describe('an access token with many permissions', () => {
     client.close();
   });
 
-  it('is not handed out when it is longer: the log says why, and what was granted with it is given back', async () => {
+  it('is not given out if it is longer: the log names the reason, and its grant is revoked', async () => {
     const answer = await ofLength(LONGEST + 6);
     const { access_token: token, refresh_token: refreshToken } = grantOf(answer);
     issuer.answers(answer);
@@ -107,7 +107,7 @@ describe('an access token with many permissions', () => {
     expect(await statusAtVenue(token)).toBe(401);
   });
 
-  it('ends its session when a refresh makes it longer: what was granted is given back', async () => {
+  it('ends its session if a refresh makes it too long, and its grant is revoked', async () => {
     const [first, second] = [await granted(10), await ofLength(LONGEST + 6)];
     issuer.answers(first);
     const token = (await tryLogin()).body.access_token as string;

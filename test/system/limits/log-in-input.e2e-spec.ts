@@ -9,7 +9,7 @@ const wrong = {
 const PORTAL = `Basic ${Buffer.from('portal:portal-secret-for-local-use').toString('base64')}`;
 const LIMIT = 3;
 
-describe('what comes with a log-in', () => {
+describe('the input of a log-in', () => {
   let issuer: ScriptedIssuer;
   let suite: Suite;
 
@@ -61,7 +61,7 @@ describe('what comes with a log-in', () => {
       body: form,
     });
 
-  describe('is text', () => {
+  describe('must be text', () => {
     const latin1 = (text: string) => Buffer.from(text, 'latin1');
 
     it.each<[string, (username: string) => string | Buffer]>([
@@ -70,11 +70,8 @@ describe('what comes with a log-in', () => {
       ['an escaped half of a pair', (username) => `{"username":"${username}","password":"p\\ud800"}`],
       ['an escaped half in the user name', (username) => `{"username":"${username}\\udc00","password":"p"}`],
       ['a raw half', (username) => latin1(`{"username":"${username}","password":"\xed\xa0\x80"}`)],
-      [
-        'a half in a field that is not known',
-        (username) => `{"username":"${username}","password":"p","x":"\\ud800"}`,
-      ],
-    ])('at /auth/login, so that %s is neither forwarded nor counted', async (_title, body) => {
+      ['a half in an unknown field', (username) => `{"username":"${username}","password":"p","x":"\\ud800"}`],
+    ])('at /auth/login: %s is neither forwarded nor counted', async (_title, body) => {
       const username = someone();
       const from = somewhere();
       for (let i = 0; i <= LIMIT; i += 1) expect((await login(body(username), from)).status).toBe(400);
@@ -88,7 +85,7 @@ describe('what comes with a log-in', () => {
       ['a percent-encoded half of a pair', (username) => `username=${username}&password=%ED%A0%80`],
       ['half a character', (username) => `username=${username}&password=%E2%82`],
       ['an overlong spelling', (username) => `username=${username}&password=%C0%80`],
-    ])('at /oauth2/token, so that %s is neither forwarded nor counted', async (_title, form) => {
+    ])('at /oauth2/token: %s is neither forwarded nor counted', async (_title, form) => {
       const username = someone();
       const from = somewhere();
       for (let i = 0; i <= LIMIT; i += 1) {
@@ -106,7 +103,7 @@ describe('what comes with a log-in', () => {
       ['an emoji', 'p🙂'],
       ['a zero', 'p\0q'],
       ['the replacement character', 'p\ufffd'],
-    ])('and %s goes on as it came', async (_title, password) => {
+    ])('and %s is passed on unchanged', async (_title, password) => {
       const username = someone();
       await login(JSON.stringify({ username, password }));
       await login(`{"username":"${username}","password":"${escaped(password)}"}`);
@@ -115,9 +112,9 @@ describe('what comes with a log-in', () => {
     });
   });
 
-  describe('in a type that is not read', () => {
+  describe('in another type', () => {
     it.each(['application/x-www-form-urlencoded', 'text/plain', 'multipart/form-data; boundary=b'])(
-      'is answered with what to send: %s',
+      'gets the expected type as its answer: %s',
       async (type) => {
         const answer = await login('{"username":"a","password":"b"}', somewhere(), type);
         expect(answer.status).toBe(415);
@@ -130,7 +127,7 @@ describe('what comes with a log-in', () => {
     );
 
     it.each(['text/plain', 'multipart/form-data; boundary=b', 'application/json'])(
-      'is answered with what to send at /oauth2/token: %s',
+      'gets the expected type as its answer at /oauth2/token: %s',
       async (type) => {
         const answer = await rawRequest(`${suite.gatewayUrl}/oauth2/token`, {
           method: 'POST',
@@ -178,16 +175,19 @@ describe('what comes with a log-in', () => {
         ['[2001:db8::1]:443', '[2001:db8::1]', '2001:DB8::1', '"[2001:db8::2]:5"'],
         '2001:db8::1',
       ],
-    ])('counts by the address, written %s, and is told to Auth0', async (_title, spellings, address) => {
-      const statuses = [];
-      for (const from of spellings) statuses.push((await guess(`198.51.100.1, ${from}`)).status);
-      expect(statuses).toEqual([401, 401, 401, 429]);
-      expect(issuer.askedHeaders.map((headers) => headers['auth0-forwarded-for'])).toEqual(
-        Array(LIMIT).fill(address),
-      );
-    });
+    ])(
+      'counts under the address, written %s, which also goes to Auth0',
+      async (_title, spellings, address) => {
+        const statuses = [];
+        for (const from of spellings) statuses.push((await guess(`198.51.100.1, ${from}`)).status);
+        expect(statuses).toEqual([401, 401, 401, 429]);
+        expect(issuer.askedHeaders.map((headers) => headers['auth0-forwarded-for'])).toEqual(
+          Array(LIMIT).fill(address),
+        );
+      },
+    );
 
-    it('counts under the address of the proxy where that cannot be read, and one line says so', async () => {
+    it('counts under the address of the proxy if the other is unreadable, and one line says so', async () => {
       const statuses = [];
       for (const from of ['unknown', 'garbage', '', '203.0.113.77,'])
         statuses.push((await guess(from)).status);
@@ -199,7 +199,7 @@ describe('what comes with a log-in', () => {
   });
 });
 
-/** Every character as an escape of JSON. */
+/** Each character as an escape of JSON. */
 function escaped(text: string): string {
   return [...Array(text.length).keys()]
     .map((i) => `\\u${text.charCodeAt(i).toString(16).padStart(4, '0')}`)

@@ -12,7 +12,7 @@ import { ServiceProcess } from '@app/test-support/suite/service-process';
 const ISSUER = 'https://issuer.test/';
 const AUDIENCE = 'https://api.venue.example/';
 
-/** An authorization server that only the proxy knows the way to, and that TLS goes all the way to. */
+/** Only the proxy can reach the authorization server, and TLS ends at that server. */
 describe('user-token behind a proxy', () => {
   let key: TestKey;
   let folder: string;

@@ -10,7 +10,7 @@ describe('a file of variables', () => {
     return file;
   };
 
-  it('is read before the service, gives way to what is set, and its misspelt ones are named', async () => {
+  it('is read before the service, does not replace variables that are set, and its misspelt names are logged', async () => {
     const ENV_FILE = fileWith(
       '\ufeffLOG_LEVEL=\'warn\'\r\nDRAIN_DELAY_MS="0" # ms\r\n \t\r\nexport REDIS_URI=redis://127.0.0.1:1\r\nPORT=1\r\n',
     );
@@ -37,14 +37,14 @@ describe('a file of variables', () => {
     ['has lines that end with CR alone', 'PORT=1\rCLIENT_SECRET=canary', /end its lines with LF or CR LF/],
     ['has a line of YAML', 'LOG_LEVEL: canary', /line 1 is not of the form NAME=value/],
     ['has quotes within quotes', `HOST='"127.0.0.1"'`, /HOST has quotes around its value/],
-  ])('that %s is named', async (_title, content, message) => {
+  ])('that %s has a clear message', async (_title, content, message) => {
     const failing = ServiceProcess.spawn('venue', { ENV_FILE: fileWith(content) });
     expect(await failing.exit()).toEqual({ code: 1, signal: null });
     expect(failing.stderr).toMatch(message);
     expect(failing.stderr).not.toMatch(/canary|^\s+at /m);
   });
 
-  it('that is asked for and not there is named', async () => {
+  it('that is requested but absent has a clear message', async () => {
     const failing = ServiceProcess.spawn('venue', { ENV_FILE: '/no/such/file' });
     expect(await failing.exit()).toEqual({ code: 1, signal: null });
     expect(failing.stderr).toMatch(/^The variables in \/no\/such\/file cannot be read: ENOENT/);

@@ -22,7 +22,7 @@ const folder = mkdtempSync(join(tmpdir(), 'log-output-'));
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Of `LogOutput`. */
+/** The bound of `LogOutput`. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 const EXIT_TIMEOUT_MS = 1_000;
 
@@ -35,7 +35,7 @@ interface Line {
   readonly dropped?: number;
 }
 
-/** `test/support/suite/logging-service.mjs`, whose standard output is read when a spec says so. */
+/** `test/support/suite/logging-service.mjs`, with a standard output that a spec reads at a time of its choice. */
 class LoggingService {
   stderr = '';
   private readonly exited: Promise<[number | null, NodeJS.Signals | null]>;
@@ -61,7 +61,7 @@ class LoggingService {
     return new LoggingService(child, port);
   }
 
-  /** Without waiting for it to be done. */
+  /** Does not wait for the result. */
   order(order: string, options: object = {}): void {
     this.child.send({ order, ...options });
   }
@@ -102,17 +102,17 @@ function statusOf(port: number, agent?: Agent): Promise<number> {
 
 interface Reading {
   text: string;
-  /** All of it, once the service has ended. */
+  /** The whole output, after the end of the service. */
   readonly end: Promise<string>;
 }
 
-/** The reading end of a pipe; it is read when told to. */
+/** The reading end of a pipe, which reads on demand. */
 interface Reader {
-  /** What the service is given as its standard output. */
+  /** The standard output for the service. */
   readonly stdout: 'pipe' | number;
-  /** Begins to read what the service has written. */
+  /** Begins to read the output of the service. */
   read(service: LoggingService): Reading;
-  /** Ends without having read. */
+  /** Ends without a read. */
   close(service: LoggingService): void;
 }
 
@@ -194,7 +194,7 @@ describe.each(READERS)('a service whose standard output is %s', (_title, open) =
     expect(service.stderr).not.toContain('lost');
   });
 
-  it('loses no line to SIGKILL that is not of the access log', async () => {
+  it('loses only lines of the access log to SIGKILL', async () => {
     const reader = open();
     const service = await LoggingService.start(reader.stdout);
     const reading = reader.read(service);
@@ -203,7 +203,7 @@ describe.each(READERS)('a service whose standard output is %s', (_title, open) =
     expect(linesIn(await reading.end)).toHaveLength(50);
   });
 
-  it('answers while its reader stands still, in bounded memory, and then tells how many lines that cost', async () => {
+  it('answers while its reader stands still, in bounded memory, and then reports the number of lost lines', async () => {
     const reader = open();
     const service = await LoggingService.start(reader.stdout);
     const before = await service.run<number>('held');
@@ -226,7 +226,7 @@ describe.each(READERS)('a service whose standard output is %s', (_title, open) =
     expect(service.stderr).toBe('');
   });
 
-  it('ends at SIGTERM while its reader stands still, and says on standard error what was lost', async () => {
+  it('ends at SIGTERM while its reader stands still, and reports the loss on standard error', async () => {
     const reader = open();
     const service = await LoggingService.start(reader.stdout);
     await service.run('log', { lines: 10_000, length: 900 });
@@ -253,7 +253,7 @@ describe.each(READERS)('a service whose standard output is %s', (_title, open) =
 });
 
 describe('a log file', () => {
-  it('on a disk that is full costs lines, and no request', async () => {
+  it('on a full disk costs lines, and no request', async () => {
     const full = openSync('/dev/full', 'w');
     const service = await LoggingService.start(full);
     await service.run('log', { lines: 10_000, length: 900 });
@@ -263,7 +263,7 @@ describe('a log file', () => {
     closeSync(full);
   });
 
-  it('gets each line once, after what is in it', async () => {
+  it('gets each line once, after its earlier content', async () => {
     const path = join(folder, 'log');
     writeFileSync(path, '{"msg":"before"}\n');
     const file = openSync(path, 'a');

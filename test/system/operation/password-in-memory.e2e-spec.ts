@@ -9,7 +9,7 @@ import { until } from '@app/test-support/timing/until';
 
 const CANARY = 'canary-password-8f1c2e';
 
-/** Strings that are reachable in a process, as its own heap snapshot shows them. */
+/** Reachable strings of a process, from its own heap snapshot. */
 async function heapOf(service: ServiceProcess, folder: string): Promise<string> {
   const before = await readdir(folder);
   service.signal('SIGUSR2');
@@ -25,7 +25,7 @@ async function heapOf(service: ServiceProcess, folder: string): Promise<string> 
 }
 
 describe('RFC 6749 section 4.3.1', () => {
-  it('a password is discarded after the log-in: no heap that it went through holds it', async () => {
+  it('discards a password after the log-in: no heap on its way holds it', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'heap-'));
     const [issuer, redis] = [await ScriptedIssuer.start(), await RedisServer.start()];
     const heap = { NODE_OPTIONS: `--heapsnapshot-signal=SIGUSR2 --diagnostic-dir=${folder}` };
@@ -48,7 +48,7 @@ describe('RFC 6749 section 4.3.1', () => {
       });
     expect((await logIn(CANARY)).status).toBe(200);
     expect(issuer.asked.map((form) => form.get('password'))).toEqual([CANARY]);
-    // Buffers that are used again for the next message are not what is meant.
+    // Buffers of the next message do not count.
     for (let i = 0; i < 3; i += 1) await logIn('another');
     const [atGateway, atUserToken] = [await heapOf(gateway, folder), await heapOf(userToken, folder)];
     await Promise.all([gateway.stop('SIGKILL'), userToken.stop('SIGKILL')]);

@@ -24,7 +24,7 @@ async function readiness(opsPort: number): Promise<Readiness> {
   return { status: response.status, body: await response.json() };
 }
 
-/** After the first look, which a start does not wait for for long. */
+/** The state after the first check, for which a start does not wait long. */
 async function firstReadiness(opsPort: number, check: string): Promise<Readiness> {
   let found = await readiness(opsPort);
   await until(async () => {
@@ -56,7 +56,7 @@ describe('the readiness of user-token', () => {
     await store.close();
   });
 
-  /** identity listens where its issuer says. */
+  /** identity listens at the address in its issuer. */
   async function freeIssuer(): Promise<string> {
     return `http://localhost:${await freePort()}/`;
   }
@@ -67,7 +67,7 @@ describe('the readiness of user-token', () => {
     return firstReadiness(userToken.opsPort, 'issuer');
   };
 
-  it('is there with the right settings', async () => {
+  it('is ok with the right settings', async () => {
     const { status, body } = await start();
     expect(status).toBe(200);
     expect(body).toMatchObject({
@@ -81,17 +81,17 @@ describe('the readiness of user-token', () => {
     });
   });
 
-  it('is there with a connection of the tenant', async () => {
+  it('is ok with a connection of the tenant', async () => {
     const { status } = await start({ AUTH0_REALM: 'Username-Password-Authentication' });
     expect(status).toBe(200);
   });
 
   it.each<[string, Record<string, string>, string, RegExp]>([
     ['client secret', { AUTH0_CLIENT_SECRET: 'canary-secret' }, 'client', /AUTH0_CLIENT_SECRET/],
-    ['client', { AUTH0_CLIENT_ID: 'somebody-else' }, 'client', /AUTH0_CLIENT_ID "somebody-else"/],
+    ['client', { AUTH0_CLIENT_ID: 'another' }, 'client', /AUTH0_CLIENT_ID "another"/],
     ['audience', { AUTH0_AUDIENCE: 'https://nowhere.example/' }, 'audience', /"https:\/\/nowhere.example\/"/],
     ['realm', { AUTH0_REALM: 'nowhere' }, 'realm', /AUTH0_REALM "nowhere"/],
-  ])('is not, and says why, with a wrong %s', async (_title, settings, check, detail) => {
+  ])('is an error with a reason for a wrong %s', async (_title, settings, check, detail) => {
     const { status, body } = await start(settings);
     expect(status).toBe(503);
     expect(body).toMatchObject({
@@ -105,7 +105,7 @@ describe('the readiness of user-token', () => {
   it.each([
     ['a path below it', (issuer: string) => `${issuer}tenant/`],
     ['another name for it', (issuer: string) => issuer.replace('localhost', '127.0.0.1')],
-  ])('is not with an issuer that is none: %s', async (_title, change) => {
+  ])('is an error for a server that is no issuer: %s', async (_title, change) => {
     const { status, body } = await start({ AUTH0_ISSUER_URL: change(identity.issuer) });
     expect(status).toBe(503);
     expect(body.error).toEqual({
@@ -113,7 +113,7 @@ describe('the readiness of user-token', () => {
     });
   });
 
-  it('is there, degraded, while the authorization server is away: the fleet must not follow it', async () => {
+  it('is degraded while the authorization server is away: the fleet must stay', async () => {
     const { status, body } = await start({ AUTH0_ISSUER_URL: await freeIssuer() });
     expect(status).toBe(200);
     expect(body).toMatchObject({
@@ -127,7 +127,7 @@ describe('the readiness of user-token', () => {
   });
 });
 
-describe('the readiness of user-token, after a log-in whose token does not verify here,', () => {
+describe('the readiness of user-token after a log-in with a token that does not verify', () => {
   const lines: string[] = [];
   let issuer: ScriptedIssuer;
   let store: SharedStore;
@@ -161,7 +161,7 @@ describe('the readiness of user-token, after a log-in whose token does not verif
   const logIn = () => client.login({ username: 'ada@example.com', password: 'canary-password' });
   const nowSeconds = () => Math.floor(Date.now() / 1000);
 
-  /** What Auth0 gives where the API has another signing algorithm. */
+  /** A token of Auth0 for an API with another signing algorithm. */
   async function signedBy(alg: 'HS256' | 'PS256'): Promise<ScriptedAnswer> {
     const key =
       alg === 'HS256' ? new TextEncoder().encode('k'.repeat(32)) : (await generateKeyPair(alg)).privateKey;
@@ -195,7 +195,7 @@ describe('the readiness of user-token, after a log-in whose token does not verif
       () => issuer.grant({ iss: 'https://other.test/' }),
       /its iss is "https:\/\/other.test\/", AUTH0_ISSUER_URL is/,
     ],
-  ])('says which it is: %s', async (_title, grant, detail) => {
+  ])('names the fault: %s', async (_title, grant, detail) => {
     lines.length = 0;
     issuer.answers(await grant());
     await expect(logIn()).rejects.toMatchObject({ code: 'upstream_unavailable' });
@@ -213,7 +213,7 @@ describe('the readiness of user-token, after a log-in whose token does not verif
     expect((await readiness(userToken.opsPort)).body).toMatchObject({ status: 'ok' });
   });
 
-  it('says nothing of what is one user alone', async () => {
+  it('ignores a fault of one user alone', async () => {
     issuer.answers(() => issuer.grant({ sub: 's'.repeat(300) }));
     expect(await logIn()).toMatchObject({ granted: false });
     expect((await readiness(userToken.opsPort)).body).toMatchObject({ status: 'ok' });
@@ -247,7 +247,7 @@ describe('the readiness of a service', () => {
       { store, logger },
     );
 
-  it('waits for a user-token, and stays when the last one goes', async () => {
+  it('waits for a user-token, and stays after the end of the last one', async () => {
     const port = await freePort();
     const venueConfig = readVenueConfig({ ...LOCAL, USER_TOKEN_URL: `tcp://127.0.0.1:${port}` });
     const venue = await startVenue(venueConfig, { logger, store: undefined });

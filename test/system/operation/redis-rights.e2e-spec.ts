@@ -57,7 +57,7 @@ describe('the rights that docs/operations.md gives to the users of Redis', () =>
     await redis.stop();
   });
 
-  /** @returns how to ask it for its readiness */
+  /** @returns a function for its readiness */
   async function start(
     startProcess: typeof startVenue,
     user: RedisUser,
@@ -88,7 +88,7 @@ describe('the rights that docs/operations.md gives to the users of Redis', () =>
     expect(lines.map(({ user }) => user)).toEqual(['user-token', 'guard', 'gateway']);
   });
 
-  it('are all that a log-in, a guarded request, a refresh and a log-out need, and `npm run client`', async () => {
+  it('are enough for a log-in, a guarded request, a refresh, a log-out and `npm run client`', async () => {
     const userToken = await startOwnUserToken();
     settings['USER_TOKEN_URL'] = userToken.addresses['tcp']!;
     const [gateway, venue] = [await start(startGateway, 'gateway'), await start(startVenue, 'guard')];
@@ -140,7 +140,7 @@ describe('the rights that docs/operations.md gives to the users of Redis', () =>
     expect(await refusedCommands(redis)).toEqual([]);
   });
 
-  it('of a guard are not all that a gateway needs whose clients are in Redis, which is told', async () => {
+  it('of a guard are too few for a gateway with clients in Redis, and readiness says so', async () => {
     const userToken = await startOwnUserToken();
     settings['USER_TOKEN_URL'] = userToken.addresses['tcp']!;
     const [inRedis, inFile] = [
@@ -152,7 +152,7 @@ describe('the rights that docs/operations.md gives to the users of Redis', () =>
     await isUp(inFile);
   });
 
-  it('of a guard change nothing that user-token wrote', async () => {
+  it('of a guard allow no change of values by user-token', async () => {
     const { port } = redis;
     const guard = (...words: string[]) =>
       run('redis-cli', [

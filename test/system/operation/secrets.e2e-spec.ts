@@ -1,6 +1,6 @@
 import { ada, mallory, Suite } from '@app/test-support/suite/suite';
 
-/** Every end-to-end suite is searched when it closes (`Suite.close`); this one provokes, and shows that the search finds. */
+/** `Suite.close` searches each end-to-end suite; this one provokes leaks, and shows that the search finds them. */
 describe('secrets', () => {
   let suite: Suite;
 
@@ -12,7 +12,7 @@ describe('secrets', () => {
     await suite.close();
   });
 
-  it('are in no answer, log line or Redis value, whatever goes wrong', async () => {
+  it('are in no answer, log line or Redis value, whatever fails', async () => {
     const token = await suite.login(ada);
     const refreshed = await suite.refresh(token);
     await suite.venue('/venues', { token: refreshed });
@@ -29,7 +29,7 @@ describe('secrets', () => {
     expect((await suite.tryLogin({ ...ada })).status).toBe(503);
     expect((await suite.logout(refreshed)).status).toBe(503);
     redis.thaw();
-    // Of the log-in and the refresh; the log-in that could not be counted was not made.
+    // Passwords of the log-in and the refresh. The log-in without a count did not reach Auth0.
     expect(suite.refreshTokens).toHaveLength(2);
     expect(suite.logs.length).toBeGreaterThan(20);
     expect(await suite.leaks()).toEqual([]);
@@ -41,7 +41,7 @@ describe('secrets', () => {
     await planted.login(ada);
     expect(await planted.leaks()).toEqual([]);
     await redis.cli('SET', 'planted', `x${planted.refreshTokens[0]}x`);
-    // A caller's own request id comes back and is logged, whatever it is.
+    // Answer and log repeat any request id of a caller.
     await planted.venue('/', { headers: { 'x-request-id': ada.password } });
     const places = (await planted.leaks()).map((leak) => / in (\w+):/.exec(leak)?.[1]);
     expect(new Set(places)).toEqual(new Set(['answer', 'log', 'Redis']));

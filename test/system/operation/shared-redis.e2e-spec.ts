@@ -20,10 +20,10 @@ describe('two deployments on one Redis', () => {
   it.each<[string, (first: Suite) => Readonly<Record<string, string>>]>([
     ['of two issuers', () => ({})],
     [
-      'of one issuer, in databases of their own',
+      'of one issuer, in separate databases',
       ({ issuer, own }) => ({ AUTH0_ISSUER_URL: issuer, REDIS_URL: `${own!.redis.url}/1` }),
     ],
-  ])('%s: neither ends, lists or counts what is of the other', async (_title, other) => {
+  ])('%s: neither ends, lists or counts data of the other', async (_title, other) => {
     await sharing(other, async (first, second) => {
       const kept = await first.login(ada);
       const [ended, alsoEnded] = [await second.login(ada), await second.login(ada)];
@@ -51,7 +51,7 @@ describe('two deployments on one Redis', () => {
     });
   });
 
-  it('no key and no message is without the name of its deployment', async () => {
+  it('each key and each message has the name of its deployment', async () => {
     const suite = await Suite.open();
     const { redis } = suite.own!;
     const token = await suite.login(ada);

@@ -8,7 +8,7 @@ import { ServiceProcess } from '@app/test-support/suite/service-process';
 const SERVICES = ['gateway', 'venue', 'user-token', 'identity'];
 const root = join(import.meta.dirname, '../../..');
 
-/** What a module loads before it runs, packages of others by name and ours by file. */
+/** Modules that load before a module runs, packages of others by name and ours by file. */
 function loadedBefore(file: string, found = new Set<string>()): Set<string> {
   const source = readFileSync(file, 'utf8');
   const specifiers = source.matchAll(/^(?:import|export)\s(?:[^;]*?\sfrom\s*)?['"]([^'"]+)['"]/gm);
@@ -29,7 +29,7 @@ function pathOf(specifier: string, importer: string): string {
   return join(root, 'libs', library!, exports[`.${path ?? ''}`].default);
 }
 
-/** To be loaded before a service: says when it has its handler. */
+/** For a load before the service: reports its handler. */
 const TELL_HANDLER = `const { on } = process;
 process.on = function (event, listener) {
   on.call(process, event, listener);
@@ -38,7 +38,7 @@ process.on = function (event, listener) {
 };`;
 const TELLS_HANDLER = `data:text/javascript,${encodeURIComponent(TELL_HANDLER)}`;
 
-/** To be loaded before a service: a signal in the moment in which it first listens or connects, which is before it can accept anything. */
+/** For a load before the service: a signal at its first listen or connect, before it can accept anything. */
 const SIGNAL_AT_FIRST_SOCKET = `import net from 'node:net';
 let signalled = false;
 for (const [prototype, method] of [[net.Server.prototype, 'listen'], [net.Socket.prototype, 'connect']]) {
@@ -62,7 +62,7 @@ describe('a signal', () => {
     expect(loaded.length).toBeLessThan(5);
   });
 
-  it.each(SERVICES)('that comes the moment %s first listens or connects finds its handler', async (name) => {
+  it.each(SERVICES)('at the first listen or connect of %s finds its handler', async (name) => {
     const service = ServiceProcess.spawn(name, { NODE_OPTIONS: `--import=${SIGNALS_AT_FIRST_SOCKET}` });
     expect(await service.exit()).toEqual({ code: 0, signal: null });
     expect(service.stdout).toContain('uses a socket');
@@ -70,7 +70,7 @@ describe('a signal', () => {
   });
 
   it.each([0, 30, 60, 120, 250, 400, 600, 900, 1_500])(
-    'that comes %s ms after a service has its handler ends it as it should',
+    '%s ms after a service has its handler ends it with 0',
     async (ms) => {
       const services = ['venue', 'user-token'].map((name) =>
         ServiceProcess.spawn(name, { NODE_OPTIONS: `--import=${TELLS_HANDLER}` }),
@@ -114,23 +114,23 @@ describe('a signal', () => {
     expect(await exited).toEqual([0, null]);
   });
 
-  it('that is handed on as well as sent counts once', async () => {
+  it('that npm passes on as well counts once', async () => {
     const venue = await ServiceProcess.start('venue', { DRAIN_DELAY_MS: '1000' });
     venue.signal('SIGINT');
-    // Two at once would be one signal: the kernel keeps no second one of a kind that is pending.
+    // Two at once would be one signal: the kernel keeps no second pending one of a kind.
     await delay(50);
     venue.signal('SIGINT');
     expect(await venue.exit()).toEqual({ code: 0, signal: null });
   });
 
-  it('leaves the time that a service is told to wait before it closes', async () => {
+  it('leaves a service the time of its DRAIN_DELAY_MS', async () => {
     const venue = await ServiceProcess.start('venue', { DRAIN_DELAY_MS: '11000' });
     venue.signal('SIGTERM');
     expect(await venue.exit()).toEqual({ code: 0, signal: null });
     expect(venue.stderr).toBe('');
   });
 
-  it('that comes again while it stops ends it at once', async () => {
+  it('during a stop ends the service at once', async () => {
     const venue = await ServiceProcess.start('venue', { DRAIN_DELAY_MS: '60000' });
     const again = setInterval(() => venue.signal('SIGTERM'), 500);
     expect(await venue.exit()).toEqual({ code: 1, signal: null });

@@ -61,13 +61,13 @@ describe('starting', () => {
       /AUTH0_ISSUER_URL must be an https URL/,
     ],
     [
-      'tokens would travel in the clear',
+      'tokens would travel unencrypted',
       'venue',
       { ...prod(), USER_TOKEN_URL: 'tcp://user-token:3003' },
       /unencrypted/,
     ],
     [
-      'a secret file is not there',
+      'a secret file is absent',
       'venue',
       { TOKEN_CACHE_SECRET_FILE: '/no/such/file' },
       /TOKEN_CACHE_SECRET_FILE names a file that cannot be read/,
@@ -85,13 +85,13 @@ describe('starting', () => {
       /AUTH0_CLIENT_ID is missing[^]*AUTH0_CLIENT_SECRET is one for local work[^]*REDIS_URL has quotes[^]*SESSION_SECRETS_FILE names a folder[^]*AUTH0_CLIENTID is set and not read: is AUTH0_CLIENT_ID meant/,
     ],
     [
-      'certificates are none',
+      'certificates are invalid',
       'venue',
       { USER_TOKEN_TLS_CA: 'x', USER_TOKEN_TLS_CERT: 'y', USER_TOKEN_TLS_KEY: '/run/secrets/key.pem' },
       /USER_TOKEN_TLS_CA is no PEM[^]*USER_TOKEN_TLS_CERT is no PEM[^]*USER_TOKEN_TLS_KEY is no PEM .*: a path is given as \*_FILE/,
     ],
     [
-      'the seed file is not there',
+      'the seed file is absent',
       'identity',
       { IDENTITY_SEED: '/no/such/seed.yaml' },
       /seed file .* cannot be read/,
@@ -166,7 +166,7 @@ describe('starting', () => {
     expect(failing.stderr).toContain('VENUE_PORT');
   });
 
-  it('of the suite prints where it is and how to use it, and Ctrl-C ends it', async () => {
+  it('of the suite prints its addresses and its use, and Ctrl-C ends it', async () => {
     const ports = Object.fromEntries(
       ['IDENTITY', 'USER_TOKEN', 'GATEWAY', 'VENUE'].flatMap((name) => [
         [`${name}_PORT`, '0'],
@@ -181,7 +181,7 @@ describe('starting', () => {
   });
 });
 
-/** What the health check of a container exits with. */
+/** Exit code of a container's health check. */
 function healthOf(environment: Readonly<Record<string, string>>): number | null {
   return spawnSync(process.execPath, ['scripts/health.mjs', '1'], { env: environment }).status;
 }

@@ -13,7 +13,7 @@ import { active, startFakeUserToken, type FakeUserToken } from '@app/test-suppor
 const USERS = 200;
 const REQUESTS_EACH = 50;
 const USERS_AT_A_TIME = 10;
-/** Every so manieth client does not wait for its answer. */
+/** One client of this many does not wait for its answer. */
 const IMPATIENT = 9;
 /** Room for some 20 principals only, so that both tiers answer. */
 const CACHE_BYTES = 20_000;
@@ -28,13 +28,13 @@ interface User {
 @UseGuards(BearerGuard)
 class WhoController {
   @Get() async who(@CurrentUser() user: Principal): Promise<{ subject: string }> {
-    // A request that waits is where another one's user would slip in.
+    // A mix-up would happen while a request waits.
     await delay(Math.random() * 4);
     return { subject: user.subject };
   }
 }
 
-/** Half of them opaque, half JWTs, whose claimed subject leads to the epoch that is read along. */
+/** Half of them are opaque, half are JWTs, with a claimed subject that names the epoch. */
 function newUser(index: number): User {
   const subject = `auth0|user-${String(index).padStart(4, '0')}`;
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
@@ -99,7 +99,7 @@ describe('many users at once', () => {
   const portOf = (app: INestApplication) =>
     (app.getHttpServer() as { address(): AddressInfo }).address().port;
 
-  /** What the answer says, or undefined for a client that went away. */
+  /** The answer, or undefined for a client that is gone. */
   function who(app: INestApplication, token: string, impatient: boolean): Promise<string | undefined> {
     return new Promise((resolve, reject) => {
       const asked = request(
@@ -123,7 +123,7 @@ describe('many users at once', () => {
     let going = true;
     const killing = (async () => {
       while (going) {
-        // Those who subscribe are left alone but for now and then, so that the first tier is of use.
+        // Rare revocations only, so that the first tier keeps entries.
         await redis.cli('CLIENT', 'KILL', 'TYPE', kills % 4 === 3 ? 'pubsub' : 'normal');
         kills += 1;
         await delay(150);
@@ -138,7 +138,7 @@ describe('many users at once', () => {
     };
     for (let from = 0; from < USERS; from += USERS_AT_A_TIME) {
       const now = users.slice(from, from + USERS_AT_A_TIME);
-      // In among the cold ones, some that either tier may know.
+      // Some tokens that either tier may know, between the new ones.
       const before = users.slice(Math.max(0, from - 3 * USERS_AT_A_TIME), from);
       const turns = Array.from({ length: REQUESTS_EACH }, (_, turn) => turn);
       await Promise.all([
@@ -152,7 +152,7 @@ describe('many users at once', () => {
     expect(answered).toBeGreaterThan(0.8 * USERS * REQUESTS_EACH);
     expect(aborted).toBeGreaterThan(100);
     expect(kills).toBeGreaterThan(5);
-    // Far more answers than questions: it was the caches that were tried.
+    // Far more answers than questions show that the caches were used.
     expect(userToken.asked.length).toBeLessThan(answered / 3);
   });
 });

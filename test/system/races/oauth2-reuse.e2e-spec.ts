@@ -43,7 +43,7 @@ describe.each([
     }
   });
 
-  it('is refused, however many came after it within one second', async () => {
+  it('is refused, even after many newer ones within one second', async () => {
     const tokens = [(await pairOf()).refresh_token];
     for (let i = 0; i < 5; i += 1) tokens.push((await tryRefresh(tokens.at(-1))).body.refresh_token);
     await windowToPass();

@@ -7,7 +7,7 @@ import { ServiceProcess } from '@app/test-support/suite/service-process';
 import { ada, grace, type User } from '@app/test-support/suite/suite';
 import { until } from '@app/test-support/timing/until';
 
-/** How long after the answer to a log-out a request may still be let in, counted from when it was sent. */
+/** Longest time between the answer to a log-out and a later request that still passes. */
 const BOUND_MS = 100;
 
 interface Observation {
@@ -31,7 +31,7 @@ describe('revocation across three venues under load', () => {
       LOG_LEVEL: 'warn',
     };
     const loud = { ...issuer, LOG_LEVEL: 'info' };
-    // One machine, one clock: the log-ins that follow on a log-out everywhere need not wait.
+    // One machine, one clock: log-ins after a log-out everywhere need not wait.
     const userToken = await ServiceProcess.start('user-token', { ...loud, CLOCK_TOLERANCE_SECONDS: '0' });
     const shared = { ...loud, USER_TOKEN_URL: `tcp://127.0.0.1:${userToken.port}` };
     userTokenClient = new UserTokenClient({ urls: shared.USER_TOKEN_URL });
@@ -112,13 +112,13 @@ describe('revocation across three venues under load', () => {
     paused.signal('SIGSTOP');
     expect((await end('logout', token)).status).toBe(204);
     await delay(700);
-    // Sent while the process stands still, and answered as the first thing after.
+    // Sent while the process stands still, and answered first after that.
     const waiting = Array.from({ length: 10 }, () => call(paused, token));
     paused.signal('SIGCONT');
     expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual(Array(10).fill(401));
   });
 
-  it('reaches a venue that was started again', async () => {
+  it('reaches a venue after its restart', async () => {
     const token = await login(ada);
     for (const venue of venues) expect((await call(venue, token)).status).toBe(200);
     expect((await end('logout', token)).status).toBe(204);
@@ -135,7 +135,7 @@ describe('revocation across three venues under load', () => {
     expect((await call(started, token)).status).toBe(401);
   });
 
-  it('reaches a user-token that was cut off from Redis when it happened, as soon as that is mended', async () => {
+  it('reaches a user-token that was cut off from Redis, as soon as the connection is back', async () => {
     const proxy = await FaultProxy.start(redis.port);
     const identity = services.find(({ name }) => name === 'identity')!;
     const cutOff = await ServiceProcess.start('user-token', {
@@ -149,7 +149,7 @@ describe('revocation across three venues under load', () => {
     });
     services.push(venue, cutOff);
     const token = await login(ada);
-    // From here on it answers from its own copy, which does not have what comes now.
+    // From here on it answers from its own copy, which lacks the next revocations.
     proxy.cut();
     await until(async () => cutOff.stdout.includes('is away'));
     expect((await end('logout', token)).status).toBe(204);

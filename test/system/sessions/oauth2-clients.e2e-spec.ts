@@ -47,7 +47,7 @@ describe('standard clients of the OAuth 2.0 façade', () => {
     expect(await statusAtVenue(next.token['access_token'] as string)).toBe(401);
   });
 
-  it('curl -u sends what curl sends', async () => {
+  it('curl -u works as it is', async () => {
     const url = (path: string) => `${suite.gatewayUrl}/oauth2/${path}`;
     const form = [
       '-d',
@@ -102,7 +102,7 @@ describe('OAUTH_INVALID_GRANT_STATUS=400', () => {
 });
 
 describe('the tokens of registered clients', () => {
-  it('stand nowhere but in the answer: not in Redis, not in a log line', async () => {
+  it('are in the answer only: not in Redis, not in a log line', async () => {
     const suite = await Suite.open();
     const headers = {
       authorization: `Basic ${Buffer.from('portal:portal-secret-for-local-use').toString('base64')}`,
@@ -133,7 +133,7 @@ describe('the tokens of registered clients', () => {
 });
 
 describe('RFC 6749 section 2.3.1: guessing the secret of a client', () => {
-  it('is answered with 429 after 20 wrong ones in a minute, which keeps no client out that has the secret', async () => {
+  it('gets 429 after 20 wrong ones in a minute, and a client with the secret still passes', async () => {
     const suite = await Suite.open({ TRUSTED_PROXY_HOPS: '1' });
     const ask = (clientId: string, secret: string, from: string) =>
       suite.gateway('/oauth2/introspect', {
@@ -163,7 +163,7 @@ describe('RFC 6749 section 2.3.1: guessing the secret of a client', () => {
 });
 
 describe('clients in Redis', () => {
-  it('are known to anonymous callers by their scopes, and nothing that fails may be kept by a cache', async () => {
+  it('show anonymous callers their scopes, and no cache may keep a failure', async () => {
     const suite = await Suite.open({ GATEWAY_CLIENTS: 'redis:' });
     const metadata = () => suite.gateway('/.well-known/oauth-authorization-server');
     const { redis } = suite.own!;
@@ -180,7 +180,7 @@ describe('clients in Redis', () => {
       nowhere: await suite.gateway('/.well-known/nowhere'),
     };
     await redis.kill();
-    // What was read a second ago is still good.
+    // Data from a second ago is still valid.
     await until(async () => (await metadata()).status === 503, 10_000);
     answers['away'] = await metadata();
     await redis.restart();

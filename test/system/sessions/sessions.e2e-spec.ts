@@ -15,7 +15,7 @@ describe('an access token that was refreshed before', () => {
 
   const tryRefresh = (token: string) => suite.gateway('/auth/refresh', { method: 'POST', token });
 
-  it('ends its session when it is presented after the replay window, for the holder of the new one', async () => {
+  it('ends its session after the replay window, for the holder of the new token as well', async () => {
     const [stolen, bystander] = [await suite.login(ada), await suite.login(ada)];
     const second = await suite.refresh(stolen);
     const third = await suite.refresh(second);
@@ -35,14 +35,14 @@ describe('an access token that was refreshed before', () => {
     expect(suite.logs.filter((line) => line.includes('presented again'))).toHaveLength(1);
   });
 
-  it('is answered with the same new token within the replay window', async () => {
+  it('gets the same new token within the replay window', async () => {
     const token = await suite.login(ada);
     expect(await suite.refresh(token)).toBe(await suite.refresh(token));
   });
 });
 
 describe('a session', () => {
-  it('is not shared by two log-ins of one second that are given the same token: one of them waits for another', async () => {
+  it('is not shared by two log-ins of one second with the same token: one of them waits for another token', async () => {
     const issuer = await ScriptedIssuer.start();
     const suite = await Suite.open({ AUTH0_ISSUER_URL: issuer.issuer });
     try {
@@ -68,7 +68,7 @@ describe('a session', () => {
     }
   });
 
-  it('is ended, the one used last longest ago first, when its user has more than 64', async () => {
+  it('ends when its user has more than 64, the one unused longest first', async () => {
     const issuer = await ScriptedIssuer.start();
     const suite = await Suite.open({ AUTH0_ISSUER_URL: issuer.issuer });
     try {
@@ -88,7 +88,7 @@ describe('a session', () => {
     }
   });
 
-  it('that is refreshed all the time remembers its last 64 access tokens, and ends those that it forgets', async () => {
+  it('with many refreshes remembers its last 64 access tokens, and revokes those that it forgets', async () => {
     const issuer = await ScriptedIssuer.start();
     const suite = await Suite.open({ AUTH0_ISSUER_URL: issuer.issuer });
     try {
@@ -108,7 +108,7 @@ describe('a session', () => {
     }
   });
 
-  it('ends at its absolute lifetime, however often it is refreshed', async () => {
+  it('ends at its absolute lifetime, whatever its refreshes', async () => {
     const suite = await Suite.open({ SESSION_ABSOLUTE_SECONDS: '4' });
     const token = await suite.refresh(await suite.login(ada));
     await delay(4_100);
@@ -119,7 +119,7 @@ describe('a session', () => {
 });
 
 describe('an access token that has expired', () => {
-  // The client `brief` of the bundled server gets access tokens that live for two seconds.
+  // Access tokens of the bundled server's client `brief` live for two seconds.
   const brief = { AUTH0_CLIENT_ID: 'brief', AUTH0_CLIENT_SECRET: 'brief-local-secret' };
 
   it.each([
@@ -137,7 +137,7 @@ describe('an access token that has expired', () => {
 });
 
 describe('an opaque token', () => {
-  it('that was logged out stays so for as long as it can last, and not until it would be asked about again', async () => {
+  it('stays logged out for its whole life, not only until the next question about it', async () => {
     const suite = await Suite.open();
     const { access_token: token } = await suite.tokensFromIssuer({ scope: 'openid' });
     expect(await suite.gateway('/auth/me', { token })).toMatchObject({ status: 200 });
@@ -146,13 +146,13 @@ describe('an opaque token', () => {
     const denials = (await suite.own!.redis.cli('--scan', '--pattern', '*:deny:v3:*:token:*')).split('\n');
     const ttls = await Promise.all(denials.map((key) => suite.own!.redis.cli('TTL', key)));
     await suite.close();
-    // Denials are kept for an hour more than what they deny.
+    // A denial outlives its tokens by an hour.
     expect(ttls.map(Number)).toEqual([expect.closeTo(30 * 24 * 3600 + 3600, -2)]);
   });
 });
 
-describe('an opaque token that another client of the tenant got', () => {
-  it("tells its user, and none of the user's sessions; it may end itself", async () => {
+describe('an opaque token of another client of the tenant', () => {
+  it("shows its user, and none of the user's sessions; it may revoke itself", async () => {
     const suite = await Suite.open();
     const own = await suite.login(ada);
     const { access_token: token } = await suite.tokensFromIssuer({
@@ -209,7 +209,7 @@ describe('the sessions of a user', () => {
     await suite.gateway('/auth/sessions', { method: 'DELETE', token: await suite.login(ada) });
   });
 
-  it('are listed with device, address and times, and say which is the one at hand', async () => {
+  it('have a list with device, address and times, which marks the current one', async () => {
     const phone = await loginFrom('Phone/1.0');
     const laptop = await loginFrom('Laptop/2.0');
     const sessions = await listed(laptop);
@@ -235,7 +235,7 @@ describe('the sessions of a user', () => {
     expect(await listed(renewed)).toHaveLength(2);
   });
 
-  it('are ended one at a time: access at once, refresh as well', async () => {
+  it('can end one at a time: access at once, refresh as well', async () => {
     const lost = await loginFrom('Lost/1.0');
     const renewed = await suite.refresh(lost);
     const kept = await loginFrom('Kept/1.0');
@@ -255,7 +255,7 @@ describe('the sessions of a user', () => {
     await suite.refresh(kept);
   });
 
-  it('that is at hand is ended as by a log-out', async () => {
+  it('can end the current one, as by a log-out', async () => {
     const token = await loginFrom('Here/1.0');
     const [{ id }] = await listed(token);
     expect(await end(id, token)).toMatchObject({ status: 204 });
@@ -263,7 +263,7 @@ describe('the sessions of a user', () => {
     expect(await suite.gateway('/auth/sessions', { token })).toMatchObject({ status: 401 });
   });
 
-  it('of registered clients are listed and ended too', async () => {
+  it('of registered clients are in the list, and can end as well', async () => {
     const own = await loginFrom('Own/1.0');
     const authorization = `Basic ${Buffer.from('portal:portal-secret-for-local-use').toString('base64')}`;
     const headers = { authorization, 'content-type': 'application/x-www-form-urlencoded' };
@@ -282,7 +282,7 @@ describe('the sessions of a user', () => {
     });
   });
 
-  it('cannot be seen or ended by another user', async () => {
+  it('are invisible to another user, who cannot end them either', async () => {
     const token = await loginFrom('Ada/1.0');
     const stranger = await loginFrom('Grace/1.0', grace);
     const [{ id }] = await listed(token);
@@ -294,12 +294,12 @@ describe('the sessions of a user', () => {
   it.each([
     ['no uuid', 'x'],
     ['a path', '..%2F..%2Fx'],
-    ['nobody', '00000000-0000-4000-8000-000000000000'],
+    ['no session', '00000000-0000-4000-8000-000000000000'],
   ])('404 for an id that names %s', async (_title, id) => {
     expect(await end(id, await suite.login(ada))).toMatchObject({ status: 404 });
   });
 
-  it('are gone from the list after a log-out, and all of them after a log-out everywhere', async () => {
+  it('leave the list after a log-out, all of them after a log-out everywhere', async () => {
     const [first, second] = [await loginFrom('A/1'), await loginFrom('B/1')];
     await suite.logout(first);
     expect(await listed(second)).toHaveLength(1);
@@ -314,7 +314,7 @@ describe('the sessions of a user', () => {
       const { id } = (await listed(keeper)).find(({ user_agent: agent }) => agent === `Round/${round}`)!;
       const [refreshed, ended] = await Promise.all([
         suite.gateway('/auth/refresh', { method: 'POST', token }),
-        // Either is done first, now and then.
+        // Each of them is sometimes the first.
         delay(round % 8).then(() => end(id, keeper)),
       ]);
       expect(ended.status).toBe(204);
@@ -345,7 +345,7 @@ describe('log-out and refresh of a session at the same time', () => {
         expect((await suite.gateway('/auth/refresh', { method: 'POST', token: one })).status).toBe(401);
       }
     };
-    // The refresh is the slower one: now one of them is done first, now the other.
+    // The refresh is slower: each of them is sometimes the first.
     const delaysMs = [0, 5, 10, 15, 20, 25, 30, 40, 50, 60];
     for (let round = 0; round < ROUNDS; round += delaysMs.length) await Promise.all(delaysMs.map(oneRound));
     await suite.close();
@@ -353,7 +353,7 @@ describe('log-out and refresh of a session at the same time', () => {
 });
 
 describe('a registered client', () => {
-  it('refreshes long after its access token has expired: the limit is for those who have nothing else', async () => {
+  it('refreshes long after the expiry of its access token: the limit is for front ends without a refresh token', async () => {
     const suite = await Suite.open({
       AUTH0_CLIENT_ID: 'brief',
       AUTH0_CLIENT_SECRET: 'brief-local-secret',
@@ -379,7 +379,7 @@ describe('a registered client', () => {
 });
 
 describe('SESSION_SECRETS', () => {
-  it('is rotated without ending a session: the first seals, all open', async () => {
+  it('rotates without the end of a session: the first secret seals, all of them open', async () => {
     const redis = await RedisServer.start();
     const [former, next] = ['former-session-secret-0123456789-012', 'next-session-secret-0123456789-01234'];
     const identity = await ServiceProcess.start('identity');
@@ -467,7 +467,7 @@ describe('refresh over two gateways and two user-tokens', () => {
 
   it(`gives ${CALLERS} callers of a registered client at once the same pair, 20 times out of 20`, async () => {
     const client = { client_id: 'portal', client_secret: 'portal-secret-for-local-use' };
-    /** A busy machine may give up a user-token as frozen; then a client asks again. */
+    /** On a busy machine a user-token may look frozen; then the client asks again. */
     async function token(gateway: ServiceProcess, form: Record<string, string>): Promise<any> {
       const body = new URLSearchParams({ ...client, ...form });
       const answer = await post(gateway, '/oauth2/token', { body });

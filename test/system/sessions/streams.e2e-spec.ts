@@ -1,7 +1,7 @@
 import { ada, grace, Suite } from '@app/test-support/suite/suite';
 import { until } from '@app/test-support/timing/until';
 
-/** Server-sent events of venue, as they come. */
+/** Server-sent events of venue, as they arrive. */
 class Changes {
   text = '';
   ended = false;
@@ -66,7 +66,7 @@ describe('a stream of events', () => {
     await until(() => changes[2]!.ended);
   });
 
-  it('does not hold up the stop of its service', async () => {
+  it('does not delay the stop of its service', async () => {
     const changes = await Changes.open(suite, await suite.login(ada));
     await suite.own!.running.stop();
     await until(() => changes.ended);

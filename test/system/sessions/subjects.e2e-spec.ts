@@ -2,8 +2,8 @@ import { UserTokenClient } from '@app/user-token-client';
 import { ScriptedIssuer } from '@app/test-support/issuer/scripted-issuer';
 import { ada, Suite } from '@app/test-support/suite/suite';
 
-/** What a token is let in with must be what can be revoked. */
-describe('a user whose subject could not be named in a revocation', () => {
+/** A revocation must be able to name the subject of each accepted token. */
+describe('a subject', () => {
   let issuer: ScriptedIssuer;
   let suite: Suite;
 
@@ -26,7 +26,7 @@ describe('a user whose subject could not be named in a revocation', () => {
     ['is too long', 's'.repeat(257)],
     ['has half of a surrogate pair', 'auth0|\ud800'],
     ['has a NUL', 'auth0|\0'],
-  ])('is refused at the log-in and at a venue when it %s, and the log says why', async (_title, sub) => {
+  ])('that %s is refused at the log-in and at a venue, and the log says why', async (_title, sub) => {
     const grant = await issuer.grant({ sub });
     issuer.answers(grant);
     const answer = await suite.tryLogin({ ...ada });
@@ -42,7 +42,7 @@ describe('a user whose subject could not be named in a revocation', () => {
     ['as long as it may be', 's'.repeat(256)],
     ['of characters that take two units each', '\u{1F600}'.repeat(256)],
     ['with spaces around it', ' auth0|ada '],
-  ])('is none that is %s: it is let in, and revoked', async (_title, sub) => {
+  ])('that is %s is accepted, and can be revoked', async (_title, sub) => {
     issuer.answers(() => issuer.grant({ sub }));
     const token = await suite.login(ada);
     expect(await suite.venue('/venues', { token })).toMatchObject({ status: 200 });
