@@ -19,12 +19,12 @@ import type { RunningHttpService } from '@app/ops';
 import { storePrefix } from '@app/store';
 import { RedisServer } from '@app/test-support/redis/redis-server';
 import {
-  asNobody,
+  asUnprivilegedUser,
   clientRecord,
   clientsYaml,
   HASH_OF_S,
   isRoot,
-  NOBODY,
+  UNPRIVILEGED_UID,
   silentLog as log,
   unlessRoot,
 } from '@app/test-support/suite/oauth-clients';
@@ -297,7 +297,7 @@ describe('npm run client', () => {
       new ClientFile(environment['GATEWAY_CLIENTS']!).change('first', () => clientRecord('first', false));
     /** Runs as a user without root's rights. */
     const refused = async () =>
-      isRoot ? asNobody(() => change().then(String, String)) : change().then(String, String);
+      isRoot ? asUnprivilegedUser(() => change().then(String, String)) : change().then(String, String);
 
     beforeEach(() => chmod(folder, 0o755));
 
@@ -306,7 +306,7 @@ describe('npm run client', () => {
       ['its folder is read-only', 0o666, 0o555],
     ])('%s', async (_title, fileMode, folderMode) => {
       const path = environment['GATEWAY_CLIENTS']!;
-      if (isRoot) await chown(path, NOBODY, NOBODY);
+      if (isRoot) await chown(path, UNPRIVILEGED_UID, UNPRIVILEGED_UID);
       await chmod(path, fileMode);
       await chmod(folder, folderMode);
       expect(await refused()).toBe(

@@ -63,12 +63,12 @@ type Answer = GrantResult | Ended;
 
 let users = 0;
 
-/** A user with a session that the spec is about, and one of our own front ends from which he can see it. */
+/** A user with the session under test, and with one of our own front ends, which shows it. */
 class User {
   readonly name = `user-${(users += 1)}`;
   readonly subject = `auth0|${this.name}`;
   session!: GrantedToken;
-  /** As the list of his sessions names it. */
+  /** Its id in the list of the user's sessions. */
   sessionId!: string;
   watching!: GrantedToken;
   /** Tokens that answers gave out, by the session they are of. */

@@ -83,7 +83,7 @@ export class Operation<T> {
     }
   }
 
-  /** Until it is over, stopped, or waits for somebody else: everything that it calls answers within a turn of the event loop. */
+  /** Waits until the operation is over, stopped, or waits for another one: each of its calls answers within a turn of the event loop. */
   async idle(): Promise<void> {
     for (let still = 0; still < 3 && !this.isSettled && !this.isStopped; still += 1) {
       const { steps } = this;
@@ -108,7 +108,7 @@ export class Operation<T> {
   }
 }
 
-/** Stops the operation that a call belongs to; a call of nobody's passes. */
+/** Stops the operation of a call; a call without an operation passes. */
 function atGate<R>(name: string, carryOut: () => Promise<R>): Promise<R> {
   const operation = operations.getStore();
   return operation ? operation.call(name, carryOut) : carryOut();
@@ -295,7 +295,7 @@ export class Replica {
     const granted = gated(new HandTokenCheck(server, () => clock.nowMs()), 'tokenCheck', ['check']);
     const issued = new IssuedTokenCheck(issuedAccessTokens, clock);
     const tokenCheck = new TokenCheckByForm(granted, granted, issued);
-    // Nobody waits for so long, whatever the machine does: whoever waits is let on.
+    // Longer than any operation waits on any machine: the spec releases each of them.
     const options = { ...lifetimes, waitMs: 60_000, expiredLimitSeconds: 24 * 3600, clock };
     const attempts = new StoreAttempts(
       store,
@@ -371,7 +371,7 @@ export class SteppedCore {
     return core;
   }
 
-  /** For longer than anybody may hold a session. */
+  /** Moves the clock past the end of each lock of a session. */
   outlastLocks(): void {
     this.nowMs += LOCK_MS + 1_000;
   }

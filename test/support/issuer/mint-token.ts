@@ -4,7 +4,7 @@ import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'j
 export interface TestKey {
   readonly kid: string;
   readonly privateKey: CryptoKey;
-  /** What the issuer publishes. */
+  /** The public key, as the issuer publishes it. */
   readonly jwk: JWK;
 }
 
@@ -23,7 +23,7 @@ export interface MintOverrides {
   readonly header?: Readonly<Record<string, unknown>>;
 }
 
-/** An access token as Auth0 issues them, good for an hour, with every claim defaulted. */
+/** An access token in Auth0's form, valid for an hour, with a default for each claim. */
 export function mintToken(key: TestKey, { claims = {}, header = {} }: MintOverrides = {}): Promise<string> {
   const nowSeconds = Math.floor(Date.now() / 1000);
   const payload = {

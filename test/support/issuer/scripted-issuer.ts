@@ -3,14 +3,14 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { mintToken, newKey, type TestKey } from './mint-token.js';
 
-/** What the token endpoint answers. */
+/** An answer of the token endpoint. */
 export interface ScriptedAnswer {
   readonly status: number;
   readonly body: object | string;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** What user-token asks for its readiness, which is no part of what the specs are about. */
+/** user-token's questions for its readiness, which the specs are not about. */
 function isCheck(form: URLSearchParams): boolean {
   return (
     form.get('refresh_token')?.startsWith('readiness-check') ||
@@ -19,7 +19,7 @@ function isCheck(form: URLSearchParams): boolean {
 }
 
 /**
- * An authorization server of Auth0's dialect whose token endpoint answers what it is told, and keeps what it was asked. Its tokens
+ * An authorization server of Auth0's dialect. Its token endpoint gives the answers of the spec and keeps the requests. Its tokens
  * verify.
  */
 export class ScriptedIssuer {
@@ -100,7 +100,7 @@ export class ScriptedIssuer {
     else this.jwks = { status: 200, body: { keys: [this.key, ...answer].map(({ jwk }) => jwk) } };
   }
 
-  /** A granted pair, each time a new one. */
+  /** A grant with a new pair each time. */
   async grant(
     claims: Readonly<Record<string, unknown>> = {},
     key: TestKey = this.key,

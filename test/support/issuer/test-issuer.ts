@@ -2,7 +2,7 @@ import { exportJWK } from 'jose';
 import { mintToken, newKey, type TestKey } from './mint-token.js';
 import { ServiceProcess } from '../suite/service-process.js';
 
-/** The bundled authorization server, signing with a key that the test has too: tokens by the hundred, without log-ins. */
+/** The bundled authorization server with a signing key that the test also has: it can make hundreds of tokens without a log-in. */
 export class TestIssuer {
   private constructor(
     private readonly key: TestKey,
@@ -24,7 +24,7 @@ export class TestIssuer {
 
   token(subject: string, claims: Readonly<Record<string, unknown>> = {}): Promise<string> {
     const aud = ['https://api.venue.example/', `${this.url}userinfo`];
-    // Never the same token twice, though all of a second look alike.
+    // Each token is different, also within one second.
     const jti = crypto.randomUUID();
     return mintToken(this.key, { claims: { iss: this.url, aud, sub: subject, jti, ...claims } });
   }

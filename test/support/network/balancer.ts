@@ -10,8 +10,8 @@ export interface Backend {
 const ASK_EVERY_MS = 50;
 
 /**
- * What stands in front of several processes of one service: requests go in turn to those that call themselves ready. A
- * connection that is refused is tried elsewhere, for no request was sent; whatever else goes wrong is a 502.
+ * A balancer in front of several processes of one service: requests go in turn to the ready ones. After a refused connection it
+ * tries another process, because no request was sent; any other failure is a 502.
  */
 export class Balancer {
   private readonly agent = new Agent({ keepAlive: true });

@@ -12,7 +12,7 @@ export interface CertificateOptions {
   readonly purpose?: 'serverAuth' | 'clientAuth';
 }
 
-/** An authority of a test's own, and certificates that it signs. */
+/** A test's own authority, and the certificates that it signs. */
 export interface Authority {
   issue(name: string, options?: CertificateOptions): Promise<TlsMaterial>;
 }

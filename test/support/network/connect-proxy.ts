@@ -1,12 +1,12 @@
 import { createServer } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 
-/** A proxy as companies have them, which opens tunnels (RFC 9110 section 9.3.6) and knows names that nobody else does. */
+/** A company's proxy, which opens tunnels (RFC 9110 section 9.3.6) and alone knows some names. */
 export class ConnectProxy {
-  /** `host:port` of the tunnels that were asked for. */
+  /** `host:port` of the requested tunnels. */
   readonly asked: string[] = [];
   readonly credentials: (string | undefined)[] = [];
-  /** What it answers in place of a tunnel. */
+  /** Its answer instead of a tunnel. */
   refusal: string | undefined;
 
   private constructor(

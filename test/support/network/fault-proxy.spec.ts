@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { FaultProxy } from './fault-proxy.js';
 import { until } from '../timing/until.js';
 
-/** A client that keeps what it hears. */
+/** A client that keeps the received bytes. */
 class Client {
   heard = Buffer.alloc(0);
   code: string | undefined;
@@ -26,7 +26,7 @@ class Client {
     return this.heard.toString();
   }
 
-  /** How long the answer took. */
+  /** Time until the answer. */
   async ask(text: string): Promise<number> {
     const startedAtMs = performance.now();
     const expected = this.heard.length + text.length;
@@ -90,7 +90,7 @@ describe('FaultProxy', () => {
     expect(client.text).toBe('123');
   });
 
-  it('sends at once, in order, what was held back when the latency ends', async () => {
+  it('sends waiting bytes at once, in order, when the latency ends', async () => {
     proxy.delay(10_000);
     client.socket.write('1');
     await delay(30);
@@ -101,7 +101,7 @@ describe('FaultProxy', () => {
     expect(client.text).toBe('123');
   });
 
-  it('freezes old and new connections, which stay open and go on later', async () => {
+  it('freezes old and new connections, which stay open and continue later', async () => {
     proxy.freeze();
     const late = await Client.connect(proxy.port);
     client.socket.write('old');
@@ -113,7 +113,7 @@ describe('FaultProxy', () => {
     late.socket.destroy();
   });
 
-  it('resets the connections that are open, and no later one', async () => {
+  it('resets the open connections, and no later one', async () => {
     proxy.reset();
     await until(() => client.closed);
     expect(client.code).toBe('ECONNRESET');
@@ -122,7 +122,7 @@ describe('FaultProxy', () => {
     expect(client.text).toBe('hello');
   });
 
-  it('resets again and again until told otherwise', async () => {
+  it('resets again and again until the next fault', async () => {
     proxy.resetting(30);
     for (let i = 0; i < 3; i += 1) {
       await until(() => client.closed, 500);
@@ -161,7 +161,7 @@ describe('FaultProxy', () => {
     expect(client.text).not.toContain('hello');
   });
 
-  it('breaks the connection of a client whose target is not there', async () => {
+  it('breaks the connection of a client if the target is down', async () => {
     const orphaned = await FaultProxy.start(1);
     const refused = await Client.connect(orphaned.port);
     await until(() => refused.closed);

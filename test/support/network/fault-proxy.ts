@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-/** What becomes of the bytes; nothing set means that they pass. */
+/** The treatment of the bytes; they pass if nothing is set. */
 interface Fault {
   readonly latencyMs?: number;
   readonly frozen?: true;
@@ -10,7 +10,7 @@ interface Fault {
   readonly garbled?: true;
 }
 
-/** A TCP proxy on a port of its own, in front of a port of this machine, that does to connections what networks do. */
+/** A TCP proxy on its own port, in front of a port of this machine, with the faults of a network. */
 export class FaultProxy {
   private readonly links = new Set<Link>();
   private fault: Fault = {};
@@ -40,12 +40,12 @@ export class FaultProxy {
     return this.links.size;
   }
 
-  /** No fault any more; what was held back goes out now, in order. */
+  /** Ends all faults; waiting bytes go out now, in order. */
   pass(): void {
     this.become({});
   }
 
-  /** New connections lead to another port; those that are there stay, as when a name comes to mean another machine. */
+  /** New connections lead to another port and open ones stay, as after a change of a name's address. */
   leadTo(targetPort: number): void {
     this.targetPort = targetPort;
   }
@@ -55,22 +55,22 @@ export class FaultProxy {
     this.become({ latencyMs: ms });
   }
 
-  /** Connections stay open and new ones are accepted, but nothing is read or forwarded. */
+  /** Keeps connections open and accepts new ones, but reads and forwards nothing. */
   freeze(): void {
     this.become({ frozen: true });
   }
 
-  /** All who are connected now get nothing any more, as when the network has forgotten them; new connections are well. */
+  /** Open connections get nothing any more, as after a loss of their state in the network; new ones work. */
   strand(): void {
     for (const link of this.links) link.become({ frozen: true });
   }
 
-  /** RST to all who are connected now; new connections are well. */
+  /** Sends RST on all open connections; new ones work. */
   reset(): void {
     for (const link of [...this.links]) link.reset();
   }
 
-  /** {@link reset} every so often, until the next fault. */
+  /** {@link reset} at an interval, until the next fault. */
   resetting(everyMs: number): void {
     this.become({});
     this.resets = setInterval(() => this.reset(), everyMs);
@@ -82,12 +82,12 @@ export class FaultProxy {
     this.reset();
   }
 
-  /** Resets each connection after so many further bytes of answers, wherever in an answer that is. */
+  /** Resets each connection after this number of further bytes of answers, at any place of an answer. */
   cutAfter(answerBytes: number): void {
     this.become({ answerBytes });
   }
 
-  /** Answers keep their length and lose their meaning. */
+  /** Garbles answers, and keeps their length. */
   garbage(): void {
     this.become({ garbled: true });
   }
@@ -117,7 +117,7 @@ export class FaultProxy {
   }
 }
 
-/** A connection of a client and the one made for it, which live and die together. */
+/** A client's connection and the one to the target, which end together. */
 class Link {
   private readonly requests: Direction;
   private readonly answers: Direction;
@@ -148,7 +148,7 @@ class Link {
 
   reset(): void {
     this.stop();
-    // Node never closes a socket that is reset while its end is being sent, and then spins when the process exits.
+    // Node never closes a socket after a reset during the sending of its end, and then spins when the process exits.
     if (this.client.writableEnded) this.client.destroy();
     else this.client.resetAndDestroy();
     this.target.destroy();
@@ -166,11 +166,11 @@ class Link {
   }
 }
 
-/** One way of a {@link Link}. Keeps the order, whatever the latency was when a chunk came. */
+/** One way of a {@link Link}. Keeps the order, even if the latency changes. */
 class Direction {
   ended = false;
   private fault: Fault = {};
-  /** Chunks with the time from which they may go; undefined is the end of the stream. */
+  /** Chunks with their earliest time of sending; undefined is the end of the stream. */
   private readonly held: { readonly chunk: Buffer | undefined; dueAtMs: number }[] = [];
   private timer: NodeJS.Timeout | undefined;
   private bytesLeft = Number.POSITIVE_INFINITY;
@@ -231,7 +231,7 @@ class Direction {
     const sent = chunk.subarray(0, this.bytesLeft);
     this.bytesLeft -= sent.length;
     const used = this.bytesLeft === 0;
-    // The reset waits for what goes before it.
+    // The reset waits for earlier bytes.
     this.to.write(this.fault.garbled ? randomBytes(sent.length) : sent, () => used && this.onUsedUp());
   }
 }

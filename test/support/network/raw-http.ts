@@ -6,7 +6,7 @@ export interface RawResponse {
   readonly body: string;
 }
 
-/** A request whose headers go out exactly as given, doubled ones included: `['Authorization', 'a', 'Authorization', 'b']`. */
+/** A request with exactly these headers, doubled ones included: `['Authorization', 'a', 'Authorization', 'b']`. */
 export function rawRequest(
   url: string,
   {

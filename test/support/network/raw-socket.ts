@@ -9,7 +9,7 @@ export interface SocketAnswer {
 }
 
 /**
- * Sends bytes as they are, and gives everything that came back until the other side closed the connection.
+ * Sends bytes unchanged, and returns all received bytes once the other side has closed the connection.
  *
  * @param parts sent one after another, 20 ms apart, for as long as the connection takes them
  */
@@ -27,7 +27,7 @@ export async function rawExchange(port: number, ...parts: readonly string[]): Pr
   return received;
 }
 
-/** Takes answers apart strictly: each must be as long as it says, and nothing may follow the last. */
+/** Parses answers strictly: each must have the length of its header, and nothing may follow the last. */
 export function answersIn(received: string): SocketAnswer[] {
   const answers: SocketAnswer[] = [];
   for (let rest = received; rest !== '';) {

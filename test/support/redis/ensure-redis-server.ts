@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 
-/** Makes sure that `redis-server` can be run: Jest's global set-up, before any worker starts one. */
+/** Jest's global set-up: checks that `redis-server` runs before any worker starts one. */
 export default function ensureRedisServer(): void {
   if (canRun('redis-server')) return;
   if (process.getuid?.() !== 0 || !canRun('apt-get')) {

@@ -1,16 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import type { RedisServer } from './redis-server.js';
 
-/** Kinds of services, as docs/operations.md names their users. */
+/** Kinds of services, by the names of their users in docs/operations.md. */
 export type RedisUser = 'user-token' | 'guard' | 'gateway';
 
-/** A line of docs/operations.md that gives a user rights, as it is pasted. */
+/** A line of docs/operations.md with the rights of a user, for pasting. */
 export interface RightsLine {
   readonly user: RedisUser;
   readonly words: readonly string[];
 }
 
-/** First one for each user; then what is added where there is something of versions that put no prefix before names. */
+/** First one line for each user; then the additions for data of versions without a prefix of names. */
 export async function rightsLines(): Promise<readonly RightsLine[]> {
   const document = await readFile(new URL('../../../docs/operations.md', import.meta.url), 'utf8');
   return Array.from(document.matchAll(/^ACL SETUSER (\S+) .+$/gm), ([line, user]) => ({
@@ -22,8 +22,8 @@ export async function rightsLines(): Promise<readonly RightsLine[]> {
 /**
  * Gives a Redis these users.
  *
- * @param environment for another than `dev` they have its name behind theirs
- * @returns its URL as one of them has it
+ * @param environment for another one than `dev`, its name follows theirs
+ * @returns a function for the URL of one of these users
  */
 export async function paste(
   redis: RedisServer,
@@ -40,10 +40,10 @@ export async function paste(
   return (user) => redis.url.replace('//', `//${nameOf(user)}:password-of-${user}@`);
 }
 
-/** Commands that users were refused since this Redis started. */
+/** Refused commands of all users since the start of this Redis. */
 export async function refusedCommands(redis: RedisServer): Promise<readonly string[]> {
   const log = (await redis.cli('ACL', 'LOG')).split('\n');
   const commands = log.filter((_, index) => log[index - 1] === 'object');
-  // From Redis 7.2 on, where node-redis says who it is.
+  // From Redis 7.2 on, node-redis sends its name.
   return commands.filter((command) => command !== 'client|setinfo');
 }

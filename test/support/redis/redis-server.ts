@@ -49,7 +49,7 @@ export class RedisServer {
     return `redis://127.0.0.1:${this.port}`;
   }
 
-  /** Ends it the hard way; nothing is flushed. */
+  /** Kills it, without a flush. */
   async kill(): Promise<void> {
     const { child } = this;
     this.child = undefined;
@@ -59,7 +59,7 @@ export class RedisServer {
     await exited;
   }
 
-  /** Starts it again on its port, with what it had on disk. @param args settings besides those of the first start */
+  /** Starts it again on its port, with its data on disk. @param args further settings, after those of the first start */
   async restart(args: readonly string[] = []): Promise<void> {
     await this.kill();
     await this.launch(args);
@@ -85,7 +85,7 @@ export class RedisServer {
     return stdout.trimEnd();
   }
 
-  /** Every key with its value as text, whatever its type. */
+  /** Each key with its value as text, for any type. */
   async dump(): Promise<Record<string, string>> {
     const entries: [key: string, value: string][] = JSON.parse(await this.cli('EVAL', DUMP, '0'));
     return Object.fromEntries(entries);
@@ -134,7 +134,7 @@ export class RedisServer {
   }
 }
 
-/** A port that nobody listens on at the moment. */
+/** A port without a listener at the moment. */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, host, resolve));

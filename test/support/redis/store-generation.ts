@@ -3,7 +3,7 @@ import type { SharedStore } from '@app/store';
 import { formatGeneration, GENERATION_KEY, type StoreGeneration } from '@app/contract';
 import { until } from '../timing/until.js';
 
-/** Says of a store what user-token says once all that it knows to be revoked is in it. @returns what now stands there */
+/** Gives a store a generation, as user-token does once the store holds all known revocations. @returns its value */
 export async function giveGeneration(
   store: SharedStore,
   fields: Partial<StoreGeneration> = {},

@@ -14,23 +14,23 @@ import {
 } from '@app/contract';
 import { from, mergeMap, type Observable } from 'rxjs';
 
-/** What the fake does with a verification: answer, fail as user-token would, stay silent, or say nothing about it. */
+/** The fake's reaction to a verification: answer, fail like user-token, stay silent, or leave it out of the answer. */
 export type Behaviour = (accessToken: string) => Verdict | Failure | 'silence' | 'nothing' | Promise<Verdict>;
 
-/** A user-token that speaks the real protocol over real TCP and says what it is told to say. */
+/** A user-token with the real protocol over real TCP, and with answers of the spec. */
 export interface FakeUserToken {
   readonly url: string;
   readonly port: number;
-  /** Tokens asked about so far. */
+  /** Tokens in the questions so far. */
   readonly asked: string[];
-  /** Messages that they came in. */
+  /** Messages with these questions. */
   readonly messages: number;
   behave(behaviour: Behaviour): void;
-  /** What it answers to every log-in and refresh. */
+  /** Its answer to each log-in and refresh. */
   grants(result: unknown): void;
   /** Sets its clock so far ahead of the machine's. */
   setClock(aheadMs: number): void;
-  /** Answers nothing any more, pings included, as a stopped process would. */
+  /** Answers nothing any more, pings included, like a stopped process. */
   freeze(): void;
   /** Answers again. */
   thaw(behaviour: Behaviour): void;
@@ -122,7 +122,7 @@ export async function startFakeUserToken(port = 0): Promise<FakeUserToken> {
   };
 }
 
-/** A principal that is good for an hour, with every field defaulted. */
+/** A principal that is valid for an hour, with a default for each field. */
 export function principal(overrides: Partial<Principal> = {}): Principal {
   const nowSeconds = Math.floor(Date.now() / 1000);
   return {

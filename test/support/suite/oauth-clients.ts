@@ -1,6 +1,6 @@
 import { createLogger, type Logger } from '@app/ops';
 
-/** Of the secret `s`. */
+/** Hash of the secret `s`. */
 export const HASH_OF_S = 'sha256$AAAAAAAAAAAAAAAAAAAAAA$u5hpOAFKkWlx76Rpor85davwYcFSHRLlNnXX7iaSZbQ';
 
 /** A file with one client, whose only secret is `s`. */
@@ -27,7 +27,7 @@ interface Line {
   readonly [field: string]: unknown;
 }
 
-/** A logger whose lines can be looked at. */
+/** A logger that keeps its lines. */
 export function heardLog(): { readonly log: Logger; readonly lines: Line[]; readonly errors: () => Line[] } {
   const lines: Line[] = [];
   const write = (line: string) => void lines.push(JSON.parse(line) as Line);
@@ -35,12 +35,12 @@ export function heardLog(): { readonly log: Logger; readonly lines: Line[]; read
   return { log, lines, errors: () => lines.filter(({ level }) => level >= 50) };
 }
 
-export const NOBODY = 65_534;
+export const UNPRIVILEGED_UID = 65_534;
 
-/** Runs something as a user who may do next to nothing; only root can. */
-export async function asNobody<T>(run: () => Promise<T>): Promise<T> {
-  process.setegid!(NOBODY);
-  process.seteuid!(NOBODY);
+/** Runs `run` as a user with almost no rights; only root can. */
+export async function asUnprivilegedUser<T>(run: () => Promise<T>): Promise<T> {
+  process.setegid!(UNPRIVILEGED_UID);
+  process.seteuid!(UNPRIVILEGED_UID);
   try {
     return await run();
   } finally {

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { MachinePauses } from '../timing/machine-pauses.js';
 import { until } from '../timing/until.js';
 
-/** A token, and what the services must make of it: 200, 401, or, where no verdict may be reached, 200 or 503. */
+/** A token and its right answer: 200, 401 or, if there may be no verdict, 200 or 503. */
 export interface OracleCase {
   readonly token: string;
   readonly expect: 'accepted' | 'refused' | 'either';
@@ -12,23 +12,23 @@ export interface OracleCase {
 }
 
 export interface OracleOptions {
-  /** Where to ask, in turn. */
+  /** Addresses for the requests, in turn. */
   readonly urls: readonly string[];
-  /** What to ask, in turn, from the beginning again when all have been asked. */
+  /** Cases for the requests, in turn, again and again. */
   readonly cases: readonly OracleCase[];
   readonly loops?: number;
-  /** Time between an answer and the next request of a loop, so that the load leaves the machine some air. */
+  /** Time between an answer and the next request of a loop, so that the machine is not fully busy. */
   readonly pauseMs?: number;
-  /** Its pauses do not count as waiting. */
+  /** Pauses of the machine do not count as waiting. */
   readonly machine?: MachinePauses;
-  /** After this time a request counts as hung. */
+  /** Longest time of a request; a longer one counts as hung. */
   readonly patienceMs?: number;
 }
 
 export interface WrongAnswer {
   readonly url: string;
   readonly expected: OracleCase['expect'];
-  /** Status, code of the connection's error, or the subject that was taken for another. */
+  /** Status, code of the connection's error, or the wrong subject. */
   readonly got: string;
   readonly atMs: number;
   readonly durationMs: number;
@@ -37,12 +37,12 @@ export interface WrongAnswer {
 export interface OracleReport {
   readonly requests: number;
   readonly wrong: readonly WrongAnswer[];
-  /** Answers whose `sub` was compared. */
+  /** Number of answers with a compared `sub`. */
   readonly identified: number;
   readonly byStatus: Readonly<Record<string, number>>;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** Longest time that a request waited. */
+  /** Longest wait of a request. */
   readonly maxMs: number;
 }
 
@@ -51,7 +51,7 @@ export const LOAD_MS = Number(process.env.FAULT_SECONDS ?? 1.5) * 1000;
 
 const STATUSES = { accepted: [200], refused: [401], either: [200, 503] } as const;
 
-/** Asks all the time, and knows what the answers must be. */
+/** Sends requests all the time, and knows the right answers. */
 export class OracleClient {
   private readonly agent: Agent;
   private readonly loops: Promise<void>[];
@@ -69,7 +69,7 @@ export class OracleClient {
     this.loops = Array.from({ length: loops }, () => this.loop());
   }
 
-  /** So many requests, however long the machine takes for them. */
+  /** Sends this number of requests, without a limit of time. */
   static async run(requests: number, options: OracleOptions): Promise<OracleReport> {
     const client = new OracleClient(options);
     try {
@@ -80,7 +80,7 @@ export class OracleClient {
     return client.stop();
   }
 
-  /** Waits until there are so many answers in all. */
+  /** Waits for this total number of answers. */
   hasAnswered(requests: number): Promise<void> {
     return until(() => this.answered >= requests, 20_000);
   }
@@ -111,7 +111,7 @@ export class OracleClient {
     const { urls, cases, pauseMs = 4 } = this.options;
     while (this.going) {
       const turn = this.asked++;
-      // Each case comes to each URL in the end.
+      // Over time each case goes to each URL.
       const url = urls[(turn + Math.floor(turn / cases.length)) % urls.length]!;
       await this.ask(url, cases[turn % cases.length]!);
       await delay(pauseMs);

@@ -7,7 +7,7 @@ export interface Exit {
 
 const LISTENS = /listens on \S+:(\d+)/;
 
-/** A built service in a process of its own, started as `npm run start:<name>` does, from the project's folder. */
+/** A built service in its own process, with the command of `npm run start:<name>`, in the project's folder. */
 export class ServiceProcess {
   private output = '';
   private errors = '';
@@ -34,7 +34,7 @@ export class ServiceProcess {
   static spawn(name: string, environment: Readonly<Record<string, string>> = {}): ServiceProcess {
     const { PATH = '' } = process.env;
     const child = spawn(process.execPath, ['scripts/start.mjs', name], {
-      // No file of a developer's.
+      // Ignores a developer's own file.
       env: { PATH, ENV_FILE: '/dev/null', PORT: '0', OPS_PORT: '0', ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

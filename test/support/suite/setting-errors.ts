@@ -1,4 +1,4 @@
-/** What Auth0 says of our settings: code, status, words; what the log of a log-in names; which check of readiness fails. */
+/** Auth0's errors about our settings: code, status, text; the setting in the log of a log-in; the failing check of readiness. */
 export const SETTING_ERRORS: readonly (readonly [
   error: string,
   status: number,

@@ -21,13 +21,13 @@ export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  /** Of a JSON answer. */
+  /** The body of a JSON answer. */
   readonly body: any;
 }
 
 /**
- * The suite under test: one of its own, in this process on a private Redis, or, with E2E_GATEWAY_URL, E2E_VENUE_URL and
- * E2E_ISSUER_URL set, one that runs already (`npm start`, or the containers).
+ * The suite under test: its own, in this process on a private Redis, or, with E2E_GATEWAY_URL, E2E_VENUE_URL and
+ * E2E_ISSUER_URL, a running one (`npm start`, or the containers).
  */
 export class Suite {
   readonly logs: string[] = [];
@@ -39,7 +39,7 @@ export class Suite {
     readonly gatewayUrl: string,
     readonly venueUrl: string,
     readonly issuer: string,
-    /** Only of a suite of its own. */
+    /** Only for its own suite. */
     readonly own: { readonly running: RunningSuite; readonly redis: RedisServer } | undefined,
   ) {}
 
@@ -60,7 +60,7 @@ export class Suite {
         ENVIRONMENT: 'local',
         LOG_LEVEL: 'trace',
         REDIS_URL: redis.url,
-        // One machine, one clock: a log-in after a log-out everywhere need not wait for more than the next second.
+        // One machine, one clock: a log-in after a log-out everywhere waits for the next second at most.
         CLOCK_TOLERANCE_SECONDS: '0',
         ...SECRETS,
         ...anyPort,
@@ -74,7 +74,7 @@ export class Suite {
     return suite;
   }
 
-  /** Stops a suite of its own, after making sure that it let nothing slip. */
+  /** Stops its own suite, after a search for leaked secrets. */
   async close(): Promise<void> {
     if (!this.own) return;
     const leaks = await this.leaks();
@@ -129,7 +129,7 @@ export class Suite {
     return this.gateway('/auth/logout', { method: 'POST', token });
   }
 
-  /** Tokens straight from the authorization server, for what no client of ours would ask. */
+  /** Tokens directly from the authorization server, for requests that our clients never make. */
   async tokensFromIssuer(parameters: Record<string, string>): Promise<any> {
     const response = await fetch(`${this.issuer}oauth/token`, {
       method: 'POST',
@@ -146,7 +146,7 @@ export class Suite {
     return body;
   }
 
-  /** Where a secret has ended up that must not be there: in an answer, a log line or Redis. */
+  /** Places with a leaked secret: an answer, a log line or Redis. */
   async leaks(): Promise<string[]> {
     const secrets = [
       ...Object.values(SECRETS),
@@ -164,7 +164,7 @@ export class Suite {
     ];
   }
 
-  /** Makes sure that a token is found if it slips out. */
+  /** Adds a token to the search for leaks. */
   remember(accessToken: string): string {
     this.accessTokens.add(accessToken);
     return accessToken;

@@ -1,4 +1,4 @@
-/** A promise that is settled by hand. */
+/** A promise that the spec settles. */
 export function deferred<T = void>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {
   let resolve!: (value: T) => void;
   const promise = new Promise<T>((settle) => (resolve = settle));

@@ -17,7 +17,7 @@ describe('MachinePauses', () => {
     while (performance.now() < untilMs);
   };
 
-  it('takes what a pause cost off what something took', async () => {
+  it('subtracts a pause from a measured time', async () => {
     const startedAtMs = performance.now();
     process.kill(machine.pid, 'SIGSTOP');
     await delay(600);
@@ -28,7 +28,7 @@ describe('MachinePauses', () => {
     expect(machine.tookMs(startedAtMs)).toBeLessThan(350);
   });
 
-  it('does not take computing of this process for a pause', async () => {
+  it('does not count computing of this process as a pause', async () => {
     const startedAtMs = performance.now();
     const before = process.cpuUsage();
     while (process.cpuUsage(before).user < 600_000);
@@ -44,8 +44,8 @@ describe('MachinePauses', () => {
     await until(() => machine.tookMs(startedAtMs) > 100);
   });
 
-  it('leaves a wait that is no fault of the machine as long as it is', async () => {
-    // The machine may stand still just then, but not every time.
+  it('subtracts nothing from a wait without a pause', async () => {
+    // The machine may stand still at this moment, but not every time.
     await until(async () => {
       const startedAtMs = performance.now();
       await delay(300);

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 interface Pause {
   readonly fromMs: number;
   readonly toMs: number;
-  /** What this process itself computed meanwhile; that was no pause. */
+  /** Computing time of this process meanwhile, which was no pause. */
   readonly cpuMs: number;
 }
 
@@ -16,12 +16,12 @@ const SERVER = `
   server.listen(0, '127.0.0.1', () => console.log(server.address().port));
 `;
 const ASK_EVERY_MS = 4;
-/** What is shorter is an answer and no pause. */
+/** A shorter time is an answer and no pause. */
 const SHORTEST_MS = 10;
 
 /**
- * When the machine itself stood still: a process that does nothing but answer is asked all the time, and when it takes longer, it
- * did not get to run, or this one did not. Bounds on waiting are bounds on what comes on top.
+ * Pauses of the machine itself. A process that only answers gets questions all the time. A late answer means that one of the two
+ * processes did not run. A limit of waiting applies to the time without these pauses.
  */
 export class MachinePauses {
   private readonly agent = new Agent({ keepAlive: true });
@@ -38,7 +38,7 @@ export class MachinePauses {
     this.watching = this.watch();
   }
 
-  /** Of the process that is asked. */
+  /** Id of the answering process. */
   get pid(): number {
     return this.child.pid!;
   }
@@ -49,7 +49,7 @@ export class MachinePauses {
     return new MachinePauses(child, Number(line.toString()));
   }
 
-  /** How long something took, less the longest pause of the machine meanwhile. */
+  /** Time since `fromMs` without the longest pause of the machine. */
   tookMs(fromMs: number, toMs = performance.now()): number {
     const lengthsMs = [...this.pauses, this.sinceAnswer(toMs)].map(
       (pause) => Math.min(pause.toMs, toMs) - Math.max(pause.fromMs, fromMs) - pause.cpuMs,

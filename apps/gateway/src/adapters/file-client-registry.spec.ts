@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StartError } from '@app/ops';
 import {
-  asNobody,
+  asUnprivilegedUser,
   clientsYaml,
   HASH_OF_S,
   heardLog,
@@ -84,7 +84,7 @@ describe('clients in a file', () => {
 
   /** Makes the file unreadable for this process while `run` runs. */
   const unreadable = async (run: () => Promise<void>) => {
-    if (isRoot) return asNobody(run);
+    if (isRoot) return asUnprivilegedUser(run);
     await chmod(path, 0);
     return run().finally(() => chmod(path, 0o600));
   };
