@@ -84,7 +84,7 @@ describe('with CORS_ORIGINS', () => {
       'authorization,content-type',
     ]);
 
-  it.each([APP, LOCAL])('a preflight from %s is answered before any route', async (origin) => {
+  it.each([APP, LOCAL])('a preflight from %s gets its answer before any route', async (origin) => {
     logs.length = 0;
     const { status, headers, body } = await preflight(origin);
     expect({ status, body }).toEqual({ status: 204, body: '' });
@@ -110,7 +110,7 @@ describe('with CORS_ORIGINS', () => {
     ['upper case', APP.toUpperCase()],
     ['no origin at all', 'null'],
     ['several', `${APP}, ${LOCAL}`],
-  ])('%s may not', async (_title, origin) => {
+  ])('%s gets no permission', async (_title, origin) => {
     for (const answer of [await preflight(origin), await ask('/ok', 'GET', ['Origin', origin])]) {
       expect(answer.headers).not.toHaveProperty('access-control-allow-origin');
       expect(answer.headers.vary).toContain('Origin');
@@ -118,12 +118,12 @@ describe('with CORS_ORIGINS', () => {
   });
 
   it.each<[string, string, string, number]>([
-    ['a good one', 'GET', '/ok', 200],
+    ['a success', 'GET', '/ok', 200],
     ['a refusal', 'POST', '/refused', 401],
     ['an outage', 'GET', '/away', 503],
-    ['what is not there', 'GET', '/nowhere', 404],
+    ['an unknown path', 'GET', '/nowhere', 404],
     ['a malformed path', 'GET', '/%ZZ', 400],
-  ])('an answer can be read by a page that may: %s', async (_title, method, path, status) => {
+  ])('a page of these origins can read an answer: %s', async (_title, method, path, status) => {
     const answer = await ask(path, method, ['Origin', APP]);
     expect(answer).toMatchObject({
       status,
@@ -140,18 +140,18 @@ describe('with CORS_ORIGINS', () => {
     ['without a Host', `GET /ok HTTP/1.1\r\nOrigin: ${APP}\r\n\r\n`, 400],
     ['with an expectation', `GET /ok HTTP/1.1\r\nHost: a\r\nOrigin: ${APP}\r\nExpect: x\r\n\r\n`, 417],
     [
-      'with a chunk that is none',
+      'with an invalid chunk',
       `POST /refused HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nOrigin: ${APP}\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n`,
       400,
     ],
-  ])('so can one that is refused early: %s', async (_title, request, status) => {
+  ])('a page of these origins can read an early refusal: %s', async (_title, request, status) => {
     const answers = answersIn(await rawExchange(service.port, request));
     expect(answers).toMatchObject([
       { status, headers: { 'access-control-allow-origin': APP, 'access-control-expose-headers': EXPOSED } },
     ]);
   });
 
-  it('a client that is no browser gets the same answer as without', async () => {
+  it('a client that is no browser gets the same answer as without the setting', async () => {
     const answer = await ask('/ok', 'GET', []);
     expect(answer).toMatchObject({ status: 200, body: 'fine' });
     expect(answer.headers).not.toHaveProperty('access-control-allow-origin');
@@ -191,7 +191,7 @@ describe('CORS_ORIGINS', () => {
     [`${APP}, ${LOCAL},`, [APP, LOCAL]],
     ['https://xn--mnchen-3ya.example:8443', ['https://xn--mnchen-3ya.example:8443']],
     ['http://[::1]:5173', ['http://[::1]:5173']],
-  ])('may be %j', (value, origins) => {
+  ])('accepts %j', (value, origins) => {
     expect(read(value)).toEqual(origins);
   });
 
@@ -212,7 +212,7 @@ describe('CORS_ORIGINS', () => {
     'capacitor://localhost',
     '"https://app.acme.example"',
     'https://a.example https://b.example',
-  ])('may not be %s, and what was given is told once', (wrong) => {
+  ])('refuses %s, and shows the value once', (wrong) => {
     const shown = wrong.replace('user@', '...@');
     const message = `CORS_ORIGINS must be comma-separated origins as browsers send them, such as https://app.acme.example (is "${LOCAL},${shown}")`;
     expect(() => read(`${LOCAL},${wrong}`)).toThrow(message);

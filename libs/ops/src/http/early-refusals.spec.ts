@@ -118,48 +118,51 @@ describe('a request that is refused before there is a route', () => {
     ['CONNECT with bytes for the tunnel', [`CONNECT canary:443 HTTP/1.1\r\n${HOST}\r\n`, 'canary'], 405],
     ['no request at all', ['canary\r\n\r\n'], 400],
     ['TLS', ['\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03canary'], 400],
-    ['a method that is none', [`CANARY /ok HTTP/1.1\r\n${HOST}\r\n`], 400],
+    ['an invalid method', [`CANARY /ok HTTP/1.1\r\n${HOST}\r\n`], 400],
     ['a method in lower case', [`get /ok HTTP/1.1\r\n${HOST}\r\n`], 400],
-    ['a URL that is none', [`GET canary HTTP/1.1\r\n${HOST}\r\n`], 400],
+    ['an invalid URL', [`GET canary HTTP/1.1\r\n${HOST}\r\n`], 400],
     ['a URL with a blank', [`GET /can ary HTTP/1.1\r\n${HOST}\r\n`], 400],
     ['a URL with a control character', [`GET /can\x00ary HTTP/1.1\r\n${HOST}\r\n`], 400],
-    ['a version that is none', [`GET /ok HTTP/9.9\r\n${HOST}\r\n`], 400],
+    ['an invalid version', [`GET /ok HTTP/9.9\r\n${HOST}\r\n`], 400],
     ['a header without a colon', [`GET /ok HTTP/1.1\r\n${HOST}canary\r\n\r\n`], 400],
     ['a folded header', [`GET /ok HTTP/1.1\r\n${HOST}A: b\r\n canary\r\n\r\n`], 400],
     ['a blank before the colon', [`GET /ok HTTP/1.1\r\n${HOST}Canary : b\r\n\r\n`], 400],
     ['a URL that is too long', [`GET /${'canary'.repeat(3_000)} HTTP/1.1\r\n${HOST}\r\n`], 431],
     ['a header that is too large', [`GET /ok HTTP/1.1\r\n${HOST}A: ${'canary'.repeat(3_000)}\r\n\r\n`], 431],
     ['two lengths', [`${POST}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}`], 400],
-    ['a length that is none', [`${POST}Content-Length: canary\r\n\r\n{}`], 400],
+    ['an invalid length', [`${POST}Content-Length: canary\r\n\r\n{}`], 400],
     [
       'a length and chunks',
       [`${POST}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n`],
       400,
     ],
     ['a transfer coding without an end', [`${POST}Transfer-Encoding: canary\r\n\r\n{}`], 400],
-    ['a chunk that is none', [`${POST}Transfer-Encoding: chunked\r\n\r\n`, 'canary\r\n'], 400],
+    ['an invalid chunk', [`${POST}Transfer-Encoding: chunked\r\n\r\n`, 'canary\r\n'], 400],
+    ['an invalid second chunk', [`${POST}Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n`, 'canary\r\n'], 400],
     [
-      'a second chunk that is none',
-      [`${POST}Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n`, 'canary\r\n'],
+      'a chunk that is longer than its size',
+      [`${POST}Transfer-Encoding: chunked\r\n\r\n2\r\n{"canary"`],
       400,
     ],
-    ['a chunk that is longer than it says', [`${POST}Transfer-Encoding: chunked\r\n\r\n2\r\n{"canary"`], 400],
     [
       'endless chunk extensions',
       [`${POST}Transfer-Encoding: chunked\r\n\r\n2;${'canary'.repeat(4_000)}`],
       413,
     ],
-  ])('for %s has the shape, the headers and the log line of any other', async (_title, parts, status) => {
-    const received = await rawExchange(service.port, ...parts);
-    const answers = answersIn(received);
-    expect(answers).toHaveLength(1);
-    expectRefusal(answers[0], status);
-    await until(() => lines().length > 0);
-    expect(lines()).toEqual([
-      expect.objectContaining({ status, requestId: answers[0]!.headers['x-request-id'] }),
-    ]);
-    expect(received + logs.join('')).not.toMatch(/canary|%ZZ/i);
-  });
+  ])(
+    'for %s has the shape, the headers and the log line of any other refusal',
+    async (_title, parts, status) => {
+      const received = await rawExchange(service.port, ...parts);
+      const answers = answersIn(received);
+      expect(answers).toHaveLength(1);
+      expectRefusal(answers[0], status);
+      await until(() => lines().length > 0);
+      expect(lines()).toEqual([
+        expect.objectContaining({ status, requestId: answers[0]!.headers['x-request-id'] }),
+      ]);
+      expect(received + logs.join('')).not.toMatch(/canary|%ZZ/i);
+    },
+  );
 
   it('carries its own request id', async () => {
     for (const start of ['GET /%ZZ HTTP/1.1', 'CONNECT a:1 HTTP/1.1', 'PUT /%ZZ HTTP/1.1']) {
@@ -176,7 +179,7 @@ describe('a request that is refused before there is a route', () => {
     expect(received).toMatch(/^HTTP\/1\.1 400 [^]*\r\n\r\n$/);
   });
 
-  it('leaves the connection open if only its URL is wrong', async () => {
+  it('keeps the connection open if only its URL is wrong', async () => {
     const received = await rawExchange(
       service.port,
       `GET /%ZZ HTTP/1.1\r\n${HOST}\r\n`,
@@ -215,7 +218,7 @@ describe('a request that is refused before there is a route', () => {
     expect(await statusOfOk(service.port)).toBe(200);
   });
 
-  it('is not refused for an absolute form or an upgrade', async () => {
+  it('does not happen for an absolute form or an upgrade', async () => {
     for (const head of [
       `GET http://canary/ok HTTP/1.1\r\n${HOST}`,
       `GET /ok HTTP/1.1\r\n${HOST}Upgrade: h2c\r\n`,
@@ -224,7 +227,7 @@ describe('a request that is refused before there is a route', () => {
     }
   });
 
-  it('at the ops listener gets the same answer, and leaves no line', async () => {
+  it('at the ops listener has the same answer, and no log line', async () => {
     for (const request of [
       `GET /%ZZ HTTP/1.1\r\n${HOST}${CLOSE}`,
       'canary\r\n\r\n',
@@ -285,7 +288,7 @@ describe('a request that does not arrive', () => {
     ['a body', `${POST}Content-Length: 9999\r\n\r\n`],
     ['a chunk', `${POST}Transfer-Encoding: chunked\r\n\r\nfff\r\n`],
     ['a trailer', `${POST}Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\na: `],
-  ])('because %s comes a byte at a time is answered 408 and cut', async (_title, head) => {
+  ])('because %s comes one byte at a time gets 408, and the connection ends', async (_title, head) => {
     const { received, tookMs } = await dribble(service.port, head);
     const answers = answersIn(received);
     expect(answers).toHaveLength(1);
@@ -297,18 +300,18 @@ describe('a request that does not arrive', () => {
     expect(lines()).toEqual([expect.objectContaining({ status: 408 })]);
   });
 
-  it('is answered once if it was refused before it was complete', async () => {
+  it('gets one answer if it was refused before it was complete', async () => {
     const refused = POST.replace('application/json', 'text/canary');
     const { received } = await dribble(service.port, `${refused}Content-Length: 9999\r\n\r\n`);
     expect(answersIn(received).map(({ status }) => status)).toEqual([415]);
     expect(lines()).toHaveLength(1);
   });
 
-  it('is answered 408 and cut if nothing comes at all', async () => {
+  it('gets 408, and the connection ends, if no byte comes at all', async () => {
     expectRefusal(answersIn(await rawExchange(service.port))[0], 408);
   });
 
-  it('ends a connection that served another before, and only this connection', async () => {
+  it('ends a connection that served another request before, and only this connection', async () => {
     const received = await rawExchange(service.port, `GET /ok HTTP/1.1\r\n${HOST}\r\n`, 'GET /o');
     const answers = answersIn(received);
     expect(answers.map(({ status }) => status)).toEqual([200, 408]);

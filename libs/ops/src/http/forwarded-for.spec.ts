@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { createLogger } from '../index.js';
 import { forwardedForReader, plainAddress } from './forwarded-for.js';
 
-describe('an address as proxies and sockets write it', () => {
+describe('an address in the form of proxies and sockets', () => {
   it.each([
     ['203.0.113.8', '203.0.113.8'],
     ['203.0.113.8:50001', '203.0.113.8'],
@@ -51,7 +51,7 @@ describe('an address as proxies and sockets write it', () => {
     '2001:db8::1]',
     "203.0.113.8'; DROP TABLE",
     '203.0.113.8\u0000',
-  ])('%j is none', (text) => {
+  ])('%j is no address', (text) => {
     expect(plainAddress(text)).toBeUndefined();
   });
 });
@@ -79,8 +79,8 @@ describe('X-Forwarded-For', () => {
     ['two', 2, '198.51.100.1, 203.0.113.8 , 10.0.0.1', '203.0.113.8'],
     ['three', 3, 'made up,203.0.113.8,10.0.0.2,10.0.0.1', '203.0.113.8'],
     ['three, past the outermost of them', 3, '203.0.113.8, 10.0.0.1', '203.0.113.8'],
-    ['two, of which the inner one writes nothing to read', 2, '203.0.113.8, unknown', '203.0.113.8'],
-  ])('behind %s is what the outermost one wrote', (_title, hops, given, address) => {
+    ['two, of which the inner one writes an unreadable entry', 2, '203.0.113.8, unknown', '203.0.113.8'],
+  ])('behind %s becomes the entry of the outermost one', (_title, hops, given, address) => {
     expect(left(hops, given)).toBe(address);
     expect(lines).toEqual([]);
   });
@@ -90,13 +90,13 @@ describe('X-Forwarded-For', () => {
     ['one proxy that wrote nothing', 1, '', undefined],
     ['one proxy that added nothing', 1, '203.0.113.8,', undefined],
     ['two: the outer proxy counts', 2, '203.0.113.8, unknown, 10.0.0.1', '10.0.0.1'],
-    ['three, two of which cannot be read', 3, 'a, b, 10.0.0.1', '10.0.0.1'],
-  ])('that cannot be read is told, behind %s', (_title, hops, given, address) => {
+    ['three, with two unreadable entries', 3, 'a, b, 10.0.0.1', '10.0.0.1'],
+  ])('that is unreadable is logged, behind %s', (_title, hops, given, address) => {
     expect(left(hops, given)).toBe(address);
     expect(lines).toHaveLength(1);
   });
 
-  it('is logged once, and at most a line of it', () => {
+  it('is logged once, with a bounded part of it', () => {
     const read = forwardedForReader(1, logger);
     for (let i = 0; i < 3; i += 1) {
       read({ headers: { 'x-forwarded-for': `${'x'.repeat(5_000)}${i}` } } as unknown as IncomingMessage);
@@ -105,7 +105,7 @@ describe('X-Forwarded-For', () => {
     expect(lines[0]!.length).toBeLessThan(1_000);
   });
 
-  it('stays unchanged where it is not trusted', () => {
+  it('stays unchanged without trusted proxies', () => {
     expect(left(0, 'anything')).toBe('anything');
     expect(left(1, undefined)).toBeUndefined();
     expect(lines).toEqual([]);

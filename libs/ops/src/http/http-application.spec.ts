@@ -99,7 +99,7 @@ describe('an HTTP service', () => {
 
   it.each([
     ['broken JSON', '{"a":canary}', 'application/json', 400],
-    ['a media type that is not taken', 'canary', 'application/xml', 415],
+    ['another media type', 'canary', 'application/xml', 415],
     ['a body beyond the limit', JSON.stringify({ a: 'canary'.repeat(4000) }), 'application/json', 413],
     ['a polluted prototype', '{"__proto__":{"a":"canary"}}', 'application/json', 400],
     ['an unknown field', '{"a":"x","b":"canary"}', 'application/json', 400],
@@ -138,7 +138,7 @@ describe('an HTTP service', () => {
     expect(logs.join()).not.toContain('"password"');
   });
 
-  it('keeps a flood of 503s from filling the log, and from hiding another reason or a fault', async () => {
+  it('limits the log lines for a flood of 503s, and still logs another reason or a fault', async () => {
     logs.length = 0;
     const told = () => logs.filter((line) => line.includes('a request failed'));
     for (let i = 0; i < 50; i += 1)
@@ -149,7 +149,7 @@ describe('an HTTP service', () => {
     expect(told()).toHaveLength(12);
   });
 
-  it("takes the socket's address, whatever headers say", async () => {
+  it("uses the socket's address, whatever the headers", async () => {
     const headers = [
       'X-Forwarded-For',
       '203.0.113.7',
@@ -161,7 +161,7 @@ describe('an HTTP service', () => {
     expect((await rawRequest(`${service.url}/ip`, { headers })).body).toBe('{"address":"127.0.0.1"}');
   });
 
-  it('takes the address seen by the outermost of its own proxies', async () => {
+  it('uses the address that the outermost of its own proxies saw', async () => {
     const proxied = await start({ trustedProxyHops: 1 });
     const headers = ['X-Forwarded-For', '198.51.100.1, 203.0.113.7'];
     expect((await rawRequest(`${proxied.url}/ip`, { headers })).body).toBe('{"address":"203.0.113.7"}');

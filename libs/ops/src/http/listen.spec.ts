@@ -35,7 +35,7 @@ describe('a listener', () => {
       { ...ops, host: '2001:db8::1' },
       /^OPS_HOST 2001:db8::1 \(venue ops\) is (no address of this machine|an address of a kind)/,
     ],
-  ])('that cannot be had is explained: %j', async (listening, message) => {
+  ])('without its address explains the reason: %j', async (listening, message) => {
     const failing = ensureListenable(listening);
     await expect(failing).rejects.toThrow(StartError);
     await expect(failing).rejects.toThrow(message);
@@ -60,14 +60,14 @@ describe('a listener', () => {
       venue,
       /^HOST 127.0.0.1 \(venue\) and port 0 cannot be listened on \(EMFILE\): check HOST and PORT/,
     ],
-  ])('that fails with %s is explained', async (code, listening, message) => {
+  ])('that fails with %s explains the reason', async (code, listening, message) => {
     const failing = listenOrExplain(listening, () => Promise.reject(Object.assign(new Error(), { code })));
     await expect(failing).rejects.toThrow(StartError);
     await expect(failing).rejects.toThrow(message);
   });
 
   it.each([new Error('a bug'), Object.assign(new Error('a bug'), { code: 'ERR_INVALID_ARG_TYPE' })])(
-    'that fails for a bug is not explained: %p',
+    'that fails because of a bug explains nothing: %p',
     async (bug) => {
       await expect(listenOrExplain(venue, () => Promise.reject(bug))).rejects.toBe(bug);
     },

@@ -117,7 +117,7 @@ describe('the body of a request', () => {
       ['JSON of length 0', (more) => sized(target, 'application/json', '', more)],
       ['JSON of no chunks', (more) => chunked(target, 'application/json', [], more)],
       ['JSON', (more) => sized(target, 'application/json', '{}', more)],
-      ['JSON that is broken', (more) => sized(target, 'application/json; charset=utf-8', '{', more)],
+      ['broken JSON', (more) => sized(target, 'application/json; charset=utf-8', '{', more)],
       ['JSON that is not UTF-8', (more) => sized(target, 'application/json', '"\xe4"', more)],
       ['JSON that pollutes', (more) => sized(target, 'application/json', '{"__proto__":{}}', more)],
       ['JSON beyond the limit', (more) => sized(target, 'application/json', `"${'x'.repeat(2_000)}"`, more)],
@@ -131,7 +131,7 @@ describe('the body of a request', () => {
         'compressed',
         (more) => sized(target, 'application/json', '\x1f\x8b', `Content-Encoding: gzip\r\n${more ?? ''}`),
       ],
-      ['a form that is none', (more) => sized(target, FORM, '%', more)],
+      ['an invalid form', (more) => sized(target, FORM, '%', more)],
       ['multipart of length 0', (more) => sized(target, MULTIPART, '', more)],
       ['multipart', (more) => sized(target, MULTIPART, '--b\r\n\r\nx\r\n--b--\r\n', more)],
       ['multipart without a boundary', (more) => sized(target, 'multipart/form-data', 'x', more)],
@@ -142,11 +142,11 @@ describe('the body of a request', () => {
       ['no type', (more) => sized(target, undefined, 'x', more)],
       ['chunks without a type', (more) => chunked(target, undefined, ['x', 'y'], more)],
       ['no chunks and no type', (more) => chunked(target, undefined, [], more)],
-      ['a type that is none', (more) => sized(target, 'undefined', 'x', more)],
-      ['a type that is empty', (more) => sized(target, '', 'x', more)],
-      ['a type that is half', (more) => chunked(target, 'application/', ['x'], more)],
+      ['an invalid type', (more) => sized(target, 'undefined', 'x', more)],
+      ['an empty type', (more) => sized(target, '', 'x', more)],
+      ['half a type', (more) => chunked(target, 'application/', ['x'], more)],
       ['a list of types', (more) => sized(target, 'application/json, text/plain', '{}', more)],
-    ])('may be %s: it is thrown away, and the connection good for the next', async (_title, request) => {
+    ])('may be %s: it is discarded, and the connection serves the next request', async (_title, request) => {
       const answers = await exchange(request() + request(CLOSE));
       expect(answers.map(({ status, body }) => [status, body])).toEqual([
         [204, ''],
@@ -155,7 +155,7 @@ describe('the body of a request', () => {
       expect(received).toHaveLength(2);
     });
 
-    it('may come late: the route does not wait for it, and the next request follows it', async () => {
+    it('may come late: the route does not wait for it, and the next request works', async () => {
       const [answer, next] = await exchange(
         head(target, MULTIPART, 'Content-Length: 9\r\n\r\n'),
         'POST /end',
@@ -173,7 +173,7 @@ describe('the body of a request', () => {
     ['application/json; charset=iso-8859-1'],
     ['application/merge-patch+json'],
     ['application/json; boundary=x'],
-  ])('is taken as JSON in UTF-8: %s', async (type) => {
+  ])('is read as JSON in UTF-8: %s', async (type) => {
     const body = Buffer.from('{"a":"ü密🙂"}').toString('latin1');
     await exchange(sized('POST /input', type, body, CLOSE));
     expect(received).toEqual([{ a: 'ü密🙂' }]);
@@ -185,7 +185,7 @@ describe('the body of a request', () => {
     ['with an escaped surrogate pair', '{"a":"\\ud83d\\uDE42"}', { a: '🙂' }],
     ['with backslashes before what looks like a surrogate', '{"a":"\\\\ud83d"}', { a: '\\ud83d' }],
     ['with an escaped NUL', '{"a":"\\u0000"}', { a: '\0' }],
-  ])('is taken %s', async (_title, body, expected) => {
+  ])('is accepted %s', async (_title, body, expected) => {
     await exchange(sized('POST /input', 'application/json', body, CLOSE));
     expect(received).toEqual([expected]);
   });
@@ -222,13 +222,13 @@ describe('the body of a request', () => {
   });
 
   it.each([
-    ['a form, as curl -d sends it', FORM],
+    ['a form, like curl -d', FORM],
     ['multipart', MULTIPART],
     ['text', 'text/plain'],
     ['something like JSON', 'application/jsonp'],
-    ['a type that is none', 'json'],
+    ['an invalid type', 'json'],
     ['no type', undefined],
-  ])('tells a client that calls it %s what to send', async (_title, type) => {
+  ])('has an answer with the expected type if it is labelled as %s', async (_title, type) => {
     const [answer] = await exchange(sized('POST /input', type, '{"a":"x"}', CLOSE));
     expect(answer).toMatchObject({ status: 415 });
     expect(JSON.parse(answer!.body)).toMatchObject({
@@ -260,7 +260,7 @@ describe('the body of a request', () => {
     expect(received).toEqual([]);
   });
 
-  it('tells a client not to compress it', async () => {
+  it('must not be compressed, and the answer says so', async () => {
     const answers = await exchange(
       sized('POST /input', 'application/json', '\x1f\x8b\x08', 'Content-Encoding: gzip\r\n'),
       sized('POST /input', 'application/json', '{"a":"x"}', `Content-Encoding: identity\r\n${CLOSE}`),
@@ -274,25 +274,25 @@ describe('the body of a request', () => {
     expect(received).toEqual([{ a: 'x'.repeat(992) }]);
   });
 
-  it('leaves its connection to the next request when it was too large', async () => {
+  it('that is too large leaves its connection open for the next request', async () => {
     const tooLarge = sized('POST /input', 'application/json', 'x'.repeat(70_000));
     const answers = await exchange(tooLarge, sized('POST /ended', undefined, '', CLOSE));
     expect(answers.map(({ status }) => status)).toEqual([413, 204]);
   });
 
   it.each([
-    ['of letters', 'a='.padEnd(1_000, 'x'), 201],
-    ['of one letter more', 'a='.padEnd(1_001, 'x'), 413],
+    ['letters', 'a='.padEnd(1_000, 'x'), 201],
+    ['one letter more', 'a='.padEnd(1_001, 'x'), 413],
     ['percent-encoded', `a=${'%E5%AF%86'.repeat(332)}`, 201],
-    ['percent-encoded, of one character more', `a=${'%E5%AF%86'.repeat(333)}`, 413],
-  ])('is as large for a form as for JSON: %s', async (_title, form, status) => {
+    ['percent-encoded, one character more', `a=${'%E5%AF%86'.repeat(333)}`, 413],
+  ])('has the same limit for a form as for JSON: %s', async (_title, form, status) => {
     const [answer] = await exchange(sized('POST /raw', FORM, form, CLOSE));
     expect(answer).toMatchObject({ status });
     expect(received).toEqual(status === 201 ? [form] : []);
   });
 
   it.each(['PATCH /optional', 'POST /looked-at', 'POST /raw'])(
-    'that %s could read is undefined when nothing was sent',
+    'that %s could read is undefined if the request has none',
     async (target) => {
       const answers = await exchange(
         head(target, undefined, '\r\n') +
@@ -310,7 +310,7 @@ describe('the body of a request', () => {
     expect(received[0]).toBe(received[1]);
   });
 
-  it('is a form for a route that takes one', async () => {
+  it('is a form for a route that accepts one', async () => {
     await exchange(sized('PATCH /optional', FORM, 'a=b+c&d=%C3%BC&d=&__proto__=x&e=100%', CLOSE));
     expect(received).toEqual([{ a: 'b c', d: ['ü', ''], e: '100%' }]);
     expect(Object.getOwnPropertyNames(received[0])).toEqual(['a', 'd', 'e']);
@@ -323,7 +323,7 @@ describe('the body of a request', () => {
 });
 
 describe('a parser that the application adds', () => {
-  it('takes its media type, and no other', async () => {
+  it('reads its media type, and no other', async () => {
     received = [];
     const app = await createHttpApplication(TestModule, { logger });
     app.useBodyParser('text/xml', {}, (_request, body, done) => done(null, `parsed ${String(body)}`));

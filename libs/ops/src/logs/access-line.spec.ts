@@ -17,10 +17,10 @@ const HOSTILE = 'a"bc\n\r\u001b[2J\u007f\u0085\u009b\u2028\u202e\ud800';
 
 const CASES: readonly [string, AccessFields][] = [
   ['a request', FIELDS],
-  ['one that was refused, at no route', { ...FIELDS, route: '(none)', status: 404, durationMs: 0 }],
-  ['a method that is none', { ...FIELDS, method: HOSTILE }],
-  ['a route that is none', { ...FIELDS, route: HOSTILE }],
-  ['a request id that is none', { ...FIELDS, requestId: HOSTILE }],
+  ['a refused request without a route', { ...FIELDS, route: '(none)', status: 404, durationMs: 0 }],
+  ['an invalid method', { ...FIELDS, method: HOSTILE }],
+  ['an invalid route', { ...FIELDS, route: HOSTILE }],
+  ['an invalid request id', { ...FIELDS, requestId: HOSTILE }],
 ];
 
 describe('an access line', () => {

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { LineLimit } from '../index.js';
 
 describe('LineLimit', () => {
-  it('lets a number of lines of a kind through, and then reports how many were left out', async () => {
+  it('admits a number of lines of a kind, and then reports the number of omitted lines', async () => {
     const limit = new LineLimit({ lines: 2, perMs: 500 });
     expect(Array.from({ length: 5 }, () => limit.admit('one'))).toEqual([{}, {}, ...Array(3)]);
     expect(limit.admit('another')).toEqual({});
@@ -18,7 +18,7 @@ describe('LineLimit', () => {
     expect(told).toHaveLength(101);
   });
 
-  it('has room for new kinds once the old ones are over', async () => {
+  it('has room for new kinds after the end of the old ones', async () => {
     const limit = new LineLimit({ lines: 1, perMs: 400 });
     for (let i = 0; i < 100; i += 1) limit.admit(`kind ${i}`);
     await delay(450);

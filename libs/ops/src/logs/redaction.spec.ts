@@ -30,22 +30,22 @@ const SPELLINGS: readonly [string, (words: readonly string[]) => string][] = [
   ['dotted.case', (words) => words.join('.')],
 ];
 
-/** Each puts a secret, under its name, into the fields of a line. */
+/** Places for a secret, under its name, in the fields of a line. */
 const PLACES: readonly [string, (secret: Record<string, unknown>) => object][] = [
   ['at the top', (secret) => secret],
   ['in a field', (secret) => ({ a: secret })],
   ['eight levels down', (secret) => ({ a: { b: { c: { d: { e: { f: { g: secret } } } } } } })],
   ['in a list', (secret) => ({ a: [1, [secret, { b: [secret] }]] })],
   ['in an object of a class', (secret) => ({ a: Object.assign(new (class A {})(), secret) })],
-  ['in what toJSON returns', (secret) => ({ a: { toJSON: () => ({ b: secret }) } })],
-  ['in what a getter returns', (secret) => ({ a: { get b() { return secret; } } })], // prettier-ignore
+  ['in the result of toJSON', (secret) => ({ a: { toJSON: () => ({ b: secret }) } })],
+  ['in the result of a getter', (secret) => ({ a: { get b() { return secret; } } })], // prettier-ignore
   ['in a Map', (secret) => ({ a: new Map(Object.entries(secret)), b: new Map([['c', secret]]) })],
   ['in a Set', (secret) => ({ a: new Set([secret]) })],
   ['on an error', (secret) => ({ err: Object.assign(new Error('x'), secret, { response: secret }) })],
   ['on an error in a field', (secret) => ({ a: { b: Object.assign(new Error('x'), { config: secret }) } })],
   ['on the cause of an error', (secret) => ({ err: new Error('x', { cause: Object.assign(new Error('y'), secret) }) })], // prettier-ignore
-  ['as what was thrown', (secret) => ({ err: secret, error: secret })],
-  ['as an error that is none', (secret) => ({ a: { err: { message: 'x', config: secret } } })],
+  ['as a thrown object', (secret) => ({ err: secret, error: secret })],
+  ['as an object like an error', (secret) => ({ a: { err: { message: 'x', config: secret } } })],
   ['as the only field of an object', (secret) => ({ headers: { ...secret, accept: '*/*' } })],
   ['as pairs', (secret) => ({ headers: Object.entries(secret) })],
   ['as names and values in turn', (secret) => ({ rawHeaders: ['accept', '*/*', ...Object.entries(secret).flat()] })], // prettier-ignore

@@ -56,7 +56,7 @@ describe('settings', () => {
     expect(Object.isFrozen(settings)).toBe(true);
   });
 
-  it('are read by their other name first, if they have one', () => {
+  it('use their other name first, if they have one', () => {
     const proxyOf = (given: Record<string, string>) =>
       readSettings(definition, { ...complete, ...given }).PROXY;
     expect(proxyOf({ proxy: 'p:1', PROXY: 'p:2' })).toBe('p:1');
@@ -82,7 +82,7 @@ describe('settings', () => {
     expect(readSettings(definition, { ...complete, PORT: '' }).PORT).toBe(3001);
   });
 
-  it('list every problem, one a line', () => {
+  it('list each problem in its own line', () => {
     expect(problemsOf({ ENVIRONMENT: 'dev', PORT: 'x' }).split('\n')).toHaveLength(4);
   });
 
@@ -102,7 +102,7 @@ describe('settings', () => {
     ['a list of nothing', { NAMES: ' , ' }, /NAMES must be/],
     ['a short secret', { SECRET: 'canary' }, /SECRET must have at least 32 characters/],
     [
-      'a secret file that is not there',
+      'an absent secret file',
       { SECRET: '', SECRET_FILE: '/no/such' },
       /SECRET_FILE names a file that cannot be read: there is none \(\/no\/such\)/,
     ],
@@ -120,7 +120,7 @@ describe('settings', () => {
     ['a carriage return alone', `${SECRET}\r`],
     ['a byte order mark before it', `\ufeff${SECRET}`],
     ['a byte order mark and a line break', `\ufeff${SECRET}\r\n\n`],
-  ])('are taken without %s, from the environment and from a file', (_title, content) => {
+  ])('lose %s, from the environment and from a file', (_title, content) => {
     expect(readSettings(definition, { ...complete, SECRET: content }).SECRET).toBe(SECRET);
     const SECRET_FILE = fileWith(content);
     expect(readSettings(definition, { ...complete, SECRET: '', SECRET_FILE }).SECRET).toBe(SECRET);
@@ -175,8 +175,8 @@ describe('settings', () => {
   it.each([
     ['quotes', '"80"', /PORT has quotes[^]*REALM has quotes/],
     ['a line break within', '8\n0', /PORT holds a character[^]*REALM holds a character/],
-    ['a character that is not seen', '8\u200b0', /PORT holds a character[^]*REALM holds a character/],
-  ])('that are no secrets are refused with %s as well', (_title, value, message) => {
+    ['an invisible character', '8\u200b0', /PORT holds a character[^]*REALM holds a character/],
+  ])('that are not secret are refused with %s as well', (_title, value, message) => {
     expect(problemsOf({ ...complete, PORT: value, REALM: value })).toMatch(message);
   });
 
@@ -212,7 +212,7 @@ describe('settings', () => {
     expect(problems).not.toMatch(/canary|0123456789abcdef/);
   });
 
-  it('follow a link to a secret file, as Kubernetes has it', () => {
+  it('follow a link to a secret file, as in Kubernetes', () => {
     const SECRET_FILE = linkTo(fileWith(`${SECRET}\n`));
     expect(readSettings(definition, { ...complete, SECRET: '', SECRET_FILE }).SECRET).toBe(SECRET);
   });
@@ -268,7 +268,7 @@ describe('settings', () => {
     expect(problemsOf({ ...complete, ISSUER: 'http://127.0.0.1:3002/' })).toBe('');
   });
 
-  it('ask as much of each secret of a list', () => {
+  it('require the same of each secret of a list', () => {
     expect(secretList().safeParse(`${SECRET},${SECRET}`).success).toBe(true);
     expect(secretList().safeParse(`${SECRET},short`).success).toBe(false);
   });
@@ -282,7 +282,7 @@ describe('settings', () => {
     ['fe80::1%eth0', 'fe80::1%eth0'],
     ['localhost', 'localhost'],
     ['user-token_1.internal', 'user-token_1.internal'],
-  ])('take %s as a host', (given, expected) => {
+  ])('accept %s as a host', (given, expected) => {
     expect(host().parse(given)).toEqual(expected);
   });
 
@@ -296,7 +296,7 @@ describe('settings', () => {
     '256.1.1.1',
     '**',
     '-a',
-  ])('do not take %s as a host', (given) => {
+  ])('refuse %s as a host', (given) => {
     expect(host().safeParse(given).success).toBe(false);
   });
 
@@ -333,7 +333,7 @@ describe('a variable that is not read', () => {
     expect(told({ Proxy: 'p:1' })).toHaveLength(1);
   });
 
-  it('is not a variable of other programs, nor an empty one, and at most ten are named', () => {
+  it('is neither a variable of other programs nor an empty one, and at most ten are named', () => {
     const usual =
       'PATH HOME HOSTNAME LOGNAME TERM PWD SHLVL LANG TZ NODE_ENV NODE_OPTIONS SPORT POST PORTS HOSTS _ npm_config_port REDIS_PORT REDIS_SERVICE_HOST SECRETS_DIR REALMS NAME';
     expect(told(Object.fromEntries(usual.split(' ').map((name) => [name, 'x'])))).toEqual([]);
@@ -342,7 +342,7 @@ describe('a variable that is not read', () => {
     expect(told(Object.fromEntries(many))).toHaveLength(10);
   });
 
-  it('is named beside one that is missing', () => {
+  it('is named beside a missing one', () => {
     expect(problemsOf({ ENVIROMENT: 'prod', ISSUER: 'https://acme.auth0.com/', SECRET })).toMatch(
       /ENVIRONMENT is missing[^]*ENVIROMENT is set and not read: is ENVIRONMENT meant\?/,
     );
