@@ -1,7 +1,7 @@
 import type { LoginAttempt } from './check-password.js';
 import type { Api, User } from './directory.js';
 import type { Grant } from './grant.js';
-import type { ErrorResponse, Refusal } from './refusal.js';
+import type { Refusal } from './refusal.js';
 
 /** What sets one kind of authorization server apart from another; a tenant speaks it, and knows none. */
 export interface Dialect {
@@ -49,4 +49,15 @@ export interface AccessTokenSubject {
   readonly scopes: readonly string[];
   /** The grant type of the last grant: after a refresh, `refresh_token`. */
   readonly grantType: string;
+}
+
+/** An OAuth 2.0 error response (RFC 6749 section 5.2). */
+export interface ErrorResponse {
+  readonly status: number;
+  readonly body: {
+    readonly error: string;
+    readonly error_description?: string | undefined;
+    readonly error_uri?: string | undefined;
+  };
+  readonly retryAfterSeconds?: number;
 }

@@ -26,14 +26,3 @@ export class Refused extends Error {
     super(refusal.reason);
   }
 }
-
-/** An OAuth 2.0 error response (RFC 6749 section 5.2). */
-export interface ErrorResponse {
-  readonly status: number;
-  readonly body: {
-    readonly error: string;
-    readonly error_description?: string | undefined;
-    readonly error_uri?: string | undefined;
-  };
-  readonly retryAfterSeconds?: number;
-}

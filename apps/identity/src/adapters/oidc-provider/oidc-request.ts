@@ -2,7 +2,7 @@ import { IncomingMessage } from 'node:http';
 
 export interface ForwardedRequest {
   readonly raw: IncomingMessage;
-  /** The peer, or whom a trusted proxy names. */
+  /** The peer's, or the one that a trusted proxy names. */
   readonly address: string;
   /** The parameters, whether they came as form or as JSON. */
   readonly form?: URLSearchParams | undefined;

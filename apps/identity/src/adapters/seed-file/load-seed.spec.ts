@@ -56,7 +56,7 @@ describe('loadSeed', () => {
       expect(await check.check({ username, password: `${password} `, realm })).toEqual({ ok: false });
       expect(await check.check({ username, password, realm: 'elsewhere' })).toEqual({ ok: false });
     }
-    expect(await check.check({ username: 'nobody@example.com', password: 'x', realm })).toEqual({
+    expect(await check.check({ username: 'unknown@example.com', password: 'x', realm })).toEqual({
       ok: false,
     });
   });

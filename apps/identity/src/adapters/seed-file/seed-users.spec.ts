@@ -57,7 +57,7 @@ describe('SeedCredentialCheck', () => {
       }
     }
     for (const who of [
-      { username: 'nobody@example.com', realm },
+      { username: 'unknown@example.com', realm },
       { username: 'usual@example.com', realm: 'Others' },
     ]) {
       derived = [];
@@ -68,7 +68,7 @@ describe('SeedCredentialCheck', () => {
 
   it('does the work of the stored hashes, not of a new hash', async () => {
     const costly = check([await seedUser('costly', { cost: 32_768 })]);
-    await costly.check({ username: 'nobody@example.com', password: PASSWORD, realm });
+    await costly.check({ username: 'unknown@example.com', password: PASSWORD, realm });
     expect(derived).toEqual(['N=32768,r=8,p=1']);
   });
 

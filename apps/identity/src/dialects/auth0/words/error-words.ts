@@ -1,5 +1,6 @@
 /** Errors of `/oauth/token` and `/oauth/revoke` in Auth0's words. */
-import type { ErrorResponse, Refusal } from '../../../core/refusal.js';
+import type { ErrorResponse } from '../../../core/dialect.js';
+import type { Refusal } from '../../../core/refusal.js';
 
 export function errorWords(refusal: Refusal): ErrorResponse {
   switch (refusal.reason) {
