@@ -67,6 +67,11 @@ const ROOMS = {
   ],
   'libs/auth/src/tokens/**': [DECIDED_ALIKE, [['**/routes/*'], 'tokens/ imports cache/ only.']],
   'libs/auth/src/routes/**': [DECIDED_ALIKE, [['**/cache/*'], 'routes/ imports tokens/ only.']],
+  'libs/contract/src/tokens/**': [
+    [['**/redis/**', '**/operations/**'], 'A token is the same wherever it is sent or kept.'],
+  ],
+  'libs/contract/src/redis/**': [[['**/operations/**'], 'What is kept does not depend on what is asked.']],
+  'libs/contract/src/operations/**': [[['**/redis/**'], 'What is asked does not depend on what is kept.']],
   'libs/store/src/!(index|open-store).ts': [
     [['./redis/**', './memory/**'], 'Only what opens a store knows the kinds of stores.'],
   ],
