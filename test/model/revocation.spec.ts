@@ -1,3 +1,4 @@
+import { asToken } from '@app/test-support/issuer/as-token';
 import type { Cache } from '@nestjs/cache-manager';
 import { createLogger } from '@app/ops';
 import { StoreUnavailable } from '@app/store';
@@ -82,7 +83,7 @@ class Fleet {
     const mustBeRefused = this.revoked.has(token);
     const guard = this.guards[at % this.guards.length]!;
     const key = `tok:${token.text}`;
-    const found = await guard.read(key, token.text).catch(unavailable);
+    const found = await guard.read(key, asToken(token.text)).catch(unavailable);
     if (found?.entry) return this.check(token, mustBeRefused, true, 'by its entry in Redis');
     const { subject, text: tokenId, issuedAtSeconds } = token;
     const verdict = await this.replica(at >> 1)

@@ -8,6 +8,7 @@ import { connect as connectTls, createServer as createTlsServer, type Server as 
 import { createLogger, RenewedTls } from '@app/ops';
 import { openStore, type SharedStore } from '@app/store';
 import { UserTokenClient, type TlsMaterial } from '@app/user-token-client';
+import { asToken } from '@app/test-support/issuer/as-token';
 import { newAuthority, type Authority } from '@app/test-support/network/certificates';
 import { until } from '@app/test-support/timing/until';
 import { readUserTokenConfig, startUserToken, type RunningUserToken } from './index.js';
@@ -54,7 +55,7 @@ describe('user-token over mutual TLS', () => {
   async function ask(scheme: string, tls?: TlsMaterial): Promise<unknown> {
     const urls = `${scheme}://localhost:${userToken.port}`;
     const client = new UserTokenClient({ urls, tls, verifyTimeoutMs: 5_000 });
-    return client.verify({ accessToken: 'short' }).finally(() => client.close());
+    return client.verify({ accessToken: asToken('short') }).finally(() => client.close());
   }
 
   it('answers a client whose certificate our authority signed', async () => {
@@ -232,7 +233,7 @@ describe('user-token over mutual TLS', () => {
     );
     try {
       for (const client of [...clients, ...clients]) {
-        expect(await client.verify({ accessToken: 'short' })).toMatchObject({ active: false });
+        expect(await client.verify({ accessToken: asToken('short') })).toMatchObject({ active: false });
       }
     } finally {
       for (const client of clients) client.close();
@@ -287,7 +288,7 @@ describe('a client of a user-token whose certificate is wrong', () => {
     await once(at, 'listening');
     const { port } = at.address() as AddressInfo;
     const client = new UserTokenClient({ urls: `tls+tcp://localhost:${port}`, tls: trusted });
-    return client.verify({ accessToken: 'short' }).finally(() => client.close());
+    return client.verify({ accessToken: asToken('short') }).finally(() => client.close());
   }
 });
 
@@ -323,7 +324,7 @@ describe('certificates that are renewed', () => {
     const client = () =>
       new UserTokenClient({ urls: `tls+tcp://localhost:${userToken.port}`, tls: () => material });
     const [connected, later] = [client(), client()];
-    const answers = (by: UserTokenClient) => by.verify({ accessToken: 'short' });
+    const answers = (by: UserTokenClient) => by.verify({ accessToken: asToken('short') });
     try {
       expect(await answers(connected)).toMatchObject({ active: false });
 

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createLogger } from '@app/ops';
 import { openStore, type SharedStore } from '@app/store';
 import { UserTokenClient, UserTokenUnavailable } from '@app/user-token-client';
+import { asToken } from '@app/test-support/issuer/as-token';
 import { ScriptedIssuer } from '@app/test-support/issuer/scripted-issuer';
 import { FaultProxy } from '@app/test-support/network/fault-proxy';
 import { until } from '@app/test-support/timing/until';
@@ -60,7 +61,7 @@ describe('user-token on TCP', () => {
 
   const open = () => openAt(userToken.port);
   const reply = (message: unknown) => replyAt(userToken.port, message);
-  const answers = () => client.verify({ accessToken: 'short' });
+  const answers = () => client.verify({ accessToken: asToken('short') });
 
   it('answers a call', async () => {
     expect(await answers()).toEqual({ active: false, reason: 'malformed' });
@@ -206,7 +207,7 @@ describe('user-token on TCP', () => {
     ];
     const service = new UserTokenClient({ urls: `tcp://127.0.0.1:${proxy.port}` });
     try {
-      await service.verify({ accessToken: 'short' });
+      await service.verify({ accessToken: asToken('short') });
       let closed = 0;
       for (const socket of sockets) {
         socket
@@ -214,7 +215,7 @@ describe('user-token on TCP', () => {
           .on('error', () => undefined)
           .resume()
           .write(frame({ pattern: 'ping', data: {}, id: '1' }));
-        expect(await service.verify({ accessToken: 'short' })).toMatchObject({ active: false });
+        expect(await service.verify({ accessToken: asToken('short') })).toMatchObject({ active: false });
       }
       await until(() => closed >= 6);
       expect(proxy.connections).toBe(1);
@@ -236,7 +237,7 @@ describe('user-token on TCP', () => {
     const service = new UserTokenClient({ urls: `tcp://127.0.0.1:${proxy.port}` });
     const idle = await open();
     try {
-      await service.verify({ accessToken: 'short' });
+      await service.verify({ accessToken: asToken('short') });
       idle.resume().write(frame({ pattern: 'ping', data: {}, id: '1' }));
       const closed = new Promise((resolve) => idle.once('close', resolve));
       const startedAtMs = performance.now();
@@ -252,13 +253,13 @@ describe('user-token on TCP', () => {
   }, 45_000);
 
   it('carries hundreds of calls at once over one connection', async () => {
-    const accessToken = 'a'.repeat(15);
+    const accessToken = asToken('a'.repeat(15));
     const verdicts = await Promise.all(Array.from({ length: 500 }, () => client.verify({ accessToken })));
     expect(verdicts.every((verdict) => !verdict.active)).toBe(true);
   });
 
   it('says that it cannot decide while the authorization server is away, and logs why without the token', async () => {
-    const accessToken = ['eyJhbGciOiJSUzI1NiJ9', 'eyJzdWIiOiJjYW5hcnkifQ', 'AAAA'].join('.');
+    const accessToken = asToken(['eyJhbGciOiJSUzI1NiJ9', 'eyJzdWIiOiJjYW5hcnkifQ', 'AAAA'].join('.'));
     const verifying = client.verify({ accessToken, requestId: 'request-7' });
     await expect(verifying).rejects.toMatchObject({ code: 'upstream_unavailable' });
     await expect(verifying).rejects.toThrow(UserTokenUnavailable);
@@ -272,7 +273,7 @@ describe('user-token on TCP', () => {
     const verifying = Array.from({ length: 200 }, () => {
       const signature = randomBytes(256).toString('base64url');
       return client.verify({
-        accessToken: ['eyJhbGciOiJSUzI1NiJ9', 'eyJzdWIiOiJjYW5hcnkifQ', signature].join('.'),
+        accessToken: asToken(['eyJhbGciOiJSUzI1NiJ9', 'eyJzdWIiOiJjYW5hcnkifQ', signature].join('.')),
       });
     });
     for (const verdict of await Promise.allSettled(verifying)) expect(verdict.status).toBe('rejected');
@@ -287,7 +288,9 @@ describe('user-token on TCP', () => {
       part({ iss: 'https://issuer.other/', aud: 'https://api.other/', sub: 'canary' }),
       'AAAA',
     ].join('.');
-    expect(await client.verify({ accessToken, requestId: 'request-8' })).toMatchObject({ active: false });
+    expect(await client.verify({ accessToken: asToken(accessToken), requestId: 'request-8' })).toMatchObject({
+      active: false,
+    });
     const told = logs.map((line) => JSON.parse(line)).filter(({ reason }) => reason === 'wrong_issuer');
     expect(told).toEqual([
       expect.objectContaining({
@@ -306,7 +309,7 @@ describe('user-token on TCP', () => {
   it('gives each of the tokens of one message its own answer', async () => {
     const undecided = ['eyJhbGciOiJSUzI1NiJ9', 'eyJzdWIiOiJjYW5hcnkifQ', 'AAAA'].join('.');
     const [none, malformed] = await Promise.allSettled(
-      [undecided, 'short'].map((accessToken) => client.verify({ accessToken })),
+      [undecided, 'short'].map((accessToken) => client.verify({ accessToken: asToken(accessToken) })),
     );
     expect(none).toMatchObject({ status: 'rejected', reason: { code: 'upstream_unavailable' } });
     expect(malformed).toEqual({ status: 'fulfilled', value: { active: false, reason: 'malformed' } });
@@ -375,7 +378,7 @@ describe('user-token among strangers', () => {
     for (let i = 0; i < 10; i += 1) {
       const client = new UserTokenClient({ urls: `tcp://127.0.0.1:${userToken.port}` });
       const isAnswered = () =>
-        client.verify({ accessToken: 'short' }).then(
+        client.verify({ accessToken: asToken('short') }).then(
           () => true,
           () => false,
         );
@@ -435,7 +438,7 @@ describe('a user-token that starts', () => {
       await issuer.stop();
       const { body } = await issuer.grant();
       const { access_token: accessToken } = body as { access_token: string };
-      expect(await client.verify({ accessToken })).toMatchObject({ active: true });
+      expect(await client.verify({ accessToken: asToken(accessToken) })).toMatchObject({ active: true });
     } finally {
       client.close();
       await userToken.stop();
@@ -454,7 +457,10 @@ it('a user-token tells services of the version before nothing of a verdict that 
   try {
     const { body } = await issuer.grant({ sub: 'auth0|ada' });
     const { access_token: accessToken } = body as { access_token: string };
-    const { generation, ...verdict } = (await client.verify({ accessToken })) as Record<string, unknown>;
+    const { generation, ...verdict } = (await client.verify({ accessToken: asToken(accessToken) })) as Record<
+      string,
+      unknown
+    >;
     expect(generation).toEqual(expect.any(String));
     expect(verdict).toMatchObject({ active: true });
     const data = { requests: [{ accessToken }] };

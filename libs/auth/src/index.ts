@@ -9,4 +9,4 @@ export { CurrentUser, Permissions, Public, Scopes } from './routes/route-access.
 export { INVALID_TOKEN_DESCRIPTION, type BearerError, type Refusal } from './tokens/refusal.js';
 export { TokenInspection } from './tokens/token-inspection.js';
 export { TokenVerifier } from './tokens/token-verifier.js';
-export { type Principal } from '@app/contract';
+export { type CanonicalToken, type Principal } from '@app/contract';

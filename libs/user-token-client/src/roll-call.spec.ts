@@ -1,4 +1,5 @@
 import { createServer, type AddressInfo, type Server } from 'node:net';
+import { asToken } from '@app/test-support/issuer/as-token';
 import { startFakeUserToken, type FakeUserToken } from '@app/test-support/suite/fake-user-token';
 import { UserTokenClient } from './index.js';
 
@@ -47,7 +48,7 @@ describe('the roll call of user-tokens', () => {
     const one = of(here.url, 'tcp://127.0.0.1:1');
     await one.rollCall(10_000);
     for (let i = 0; i < 4; i += 1)
-      expect(await one.verify({ accessToken: 'a-token-0123456789' })).toMatchObject({
+      expect(await one.verify({ accessToken: asToken('a-token-0123456789') })).toMatchObject({
         active: false,
       });
   });

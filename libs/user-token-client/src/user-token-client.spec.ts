@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { Logger } from '@nestjs/common';
-import { MAX_TOKEN_LENGTH, type CanonicalToken, type VerifyBatch } from '@app/contract';
+import { MAX_TOKEN_LENGTH, type VerifyBatch } from '@app/contract';
+import { asToken } from '@app/test-support/issuer/as-token';
 import { FaultProxy } from '@app/test-support/network/fault-proxy';
 import { freePort } from '@app/test-support/redis/redis-server';
 import { active, startFakeUserToken, type FakeUserToken } from '@app/test-support/suite/fake-user-token';
@@ -11,8 +12,7 @@ import { until } from '@app/test-support/timing/until';
 import { FrameSocket, parseReplicaAddresses } from '@app/wire';
 import { UserTokenClient, UserTokenUnavailable } from './index.js';
 
-/** The client sends on what it is given; the guard has looked at the spelling. */
-const asked = (accessToken: string) => ({ accessToken: accessToken as CanonicalToken });
+const asked = (accessToken: string) => ({ accessToken: asToken(accessToken) });
 const TOKEN = asked('opaque-token-00000001');
 
 describe('UserTokenClient', () => {

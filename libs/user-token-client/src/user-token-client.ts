@@ -2,7 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import type { z } from 'zod';
 import { parseReplicaAddresses } from '@app/wire';
-import { operations, resultSchemaOf, type OperationName, type RequestOf, type ResultOf } from '@app/contract';
+import {
+  operations,
+  resultSchemaOf,
+  type CanonicalToken,
+  type OperationName,
+  type RequestOf,
+  type ResultOf,
+} from '@app/contract';
 import { MeasuredClock } from './measured-clock.js';
 import { bounded, type Bounds } from './option-bounds.js';
 import { Replica, type ReplicaEvents, type TlsSource } from './replica.js';
@@ -22,9 +29,14 @@ export interface UserTokenClientOptions {
   readonly sessionTimeoutMs?: number | undefined;
 }
 
+/** A question about a token, which is canonical: any other text is refused without asking. */
+export type Verification = RequestOf<'verify'> & { readonly accessToken: CanonicalToken };
+
 /** A method for each operation. */
 type Operations = {
-  [Name in OperationName]: (request: RequestOf<Name>) => Promise<ResultOf<Name>>;
+  [Name in OperationName]: (
+    request: Name extends 'verify' ? Verification : RequestOf<Name>,
+  ) => Promise<ResultOf<Name>>;
 };
 
 /** The user-token processes that answer. */
@@ -91,7 +103,7 @@ export class UserTokenClient implements Operations {
   }
 
   /** Whether a token is active, and its principal. */
-  async verify(request: RequestOf<'verify'>): Promise<ResultOf<'verify'>> {
+  async verify(request: Verification): Promise<ResultOf<'verify'>> {
     // It goes out together with other questions, which must not suffer from it.
     const { success, data } = operations.verify.request.safeParse(request);
     if (!success)

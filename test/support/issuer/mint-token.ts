@@ -1,4 +1,6 @@
+import type { CanonicalToken } from '@app/contract';
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose';
+import { asToken } from './as-token.js';
 
 /** A signing key of a test's own issuer. */
 export interface TestKey {
@@ -24,7 +26,10 @@ export interface MintOverrides {
 }
 
 /** An access token in Auth0's form, valid for an hour, with a default for each claim. */
-export function mintToken(key: TestKey, { claims = {}, header = {} }: MintOverrides = {}): Promise<string> {
+export async function mintToken(
+  key: TestKey,
+  { claims = {}, header = {} }: MintOverrides = {},
+): Promise<CanonicalToken> {
   const nowSeconds = Math.floor(Date.now() / 1000);
   const payload = {
     iss: TEST_ISSUER,
@@ -39,5 +44,5 @@ export function mintToken(key: TestKey, { claims = {}, header = {} }: MintOverri
     ...claims,
   };
   const protectedHeader = { alg: 'RS256', typ: 'JWT', kid: key.kid, ...header };
-  return new SignJWT(payload).setProtectedHeader(protectedHeader).sign(key.privateKey);
+  return asToken(await new SignJWT(payload).setProtectedHeader(protectedHeader).sign(key.privateKey));
 }

@@ -1,4 +1,5 @@
 import { UserTokenClient } from '@app/user-token-client';
+import { asToken } from '@app/test-support/issuer/as-token';
 import { ScriptedIssuer, type ScriptedAnswer } from '@app/test-support/issuer/scripted-issuer';
 import { ada, Suite } from '@app/test-support/suite/suite';
 
@@ -88,7 +89,9 @@ describe('an access token with many permissions', () => {
       Array.from({ length: 30 }, async () => grantOf(await ofLength(LONGEST)).access_token),
     );
     const client = new UserTokenClient({ urls: suite.own!.running.userTokenUrl });
-    const verdicts = await Promise.all(tokens.map((accessToken) => client.verify({ accessToken })));
+    const verdicts = await Promise.all(
+      tokens.map((accessToken) => client.verify({ accessToken: asToken(accessToken) })),
+    );
     expect(verdicts.map(({ active }) => active)).toEqual(tokens.map(() => true));
     client.close();
   });

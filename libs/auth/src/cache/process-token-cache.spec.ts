@@ -1,3 +1,4 @@
+import { asToken } from '@app/test-support/issuer/as-token';
 import { jest } from '@jest/globals';
 import { subjectKey, type Principal } from '@app/contract';
 import { credentialsOf } from './cache-keys.js';
@@ -24,7 +25,7 @@ function cacheOf(options: Partial<ProcessTokenCacheOptions> = {}) {
   const feed = { live: true };
   const cache = new ProcessTokenCache({ maxBytes: 1_000_000, ttlSeconds: 60, ...options }, feed);
   const add = (token: string, who = principal(), epoch = 'e1', verdictAtSeconds = NOW_SECONDS) =>
-    cache.add(token, { principal: who, epoch, verdictAtSeconds }, cache.checkpoint(), NOW_SECONDS);
+    cache.add(asToken(token), { principal: who, epoch, verdictAtSeconds }, cache.checkpoint(), NOW_SECONDS);
   const get = (token: string, nowSeconds = NOW_SECONDS) => cache.get(credentialsOf(token), nowSeconds);
   return { feed, cache, add, get };
 }
@@ -128,7 +129,7 @@ describe('the process tier', () => {
     feed.live = true;
     expect(get('a-token')).toBeUndefined();
     const entry = { principal: principal(), epoch: 'e1', verdictAtSeconds: NOW_SECONDS };
-    cache.add('a-token', entry, checkpoint, NOW_SECONDS);
+    cache.add(asToken('a-token'), entry, checkpoint, NOW_SECONDS);
     expect(get('a-token')).toBeUndefined();
   });
 

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { subjectKey, type EpochMessage, type Principal } from '@app/contract';
+import { subjectKey, type CanonicalToken, type EpochMessage, type Principal } from '@app/contract';
 import { credentialsOf } from './cache-keys.js';
 import { trustedUntilSeconds, type CachedPrincipal } from './cached-principal.js';
 
@@ -89,7 +89,7 @@ export class ProcessTokenCache {
    * Keeps a principal, unless the feed was lost since `checkpoint` or the subject's epoch has changed since the verdict:
    * a verdict that was under way during a revocation must not outlive it here.
    */
-  add(token: string, entry: CachedPrincipal, checkpoint: number, nowSeconds: number): void {
+  add(token: CanonicalToken, entry: CachedPrincipal, checkpoint: number, nowSeconds: number): void {
     if (!this.feed.live || checkpoint !== this.feedChanges) return;
     const { principal } = entry;
     const key = subjectKey(principal.subject);

@@ -8,7 +8,7 @@ export interface RefusedTokensOptions {
   readonly max: number;
 }
 
-/** Recently refused tokens, by their {@link tokenKey}: only refusals, never outages. */
+/** Recently refused tokens, by their {@link principalKey}: only refusals, never outages. */
 export class RefusedTokens {
   private readonly reasons: LRUCache<string, InactiveReason> | undefined;
 

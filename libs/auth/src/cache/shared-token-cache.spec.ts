@@ -1,6 +1,14 @@
 import { Test, type TestingModule } from '@nestjs/testing';
 import { openStore, type SharedStore } from '@app/store';
-import { EPOCH_CHANNEL, epochKey, GENERATION_KEY, subjectKey, type Verdict } from '@app/contract';
+import {
+  EPOCH_CHANNEL,
+  epochKey,
+  GENERATION_KEY,
+  principalKey,
+  subjectKey,
+  type Verdict,
+} from '@app/contract';
+import { asToken } from '@app/test-support/issuer/as-token';
 import { RedisServer } from '@app/test-support/redis/redis-server';
 import { giveGeneration } from '@app/test-support/redis/store-generation';
 import { active, startFakeUserToken, type FakeUserToken } from '@app/test-support/suite/fake-user-token';
@@ -9,10 +17,11 @@ import { until } from '@app/test-support/timing/until';
 import { AuthModule } from '../auth.module.js';
 import { Clock } from '../tokens/clock.js';
 import { PrincipalResolver } from '../tokens/principal-resolver.js';
-import { credentialsOf, tokenKey } from './cache-keys.js';
+import { credentialsOf } from './cache-keys.js';
 
 const SUBJECT = 'auth0|ada';
 const TTL_SECONDS = 300;
+const keyOf = (token: string) => principalKey(asToken(token));
 const REFUSED: Verdict = { active: false, reason: 'revoked' };
 
 /** A clock that the spec moves. */
@@ -96,11 +105,11 @@ describe('principals in Redis', () => {
       store: opened,
       clock,
       known: (token) => resolver.known(credentialsOf(token), clock.nowSeconds())?.subject,
-      resolve: (token) => resolver.resolve(tokenKey(token), token, undefined),
+      resolve: (token) => resolver.resolve(keyOf(token), asToken(token), undefined),
     };
   }
 
-  const stored = (token: string) => redis.cli('GET', tokenKey(token));
+  const stored = (token: string) => redis.cli('GET', keyOf(token));
 
   /** Shows the token to a guard, and waits until it is in Redis. */
   async function cache(guard: Guard, token: string): Promise<string> {
@@ -180,7 +189,7 @@ describe('principals in Redis', () => {
 
       await redis.cli('FLUSHALL');
       for (const guard of [one, other]) expect(await guard.resolve(token)).toEqual(REFUSED);
-      await redis.cli('SET', tokenKey(token), entry);
+      await redis.cli('SET', keyOf(token), entry);
       for (const guard of [one, other]) expect(await guard.resolve(token)).toEqual(REFUSED);
       await redis.cli('SET', GENERATION_KEY, generation);
       for (const guard of [one, other]) expect(await guard.resolve(token)).toEqual(REFUSED);
@@ -271,7 +280,7 @@ describe('principals in Redis', () => {
     const getMany = store.getMany.bind(store);
     store.getMany = async (keys, options) => {
       const values = await getMany(keys, options);
-      if (keys.includes(tokenKey(token))) {
+      if (keys.includes(keyOf(token))) {
         await store.delete(epochKey(SUBJECT));
         await store.delete(GENERATION_KEY);
       }
@@ -325,7 +334,7 @@ describe('principals in Redis', () => {
       ahead.clock.aheadSeconds = 100;
       const token = jwt();
       await cache(ahead, token);
-      await redis.cli('PERSIST', tokenKey(token));
+      await redis.cli('PERSIST', keyOf(token));
       await until(async () => {
         expect(await findsCached(other, token)).toBe(true);
         return other.known(token) === SUBJECT;
@@ -384,7 +393,7 @@ describe('principals in Redis', () => {
       await giveGeneration(guard.store);
       const token = jwt();
       const first = await cache(guard, token);
-      await redis.cli('DEL', tokenKey(token));
+      await redis.cli('DEL', keyOf(token));
       expect(await cache(guard, token)).not.toBe(first);
     });
 
@@ -408,7 +417,7 @@ describe('principals in Redis', () => {
       const [entry, foreign] = [await cache(guard, token), await cache(guard, another)];
       const valueOf = (json: string) => (JSON.parse(json) as { value: string }).value;
       const forged = JSON.stringify({ value: forge(valueOf(entry), valueOf(foreign)) });
-      await redis.cli('SET', tokenKey(token), forged);
+      await redis.cli('SET', keyOf(token), forged);
       expect(await findsCached(guard, token)).toBe(false);
       expect(await findsCached(guard, another)).toBe(true);
     });
@@ -419,7 +428,7 @@ describe('principals in Redis', () => {
         const guard = await startGuard();
         await giveGeneration(guard.store);
         const token = jwt();
-        await redis.cli('SET', tokenKey(token), json);
+        await redis.cli('SET', keyOf(token), json);
         expect(await findsCached(guard, token)).toBe(false);
       },
     );

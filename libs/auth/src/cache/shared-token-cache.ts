@@ -1,6 +1,6 @@
 import type { Cache } from '@nestjs/cache-manager';
 import type { KeyValues, ServerFacts } from '@app/store';
-import { epochKey, GENERATION_KEY, type Principal } from '@app/contract';
+import { epochKey, GENERATION_KEY, type CanonicalToken, type Principal } from '@app/contract';
 import { trustedUntilSeconds, type CachedPrincipal } from './cached-principal.js';
 import { claimedEpochOf } from './claimed-epoch.js';
 import { valueIn } from './nest-cache.js';
@@ -62,7 +62,7 @@ export class SharedTokenCache {
   }
 
   /** @throws {StoreUnavailable} when Redis does not answer in time */
-  async read(key: string, token: string): Promise<SharedLookup> {
+  async read(key: string, token: CanonicalToken): Promise<SharedLookup> {
     const claimed = claimedEpochOf(token);
     const keys = claimed ? [key, GENERATION_KEY, claimed.epochKey] : [key, GENERATION_KEY];
     const [stored, standing, epoch] = await this.store.getMany(keys);

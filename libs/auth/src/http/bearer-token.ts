@@ -1,5 +1,5 @@
 // RFC 6750 section 2: how a bearer token is carried. Only section 2.1, the Authorization header, is supported.
-import { isB64Token, isCanonicalToken } from '@app/contract';
+import { isB64Token, isCanonicalToken, type CanonicalToken } from '@app/contract';
 import { credentialsOf, tokenIn } from '../cache/cache-keys.js';
 import { invalidRequest, invalidToken, TOKEN_MISSING, type Refusal } from '../tokens/refusal.js';
 
@@ -26,14 +26,14 @@ const NOT_CANONICAL = invalidToken('malformed');
 /**
  * Reads the one token of a request, active or not.
  *
- * @returns the token, of canonical spelling and at most 12,288 characters; a {@link Refusal} of a request without one: `error` is
+ * @returns the token; a {@link Refusal} of a request without one: `error` is
  *   absent without bearer credentials, `invalid_request` for several or malformed ones, `invalid_token` for another spelling
  */
-export function readBearerToken(request: BearerRequest): string | Refusal {
+export function readBearerToken(request: BearerRequest): CanonicalToken | Refusal {
   const credentials = readCredentials(request);
   if (typeof credentials !== 'string') return credentials;
   const token = tokenIn(credentials);
-  return faultOf(token) ?? token;
+  return isCanonicalToken(token) ? token : faultOf(token);
 }
 
 /**
@@ -52,10 +52,9 @@ export function readCredentials(request: BearerRequest): string | Refusal {
   return carriesSecondToken(request) ? SEVERAL_WAYS : credentials;
 }
 
-/** Why a text behind `Bearer ` is no token of canonical spelling. */
-export function faultOf(token: string): Refusal | undefined {
-  if (isCanonicalToken(token)) return undefined;
-  return isB64Token(token) ? NOT_CANONICAL : OTHER_FORM;
+/** What is wrong with a text behind `Bearer ` that is no canonical token. */
+export function faultOf(text: string): Refusal {
+  return isB64Token(text) ? NOT_CANONICAL : OTHER_FORM;
 }
 
 function isPlain(authorization: string): boolean {

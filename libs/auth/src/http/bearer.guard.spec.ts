@@ -4,8 +4,9 @@ import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { openStore, type SharedStore } from '@app/store';
-import { EPOCH_CHANNEL, epochKey, subjectKey } from '@app/contract';
+import { EPOCH_CHANNEL, epochKey, principalKey, subjectKey } from '@app/contract';
 import fc from 'fast-check';
+import { asToken } from '@app/test-support/issuer/as-token';
 import { rawRequest, type RawResponse } from '@app/test-support/network/raw-http';
 import { giveGeneration } from '@app/test-support/redis/store-generation';
 import { active, startFakeUserToken, type FakeUserToken } from '@app/test-support/suite/fake-user-token';
@@ -381,10 +382,9 @@ describe.each(['fastify', 'express'])('BearerGuard on %s', (platform) => {
     await get('/me', `Bearer ${adas}`);
     const entries = new Map<string, string>();
     for await (const { key, value } of store.scan('tok:')) entries.set(key, value);
-    const { tokenKey } = await import('../cache/cache-keys.js');
-    const stolen = entries.get(tokenKey(adas))!;
+    const stolen = entries.get(principalKey(asToken(adas)))!;
     for (const forged of [stolen, stolen.replaceAll('auth0|ada', 'auth0|root'), '{"value":"x"}', '{', '[]']) {
-      await store.set(tokenKey(bobs), forged, { ttlMs: 60_000 });
+      await store.set(principalKey(asToken(bobs)), forged, { ttlMs: 60_000 });
       userToken.asked.length = 0;
       const response = await rawRequest(`${other.url}/me`, { headers: ['Authorization', `Bearer ${bobs}`] });
       expect(response.body).toBe('{"subject":"auth0|bob"}');

@@ -1,9 +1,15 @@
 import { ForbiddenException, Inject, Injectable, type ExecutionContext } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import type { Principal, Verdict } from '@app/contract';
+import {
+  isCanonicalToken,
+  principalKey,
+  type CanonicalToken,
+  type Principal,
+  type Verdict,
+} from '@app/contract';
 import { UserTokenUnavailable } from '@app/user-token-client';
 import { AUTH_OPTIONS, type ResolvedAuthOptions } from '../auth.options.js';
-import { tokenIn, tokenKey } from '../cache/cache-keys.js';
+import { tokenIn } from '../cache/cache-keys.js';
 import { RouteGuard } from '../routes/route-guard.js';
 import { RouteRequirements, type RouteRequirement } from '../routes/route-requirements.js';
 import { decideAccess } from '../tokens/access-decision.js';
@@ -60,11 +66,10 @@ export class BearerGuard extends RouteGuard {
 
   /** @param token in any spelling, or no token at all */
   private findOut(context: ExecutionContext, route: RouteRequirement, token: string): Promise<boolean> {
-    const key = tokenKey(token);
+    if (!isCanonicalToken(token)) return this.answers.refuse(context, faultOf(token));
+    const key = principalKey(token);
     const refusedFor = this.resolver.refusedLately(key);
     if (refusedFor) return this.answers.refuse(context, invalidToken(refusedFor));
-    const fault = faultOf(token);
-    if (fault) return this.answers.refuse(context, fault);
     return this.resolve(context, route, key, token);
   }
 
@@ -72,7 +77,7 @@ export class BearerGuard extends RouteGuard {
     context: ExecutionContext,
     route: RouteRequirement,
     key: string,
-    token: string,
+    token: CanonicalToken,
   ): Promise<boolean> {
     const verdict = await this.reachVerdict(context, key, token);
     const principal = await this.passport.authenticate(token, verdict);
@@ -80,7 +85,11 @@ export class BearerGuard extends RouteGuard {
     return this.answers.refuse(context, invalidToken(verdict.active ? 'invalid' : verdict.reason), token);
   }
 
-  private async reachVerdict(context: ExecutionContext, key: string, token: string): Promise<Verdict> {
+  private async reachVerdict(
+    context: ExecutionContext,
+    key: string,
+    token: CanonicalToken,
+  ): Promise<Verdict> {
     try {
       return await this.resolver.resolve(key, token, requestIdOf(context));
     } catch (error) {

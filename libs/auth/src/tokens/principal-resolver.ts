@@ -1,5 +1,5 @@
 import { StoreUnavailable } from '@app/store';
-import type { InactiveReason, Principal, Verdict } from '@app/contract';
+import type { CanonicalToken, InactiveReason, Principal, Verdict } from '@app/contract';
 import type { Clock } from './clock.js';
 import { FrozenPrincipals } from '../cache/frozen-principals.js';
 import type { ProcessTokenCache } from '../cache/process-token-cache.js';
@@ -40,17 +40,17 @@ export class PrincipalResolver {
     return this.caches?.process.get(credentials, nowSeconds);
   }
 
-  /** Why the token of this {@link tokenKey} was refused within the last seconds; undefined where it was not. */
+  /** Why the token of this {@link principalKey} was refused within the last seconds; undefined where it was not. */
   refusedLately(key: string): InactiveReason | undefined {
     return this.refused.reasonOf(key);
   }
 
   /**
-   * @param key the {@link tokenKey} of the token
+   * @param key the {@link principalKey} of the token
    * @returns the same object to all requests that have waited for it together
    * @throws {UserTokenUnavailable} when no verdict was reached
    */
-  async resolve(key: string, token: string, requestId: string | undefined): Promise<Verdict> {
+  async resolve(key: string, token: CanonicalToken, requestId: string | undefined): Promise<Verdict> {
     // Without the revocation feed, a request must not share the answer to an earlier question.
     if (!this.hearsOfRevocations) return this.lookUp(key, token, requestId);
     const underWay = this.underWay.get(key);
@@ -63,7 +63,7 @@ export class PrincipalResolver {
     return this.caches !== undefined && this.caches.process.live && this.caches.shared.isKept;
   }
 
-  private start(key: string, token: string, requestId: string | undefined): Promise<Verdict> {
+  private start(key: string, token: CanonicalToken, requestId: string | undefined): Promise<Verdict> {
     const verdict = this.lookUp(key, token, requestId).finally(() => this.underWay.delete(key));
     this.underWay.set(key, verdict);
     return verdict;
@@ -76,7 +76,7 @@ export class PrincipalResolver {
     return this.caches?.process.isOvertaken(verdict.principal, verdict.epoch) ?? false;
   }
 
-  private async lookUp(key: string, token: string, requestId: string | undefined): Promise<Verdict> {
+  private async lookUp(key: string, token: CanonicalToken, requestId: string | undefined): Promise<Verdict> {
     const checkpoint = this.caches?.process.checkpoint() ?? 0;
     const { entry, generation } = await this.readShared(key, token);
     if (entry) {
@@ -107,7 +107,7 @@ export class PrincipalResolver {
   }
 
   /** An outage of Redis only costs a trip to user-token. */
-  private async readShared(key: string, token: string): Promise<SharedLookup> {
+  private async readShared(key: string, token: CanonicalToken): Promise<SharedLookup> {
     if (!this.caches) return {};
     try {
       return await this.caches.shared.read(key, token);

@@ -1,6 +1,7 @@
 import { Test, type TestingModule } from '@nestjs/testing';
 import { openStore, type SharedStore } from '@app/store';
 import { EPOCH_CHANNEL, epochKey, subjectKey } from '@app/contract';
+import { asToken } from '@app/test-support/issuer/as-token';
 import { giveGeneration } from '@app/test-support/redis/store-generation';
 import { active, startFakeUserToken, type FakeUserToken } from '@app/test-support/suite/fake-user-token';
 import { until } from '@app/test-support/timing/until';
@@ -40,7 +41,7 @@ describe('a watch without HTTP', () => {
   });
 
   const start = () =>
-    watch.watch(`opaque-token-of-a-socket-${(serial += 1)}`, REQUIREMENT, (objection) => {
+    watch.watch(asToken(`opaque-token-of-a-socket-${(serial += 1)}`), REQUIREMENT, (objection) => {
       objections.push(objection);
     });
   const asked = () => until(() => userToken.asked.length === 1);

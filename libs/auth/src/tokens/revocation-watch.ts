@@ -1,8 +1,14 @@
 import { Inject, Injectable, Optional, type BeforeApplicationShutdown } from '@nestjs/common';
-import { subjectKey, type EpochMessage, type Principal } from '@app/contract';
+import {
+  principalKey,
+  subjectKey,
+  type CanonicalToken,
+  type EpochMessage,
+  type Principal,
+} from '@app/contract';
 import { UserTokenUnavailable } from '@app/user-token-client';
 import { AUTH_OPTIONS, type ResolvedAuthOptions } from '../auth.options.js';
-import { credentialsOf, tokenKey } from '../cache/cache-keys.js';
+import { credentialsOf } from '../cache/cache-keys.js';
 import { decideAccess, type AccessDecision, type AccessRequirement } from './access-decision.js';
 import { Clock } from './clock.js';
 import { PrincipalResolver } from './principal-resolver.js';
@@ -24,7 +30,7 @@ export interface NoVerdict {
 
 /** What goes on after it was let in: a stream, a download, a socket. */
 interface Watched {
-  readonly token: string;
+  readonly token: CanonicalToken;
   readonly requirement: AccessRequirement;
   readonly onObjection: (objection: Objection) => void;
   /** The {@link subjectKey}; {@link UNKNOWN} until a verdict names its subject. */
@@ -77,12 +83,11 @@ export class RevocationWatch implements RevocationListener, BeforeApplicationShu
   }
 
   /**
-   * @param token of canonical spelling
    * @param onObjection called at most once; the watch is then over
    * @returns ends the watch
    */
   watch(
-    token: string,
+    token: CanonicalToken,
     requirement: AccessRequirement,
     onObjection: (objection: Objection) => void,
   ): () => void {
@@ -151,7 +156,7 @@ export class RevocationWatch implements RevocationListener, BeforeApplicationShu
     try {
       const known = this.resolver.known(credentialsOf(token), this.clock.nowSeconds());
       if (known) return this.decide(watched, known);
-      const verdict = await this.resolver.resolve(tokenKey(token), token, undefined);
+      const verdict = await this.resolver.resolve(principalKey(token), token, undefined);
       return verdict.active ? this.decide(watched, verdict.principal) : invalidToken(verdict.reason);
     } catch (error) {
       return noVerdict(error);

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { Verdict } from '@app/contract';
+import type { CanonicalToken, Verdict } from '@app/contract';
 import { UserTokenClient } from '@app/user-token-client';
 import { TokenVerifier } from './token-verifier.js';
 
@@ -10,7 +10,10 @@ export class TcpTokenVerifier extends TokenVerifier {
     super();
   }
 
-  override verify(accessToken: string, { requestId }: { requestId?: string | undefined }): Promise<Verdict> {
+  override verify(
+    accessToken: CanonicalToken,
+    { requestId }: { requestId?: string | undefined },
+  ): Promise<Verdict> {
     return this.userToken.verify({ accessToken, requestId });
   }
 }

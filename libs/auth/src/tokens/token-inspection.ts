@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { isCanonicalToken, type Principal } from '@app/contract';
+import { isCanonicalToken, principalKey, type CanonicalToken, type Principal } from '@app/contract';
 import { decideAccess } from './access-decision.js';
-import { credentialsOf, tokenKey } from '../cache/cache-keys.js';
+import { credentialsOf } from '../cache/cache-keys.js';
 import { Clock } from './clock.js';
 import { PrincipalResolver } from './principal-resolver.js';
 
@@ -38,8 +38,8 @@ export class TokenInspection {
     return decision.allowed ? principal : undefined;
   }
 
-  private async ask(token: string, requestId: string | undefined) {
-    const key = tokenKey(token);
+  private async ask(token: CanonicalToken, requestId: string | undefined) {
+    const key = principalKey(token);
     if (this.resolver.refusedLately(key)) return undefined;
     const verdict = await this.resolver.resolve(key, token, requestId);
     return verdict.active ? verdict.principal : undefined;

@@ -1,7 +1,9 @@
 import { hash } from 'node:crypto';
+import type { CanonicalToken } from '../tokens/canonical-token.js';
 import { claimedSubject } from '../tokens/claimed-subject.js';
 import { issuedTokenSubjectKey } from '../tokens/issued-token.js';
 import { subjectKey } from '../tokens/subject.js';
+import { tokenHash } from '../tokens/token-hash.js';
 
 /*
  * Every key and channel in Redis, as the services name them; `libs/redis` puts the prefix of the deployment before each, and the
@@ -20,8 +22,8 @@ export const EPOCH_CHANNEL = 'epoch:v1';
  */
 export const GENERATION_KEY = 'generation:v1';
 
-/** Cache entry of a token. @param tokenHash base64url SHA-256 of the token */
-export const principalKey = (tokenHash: string) => `tok:v2:${tokenHash}`;
+/** Cache entry of a token, by its hash: the token itself is stored nowhere. */
+export const principalKey = (token: CanonicalToken) => `tok:v2:${tokenHash(token)}`;
 
 /** Current epoch of a subject; no such key means `''`: nothing was ever revoked. */
 export const epochKey = (subject: string) => epochKeyOf(subjectKey(subject));
