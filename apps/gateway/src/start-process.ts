@@ -1,12 +1,5 @@
-import { openSharedStore } from '@app/auth-settings';
-import {
-  createLogger,
-  RenewedTls,
-  tlsMaterialOf,
-  warnOfUnread,
-  type Environment,
-  type RunningService,
-} from '@app/ops';
+import { openSharedStore, userTokenTls } from '@app/auth-settings';
+import { createLogger, RenewedTls, warnOfUnread, type Environment, type RunningService } from '@app/ops';
 import { IN_STORE, ofClients } from './adapters/open-client-registry.js';
 import { gatewaySettings, readGatewayConfig } from './config.js';
 import { startGateway } from './start-gateway.js';
@@ -30,9 +23,8 @@ export async function startProcess(environment: Environment): Promise<RunningSer
     config.GATEWAY_CLIENTS === IN_STORE ? ofClients : { use: 'cache' },
   );
   const renewedTls = RenewedTls.open({
-    prefix: 'USER_TOKEN_TLS',
-    role: 'client',
-    material: tlsMaterialOf('USER_TOKEN_TLS', config, 'client'),
+    settings: userTokenTls,
+    material: userTokenTls.materialOf(config),
     environment,
     log: logger,
   });

@@ -8,8 +8,7 @@ import {
   serviceSettings,
   StartError,
   text,
-  tlsMaterialOf,
-  tlsSettings,
+  TlsSettings,
   visibleAscii,
   wholeNumber,
   type Environment,
@@ -29,6 +28,9 @@ const PROXY_EXPECTED = 'must be the URL of a proxy, such as http://proxy.example
 function proxyUrl(): z.ZodType<string> {
   return text(/^[\x21-\x7e]+$/, PROXY_EXPECTED);
 }
+
+/** Certificates for connections from clients. */
+export const connectionTls = new TlsSettings('USER_TOKEN_TLS', 'server', 'clients');
 
 /** Environment variables of user-token. */
 export const userTokenSettings = defineSettings({
@@ -204,7 +206,7 @@ export const userTokenSettings = defineSettings({
     doc: 'connections at a time before their certificate (without TLS: before their first message), for at most 3 s each; a new one replaces the oldest',
     default: '500',
   },
-  ...tlsSettings('USER_TOKEN_TLS', 'clients'),
+  ...connectionTls.definitions,
 });
 
 function isPercentEncoded(text: string): boolean {
@@ -237,7 +239,7 @@ function proxyOf({
 /** @throws {SettingsError | StartError} */
 export function readUserTokenConfig(environment: Environment) {
   const settings = readSettings(userTokenSettings, environment);
-  const tls = tlsMaterialOf('USER_TOKEN_TLS', settings, 'server');
+  const tls = connectionTls.materialOf(settings);
   if (!tls && !isLoopback(settings.HOST) && settings.ENVIRONMENT !== 'local') {
     throw new StartError(
       'user-token would receive access tokens and passwords unencrypted: set USER_TOKEN_TLS_CA, USER_TOKEN_TLS_CERT and USER_TOKEN_TLS_KEY (each also as *_FILE), or HOST=127.0.0.1.',

@@ -11,6 +11,7 @@ import { UserTokenClient, type TlsMaterial } from '@app/user-token-client';
 import { asToken } from '@app/test-support/issuer/as-token';
 import { newAuthority, type Authority } from '@app/test-support/network/certificates';
 import { until } from '@app/test-support/timing/until';
+import { connectionTls } from './config.js';
 import { readUserTokenConfig, startUserToken, type RunningUserToken } from './index.js';
 
 const MAX_CONNECTIONS = 4;
@@ -312,8 +313,7 @@ describe('certificates that are renewed', () => {
     const logger = createLogger({ service: 'user-token', environment: 'local', level: 'silent' });
     const config = readUserTokenConfig(environment);
     const renewedTls = RenewedTls.open({
-      prefix: 'USER_TOKEN_TLS',
-      role: 'server',
+      settings: connectionTls,
       material: config.tls,
       environment,
       log: logger,

@@ -1,6 +1,6 @@
 import { createLogger, RenewedTls, warnOfUnread, type Environment, type RunningService } from '@app/ops';
 import { openStore } from '@app/store';
-import { readUserTokenConfig, userTokenSettings } from './config.js';
+import { connectionTls, readUserTokenConfig, userTokenSettings } from './config.js';
 import { startUserToken } from './start-user-token.js';
 
 /**
@@ -17,8 +17,7 @@ export async function startProcess(environment: Environment): Promise<RunningSer
   });
   warnOfUnread(userTokenSettings, environment, logger);
   const renewedTls = RenewedTls.open({
-    prefix: 'USER_TOKEN_TLS',
-    role: 'server',
+    settings: connectionTls,
     material: config.tls,
     environment,
     log: logger,

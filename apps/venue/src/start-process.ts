@@ -1,12 +1,5 @@
-import { openSharedStore } from '@app/auth-settings';
-import {
-  createLogger,
-  RenewedTls,
-  tlsMaterialOf,
-  warnOfUnread,
-  type Environment,
-  type RunningService,
-} from '@app/ops';
+import { openSharedStore, userTokenTls } from '@app/auth-settings';
+import { createLogger, RenewedTls, warnOfUnread, type Environment, type RunningService } from '@app/ops';
 import { readVenueConfig, venueSettings } from './config.js';
 import { startVenue } from './start-venue.js';
 
@@ -21,9 +14,8 @@ export async function startProcess(environment: Environment): Promise<RunningSer
   warnOfUnread(venueSettings, environment, logger);
   const store = openSharedStore(config, logger);
   const renewedTls = RenewedTls.open({
-    prefix: 'USER_TOKEN_TLS',
-    role: 'client',
-    material: tlsMaterialOf('USER_TOKEN_TLS', config, 'client'),
+    settings: userTokenTls,
+    material: userTokenTls.materialOf(config),
     environment,
     log: logger,
   });

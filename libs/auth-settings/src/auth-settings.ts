@@ -5,8 +5,7 @@ import {
   secret,
   StartError,
   text,
-  tlsMaterialOf,
-  tlsSettings,
+  TlsSettings,
   type RenewedTls,
   type Settings,
   PUBLISHED_SECRETS,
@@ -16,6 +15,9 @@ import { redisSettings, storeOptions, type RedisSettings } from '@app/store-sett
 import type { RefusalLines } from '@app/contract';
 import { isLoopback, parseReplicaAddresses } from '@app/wire';
 import type { AuthOptions } from '@app/auth';
+
+/** Certificates for connections to user-token. */
+export const userTokenTls = new TlsSettings('USER_TOKEN_TLS', 'client', 'user-token');
 
 /** Environment variables of a service that guards its routes; spread them into its settings. */
 export const authSettings = defineSettings({
@@ -42,7 +44,7 @@ export const authSettings = defineSettings({
     doc: 'user-token replicas, comma-separated: tls+tcp://host:port (mutual TLS) or, on this machine, tcp://host:port',
     localDefault: 'tcp://127.0.0.1:3003',
   },
-  ...tlsSettings('USER_TOKEN_TLS', 'user-token'),
+  ...userTokenTls.definitions,
 });
 
 type AuthSettings = Settings<typeof authSettings> & { readonly ENVIRONMENT: string };
@@ -63,7 +65,7 @@ export function authOptions(
   log: RefusalLines,
   renewed?: RenewedTls,
 ): AuthOptions {
-  const tls = renewed ? () => renewed.current : tlsMaterialOf('USER_TOKEN_TLS', settings, 'client');
+  const tls = renewed ? () => renewed.current : userTokenTls.materialOf(settings);
   const addresses = parseReplicaAddresses(settings.USER_TOKEN_URL);
   if (
     settings.ENVIRONMENT !== 'local' &&

@@ -1,2 +1,2 @@
-export { authOptions, authSettings, openSharedStore } from './auth-settings.js';
+export { authOptions, authSettings, openSharedStore, userTokenTls } from './auth-settings.js';
 export { userTokenReadiness, type UserTokenReadiness } from './user-token-readiness.js';

@@ -55,5 +55,6 @@ export {
   type SettingsDefinition,
 } from './settings/settings.js';
 export { StartError } from './settings/start-error.js';
-export { tlsMaterialOf, tlsProblems, tlsSettings, type TlsMaterial } from './tls/tls-material.js';
+export type { TlsMaterial, TlsParts } from './tls/tls-material.js';
+export { TlsSettings } from './tls/tls-settings.js';
 export { type Logger } from 'pino';

@@ -1,5 +1,7 @@
-import { defineSettings, SettingsError, text, tlsProblems, tlsSettings, type Settings } from '@app/ops';
+import { defineSettings, SettingsError, text, TlsSettings, type Settings } from '@app/ops';
 import { type OpenStoreOptions, isTlsInVain, storeUrlProblem, storePrefix } from '@app/store';
+
+const redisTls = new TlsSettings('REDIS_TLS', 'client', 'the Redis of a rediss:// URL');
 
 /** Environment variables of a service that uses the shared store; spread them into its settings. */
 export const redisSettings = defineSettings({
@@ -13,7 +15,7 @@ export const redisSettings = defineSettings({
     localDefault: 'memory:',
     localOnly: ['memory:'],
   },
-  ...tlsSettings('REDIS_TLS', 'the Redis of a rediss:// URL'),
+  ...redisTls.definitions,
 });
 
 export type RedisSettings = Settings<typeof redisSettings> & {
@@ -27,12 +29,11 @@ export type RedisSettings = Settings<typeof redisSettings> & {
  * @throws {SettingsError} naming each TLS setting that cannot be used
  */
 export function storeOptions(settings: RedisSettings): Pick<OpenStoreOptions, 'prefix' | 'tls'> {
-  const { REDIS_TLS_CA: ca, REDIS_TLS_CERT: cert, REDIS_TLS_KEY: key } = settings;
-  const tls = { ca, cert, key };
-  const problems = isTlsInVain(settings.REDIS_URL, tls)
-    ? ['REDIS_TLS_CA, _CERT and _KEY are for a REDIS_URL of rediss://, which it is not']
-    : tlsProblems('REDIS_TLS', tls, 'client');
-  if (problems.length > 0) throw new SettingsError(problems);
+  const tls = redisTls.partsOf(settings);
+  if (isTlsInVain(settings.REDIS_URL, tls))
+    throw new SettingsError([
+      'REDIS_TLS_CA, _CERT and _KEY are for a REDIS_URL of rediss://, which it is not',
+    ]);
   return {
     prefix: storePrefix({ environment: settings.ENVIRONMENT, issuer: settings.AUTH0_ISSUER_URL.href }),
     tls,

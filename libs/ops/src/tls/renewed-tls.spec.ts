@@ -5,7 +5,8 @@ import { newAuthority } from '@app/test-support/network/certificates';
 import { until } from '@app/test-support/timing/until';
 import { RenewedTls } from './renewed-tls.js';
 import { readSettings } from '../settings/settings.js';
-import { tlsMaterialOf, tlsSettings, type TlsMaterial } from './tls-material.js';
+import type { TlsMaterial } from './tls-material.js';
+import { TlsSettings } from './tls-settings.js';
 
 describe('TLS material that is renewed', () => {
   /** A folder that changes like a Kubernetes secret: a link is replaced. */
@@ -27,8 +28,9 @@ describe('TLS material that is renewed', () => {
     }
   }
 
+  const settings = new TlsSettings('X', 'server', 'clients');
   const materialOf = ({ environment }: SecretFolder) =>
-    tlsMaterialOf('X', readSettings(tlsSettings('X', ''), environment), 'server');
+    settings.materialOf(readSettings(settings.definitions, environment));
 
   it('is used once it fits together, and logged', async () => {
     const authority = await newAuthority();
@@ -42,8 +44,7 @@ describe('TLS material that is renewed', () => {
       error: (fields: object, text: string) => lines.push(`error ${text} ${JSON.stringify(fields)}`),
     };
     const renewed = RenewedTls.open({
-      prefix: 'X',
-      role: 'server',
+      settings,
       material: materialOf(folder),
       environment: folder.environment,
       log,
@@ -80,8 +81,7 @@ describe('TLS material that is renewed', () => {
     const log = { info: () => undefined, error: () => undefined };
     const { environment } = folder;
     const renewed = RenewedTls.open({
-      prefix: 'X',
-      role: 'server',
+      settings,
       material,
       environment,
       log,
@@ -100,7 +100,7 @@ describe('TLS material that is renewed', () => {
 
   it('is undefined where nothing is set', () => {
     const log = { info: () => undefined, error: () => undefined };
-    const options = { prefix: 'X', role: 'client', environment: {}, log } as const;
+    const options = { settings, environment: {}, log };
     expect(RenewedTls.open({ ...options, material: undefined })).toBeUndefined();
   });
 });

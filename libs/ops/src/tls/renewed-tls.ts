@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Environment } from '../settings/setting-value.js';
 import { readSettings, SettingsError } from '../settings/settings.js';
-import { tlsMaterialOf, tlsSettings, type TlsMaterial, type TlsRole } from './tls-material.js';
+import type { TlsMaterial } from './tls-material.js';
+import type { TlsSettings } from './tls-settings.js';
 
 export interface RenewedTlsOptions {
-  readonly prefix: string;
-  readonly role: TlsRole;
+  readonly settings: TlsSettings;
   /** The material read at the start; undefined where there is none. */
   readonly material: TlsMaterial | undefined;
   /** The files to read from then on. */
@@ -53,14 +53,14 @@ export class RenewedTls {
   }
 
   private readAgain(): void {
-    const { log, prefix } = this.options;
+    const { log, settings } = this.options;
     try {
-      const material = read(this.options);
+      const material = settings.materialOf(readSettings(settings.definitions, this.options.environment));
       this.trouble = undefined;
       if (!material || isDeepStrictEqual(material, this.material)) return;
       this.material = material;
       for (const listener of this.listeners) listener(material);
-      log.info({ settings: prefix }, 'the TLS certificates have been read again');
+      log.info({ settings: settings.prefix }, 'the TLS certificates have been read again');
     } catch (error) {
       // A changed file must never end a service.
       const problems = error instanceof SettingsError ? error.problems : ['they are not taken'];
@@ -70,14 +70,10 @@ export class RenewedTls {
       else if (!this.trouble.told) {
         this.trouble.told = true;
         log.error(
-          { settings: prefix, problems },
+          { settings: settings.prefix, problems },
           'the TLS certificates cannot be read again; those read before are kept',
         );
       }
     }
   }
-}
-
-function read({ prefix, environment, role }: RenewedTlsOptions): TlsMaterial | undefined {
-  return tlsMaterialOf(prefix, readSettings(tlsSettings(prefix, ''), environment), role);
 }

@@ -1,7 +1,8 @@
 import { createPrivateKey } from 'node:crypto';
 import { newAuthority, type Authority } from '@app/test-support/network/certificates';
 import { readSettings, SettingsError } from '../settings/settings.js';
-import { tlsMaterialOf, tlsSettings, type TlsMaterial } from './tls-material.js';
+import type { TlsMaterial } from './tls-material.js';
+import { TlsSettings } from './tls-settings.js';
 
 const YESTERDAY = new Date(Date.now() - 86_400_000);
 const LONG_AGO = new Date(Date.now() - 10 * 86_400_000);
@@ -14,7 +15,8 @@ function problemsOf(
 ): readonly string[] {
   const environment = { X_TLS_CA: ca, X_TLS_CERT: cert, X_TLS_KEY: key };
   try {
-    tlsMaterialOf('X_TLS', readSettings(tlsSettings('X_TLS', 'clients'), environment), role);
+    const settings = new TlsSettings('X_TLS', role, 'the other side');
+    settings.materialOf(readSettings(settings.definitions, environment));
     return [];
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error;
@@ -35,7 +37,7 @@ describe('TLS material', () => {
   });
 
   it('is undefined where nothing is set, and the set values where they fit', () => {
-    expect(tlsMaterialOf('X_TLS', {}, 'server')).toBeUndefined();
+    expect(new TlsSettings('X_TLS', 'server', 'clients').materialOf({})).toBeUndefined();
     expect(problemsOf(good)).toEqual([]);
     expect(problemsOf(good, 'client')).toEqual([]);
   });

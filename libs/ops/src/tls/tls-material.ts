@@ -1,7 +1,5 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
-import { z } from 'zod';
-import { defineSettings, SettingsError, type Setting } from '../settings/settings.js';
 
 /** Certificates for mutual TLS, PEM. */
 export interface TlsMaterial {
@@ -12,62 +10,17 @@ export interface TlsMaterial {
   readonly key: string;
 }
 
+/** What is given of {@link TlsMaterial}. */
+export type TlsParts = { readonly [Part in keyof TlsMaterial]: string | undefined };
+
 /** Our side of the connection. */
 export type TlsRole = 'server' | 'client';
 
 /** Extended key usages (RFC 5280 section 4.2.1.12). */
 const PURPOSE = { server: '1.3.6.1.5.5.7.3.1', client: '1.3.6.1.5.5.7.3.2' };
 
-/** `<prefix>_CA`, `_CERT` and `_KEY`, in that order; none is required. */
-export function tlsSettings<const P extends string>(prefix: P, otherSide: string) {
-  const pem = (doc: string): Setting<string | undefined> => ({
-    // Where variables cannot have line breaks, these are often written as \n.
-    schema: z
-      .string()
-      .transform((value) => value.replaceAll('\\n', '\n'))
-      .optional(),
-    doc,
-    secret: true,
-    multiline: true,
-  });
-  return defineSettings({
-    [`${prefix}_CA`]: pem(`mutual TLS: PEM of the authority that signs ${otherSide}`),
-    [`${prefix}_CERT`]: pem('mutual TLS: PEM of our certificate'),
-    [`${prefix}_KEY`]: pem('mutual TLS: PEM of our key'),
-  } as Record<`${P}_CA` | `${P}_CERT` | `${P}_KEY`, Setting<string | undefined>>);
-}
-
-/**
- * Reads the three together.
- *
- * @returns undefined when none is set
- * @throws {SettingsError} naming each that is missing, unusable or does not fit the others
- */
-export function tlsMaterialOf(
-  prefix: string,
-  settings: Readonly<Record<string, unknown>>,
-  role: TlsRole,
-): TlsMaterial | undefined {
-  const names = ['CA', 'CERT', 'KEY'].map((part) => `${prefix}_${part}`);
-  const missing = names.filter((name) => settings[name] === undefined);
-  if (missing.length === names.length) return undefined;
-  if (missing.length > 0) {
-    throw new SettingsError([
-      `${names.join(', ')} must be set together (each also as *_FILE): ${missing.join(' and ')} is missing`,
-    ]);
-  }
-  const [ca = '', cert = '', key = ''] = names.map((name) => settings[name] as string);
-  const problems = tlsProblems(prefix, { ca, cert, key }, role);
-  if (problems.length > 0) throw new SettingsError(problems);
-  return { ca, cert, key };
-}
-
 /** The faults of the given parts, in words without their content. */
-export function tlsProblems(
-  prefix: string,
-  { ca, cert, key }: { readonly [Part in keyof TlsMaterial]?: string | undefined },
-  role: TlsRole,
-): readonly string[] {
+export function tlsProblems(prefix: string, { ca, cert, key }: TlsParts, role: TlsRole): readonly string[] {
   const nowMs = Date.now();
   if ((cert === undefined) !== (key === undefined))
     return [`${prefix}_CERT and ${prefix}_KEY must be set together (each also as *_FILE)`];
