@@ -10,7 +10,7 @@ import { StoreNames } from './store-names.js';
 export interface OpenStoreOptions {
   /** Prefix of every name in Redis, from `storePrefix`. All services of a deployment need the same. Default: nothing. */
   readonly prefix?: string | undefined;
-  /** Purpose of the store, so that only needed rights are checked. Default: everything. */
+  /** Purpose of the store: the check at each connection covers only the rights for it. Default: everything. */
   readonly use?: StoreUse | undefined;
   /** Authority and certificate for `rediss://`. */
   readonly tls?: RedisTls | undefined;
@@ -25,7 +25,7 @@ export interface OpenStoreOptions {
 
 /**
  * Opens the store that `REDIS_URL` names: `redis://[user:password@]host[:port][/database]`, `rediss://...` (TLS) or `memory:`.
- * Returns at once; the connection is made in the background, and again after each loss.
+ * Returns at once; the store connects in the background, and again after each loss.
  *
  * @throws {TypeError} when the URL is none of these; the message does not repeat it, because it may hold a password
  */

@@ -48,7 +48,7 @@ describe.each(['memory', 'redis'])('a shared store (%s)', (kind) => {
     expect(await store.getMany(['once'])).toEqual(['first']);
   });
 
-  it('deletes a key only while it holds the value', async () => {
+  it('deletes a key that holds the value, and no other', async () => {
     await store.set('lock', 'mine', { ttlMs: 10_000 });
     expect(await store.deleteIfEqual('lock', 'yours')).toBe(false);
     expect(await store.deleteIfEqual('lock', 'mine')).toBe(true);
@@ -82,7 +82,7 @@ describe.each(['memory', 'redis'])('a shared store (%s)', (kind) => {
     expect(await store.getMany(['fenced'])).toEqual(['5']);
   });
 
-  it('keeps the members of a set, each for its own time, the oldest dropped first', async () => {
+  it('keeps each member of a set for its own time, and drops the oldest first', async () => {
     const add = (member: string, ttlMs: number) =>
       store.writeAll([{ op: 'addMember', key: 'set', member, ttlMs, max: 3 }]);
     for (const [member, ttlMs] of [

@@ -7,8 +7,8 @@ import type { Sets } from './ports/sets.js';
 import type { Wait } from './ports/wait.js';
 
 /**
- * The shared data of the suite's services: every port in one object, for whoever opens and closes a store. A part of a service asks
- * for the ports that it uses.
+ * The shared data of the suite's services: every port of a store in one object, for the code that opens and closes it. All other code
+ * asks for the ports that it uses.
  *
  * Names of keys and channels belong to one deployment: Redis stores them under its prefix (`storePrefix`), so they never mix with
  * those of others. Every call settles within its budget, whatever Redis does: with an answer, or by rejecting with

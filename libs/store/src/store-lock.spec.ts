@@ -33,7 +33,7 @@ describe.each(['memory', 'redis'])('a lock in a shared store (%s)', (kind) => {
   const note = (value: string) => [{ op: 'set', key: `note-${names}`, value, ttlMs: 60_000 }] as const;
   const noted = async () => (await store.getMany([`note-${names}`]))[0];
 
-  it('has one holder, until that gives it back', async () => {
+  it('has one holder, which may give it back', async () => {
     const held = await one.take(keys);
     expect(await other.take(keys)).toBeUndefined();
     await held!.release();
@@ -45,7 +45,7 @@ describe.each(['memory', 'redis'])('a lock in a shared store (%s)', (kind) => {
     expect(asked.filter((held) => held !== undefined)).toHaveLength(1);
   });
 
-  it.each([0, 1])('is kept by any of its keys (%i): who lacks one has none', async (index) => {
+  it.each([0, 1])('has no second holder while another lock has one of its keys (%i)', async (index) => {
     const some = [keys[index]!];
     const held = await one.take(some);
     expect(await other.take(keys)).toBeUndefined();
@@ -64,12 +64,12 @@ describe.each(['memory', 'redis'])('a lock in a shared store (%s)', (kind) => {
     expect(tries).toBe(3);
   });
 
-  it('is waited for no longer than that', async () => {
+  it('is waited for up to a limit', async () => {
     await one.take(keys);
     expect(await other.take(keys, { waitMs: 30 })).toBeUndefined();
   });
 
-  it('is not taken by a holder that needs it no more', async () => {
+  it('stays free when the one that waits needs it no more', async () => {
     let tries = 0;
     const held = await one.take(keys);
     expect(
@@ -102,7 +102,7 @@ describe.each(['memory', 'redis'])('a lock in a shared store (%s)', (kind) => {
     expect(await noted()).toBe('second');
   });
 
-  it('is given back with the last write, and not once more', async () => {
+  it('ends with the last write, without another question to the store', async () => {
     let releases = 0;
     const deleteIfEqual: KeyValues['deleteIfEqual'] = async () => (releases += 1) > 0;
     const counting: KeyValues = Object.assign(Object.create(store), { deleteIfEqual });

@@ -4,7 +4,7 @@ import type { KeyValues, Write } from './ports/key-values.js';
 import type { StoreClock } from './ports/server-facts.js';
 
 export interface StoreLockOptions {
-  /** How long a holder has the lock if it is never given back, in milliseconds. */
+  /** How long a holder has the lock if it never gives it back, in milliseconds. */
   readonly leaseMs: number;
   /** Decides whether a lock is still in force. */
   readonly clock: StoreClock;

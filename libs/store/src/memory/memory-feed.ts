@@ -14,7 +14,7 @@ export class MemoryFeed extends Feed {
     };
   }
 
-  /** Delivered at once: a listener in this process cannot lag behind a write. */
+  /** Delivers at once: a listener in this process cannot lag behind a write. */
   publish(channel: string, message: string): void {
     for (const listener of this.listeners.get(channel) ?? []) listener(message);
   }

@@ -4,7 +4,7 @@ export interface Limit {
   readonly max: number;
 }
 
-/** A limit with places for attempts that are not decided yet. */
+/** A limit with places for attempts without a result so far. */
 export interface HoldableLimit extends Limit {
   /** Key of the place holders; not the key of the count. */
   readonly heldKey: string;

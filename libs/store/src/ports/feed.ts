@@ -1,13 +1,13 @@
 /** Messages of one channel. */
 export interface Subscription {
   /**
-   * Whether every message published so far has certainly been delivered: false once the connection is lost or silent for half
+   * Whether every message published so far has certainly arrived: false once the connection is lost or silent for half
    * a second, or the process was paused, until it is certain again. Costs a comparison of numbers.
    */
   readonly live: boolean;
-  /** Called whenever `live` has changed. */
+  /** Calls back on each change of `live`. */
   onChange(listener: (live: boolean) => void): void;
-  /** Called whenever the connection was lost: messages from then on, until `live` is true again, are never delivered. */
+  /** Calls back on each loss of the connection: messages from then on, until `live` is true again, never arrive. */
   onLost(listener: () => void): void;
   close(): Promise<void>;
 }

@@ -76,7 +76,7 @@ describe('a failover that keeps connections', () => {
     await until(() => heard.includes('promoted'));
   });
 
-  it('is also followed when nothing is written', async () => {
+  it('leads them there also without any write', async () => {
     await promote();
     proxy.leadTo(promoted.port);
     await until(async () => /role:master/.test(await promoted.cli('INFO', 'replication')));
@@ -84,7 +84,7 @@ describe('a failover that keeps connections', () => {
     await until(writes, PATIENCE_MS);
   });
 
-  it('shows while the name still leads to the former master: reads work, writes fail, the subscription is not live', async () => {
+  it('shows as long as the name leads to the former master: reads work, writes fail, the subscription is not live', async () => {
     await promote();
     await until(() => store.problems.length > 0 && !subscription.live, PATIENCE_MS);
     await expect(store.set('written', '1', TTL)).rejects.toThrow(StoreUnavailable);
@@ -98,7 +98,7 @@ describe('a failover that keeps connections', () => {
     expect(infos).toContain('Redis does all that is asked of it again');
   });
 
-  it('leads both connections to the new master when only new connections reach it and the former one still accepts writes', async () => {
+  it('leads both connections to the new master, also when the former one still accepts writes on open connections', async () => {
     await promoted.cli('REPLICAOF', 'NO', 'ONE');
     proxy.leadTo(promoted.port);
     const before = store.serverId;
@@ -169,7 +169,7 @@ describe('a Redis that answers and refuses requests', () => {
       },
       () => redis.cli('REPLICAOF', 'NO', 'ONE'),
     ],
-  ])('%s, one %s: shows, is told once, and is over when it is over', async (code, _how, break_, mend) => {
+  ])('%s, one %s: shows while it lasts, and the log has it once', async (code, _how, break_, mend) => {
     await break_();
     const tries = [
       () => store.set('a', '1', TTL),
@@ -196,13 +196,13 @@ describe('a Redis that answers and refuses requests', () => {
     ['in a transaction', () => store.writeAll([{ op: 'set', key: 'a', value: '1', ...TTL }])],
     ['in a script', () => store.writeAllIfEqual('none', null, [{ op: 'set', key: 'a', value: '1', ...TTL }])],
     ['in a count', () => store.countAll([{ key: 'a', max: 1 }], { windowMs: 1_000 })],
-  ])('is noticed with the first refusal, %s', async (_how, attempt) => {
+  ])('shows after its first refusal, %s', async (_how, attempt) => {
     await setting('min-replicas-to-write', '1');
     await expect(attempt()).rejects.toThrow(StoreUnavailable);
     expect(store.problems.join()).toContain('NOREPLICAS');
   });
 
-  it('is noticed even when nothing is written', async () => {
+  it('shows also without any write', async () => {
     await setting('min-replicas-to-write', '1');
     await until(() => store.problems.join().includes('NOREPLICAS'), PATIENCE_MS);
   });
@@ -220,7 +220,7 @@ describe('a Redis that answers and refuses requests', () => {
     'LOADING Redis is loading the dataset in memory',
     'CLUSTERDOWN Hash slot not served',
     'MOVED 3999 127.0.0.1:6381',
-  ])('that answers %s: the same', async (answer) => {
+  ])('that answers %s: shows while it lasts', async (answer) => {
     let refusing = false;
     const between = createServer((client) => {
       const server = connect(redis.port, '127.0.0.1');

@@ -18,7 +18,7 @@ while at <= #ARGV do
   at = last + 1
 end
 return 1`;
-/** Bounded, because Redis does nothing else while it answers one command. */
+/** Redis does nothing else while it answers one command. */
 const MAX_BATCH_KEYS = 512;
 
 /** Keys requested in one turn of the event loop: one command, and one deadline. */

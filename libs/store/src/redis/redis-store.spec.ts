@@ -36,7 +36,7 @@ describe('a store on a Redis in trouble', () => {
     expect(reports).toHaveLength(2);
   });
 
-  it('settles every call on a frozen Redis, opens the breaker, and works again once it is thawed', async () => {
+  it('settles every call on a frozen Redis, opens the breaker, and works again after the thaw', async () => {
     redis.freeze();
     const [slow] = await Promise.allSettled([store.getMany(['a'])]);
     expect(slow).toMatchObject({ status: 'rejected', reason: expect.any(StoreUnavailable) });
@@ -75,7 +75,7 @@ describe('a store on a Redis in trouble', () => {
     expect(await store.getMany(['x'])).toEqual(['1']);
   });
 
-  it('stops being live when the connection is lost, and is subscribed again before it is live again', async () => {
+  it('is not live after the loss of its connection, until it has subscribed again', async () => {
     const messages: string[] = [];
     const changes: boolean[] = [];
     const subscription = store.subscribe('news', (message) => messages.push(message));

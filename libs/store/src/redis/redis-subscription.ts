@@ -6,7 +6,7 @@ import type { StoreLog } from '../store-log.js';
 
 /**
  * How long a heartbeat proves the subscription live, counted from its sending. Messages and replies of one connection come in
- * order, so its answer proves that everything published before was delivered; after a pause or a cut, the process finds its
+ * order, so its answer proves that everything published before has arrived; after a pause or a cut, the process finds its
  * lease expired.
  */
 const LEASE_MS = 500;

@@ -6,7 +6,7 @@ const ALGORITHM = 'aes-256-gcm';
 export const NONCE_BYTES = 12;
 export const TAG_BYTES = 16;
 
-/** What is kept of an encrypted text, in whatever order and encoding. */
+/** The parts of an encrypted text. Their order and encoding are the caller's. */
 export interface Encrypted {
   readonly nonce: Buffer;
   readonly tag: Buffer;
@@ -16,7 +16,7 @@ export interface Encrypted {
 /**
  * @param key 256 bits
  * @param nonce unlike any other under this key
- * @param context authenticated with the text, and not part of the result; it takes the same to decrypt
+ * @param context goes into the tag, not into the result; {@link decrypt} needs the same
  */
 export function encrypt(key: Buffer, nonce: Buffer, text: string, context?: string): Encrypted {
   const cipher = createCipheriv(ALGORITHM, key, nonce);
@@ -27,7 +27,7 @@ export function encrypt(key: Buffer, nonce: Buffer, text: string, context?: stri
   return { nonce, tag: cipher.getAuthTag(), text: encrypted };
 }
 
-/** @throws when it was not encrypted with this key and context, or was changed since */
+/** @throws when key or context is another one, or a part has changed */
 export function decrypt(key: Buffer, { nonce, tag, text }: Encrypted, context?: string): string {
   const decipher = createDecipheriv(ALGORITHM, key, nonce, { authTagLength: TAG_BYTES });
   if (context !== undefined) decipher.setAAD(Buffer.from(context));

@@ -4,7 +4,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 const MAC_CHARS = 43;
 
 /**
- * Seals texts that may be read, and not be changed: the MAC of place and text stands before the text. A text that was moved to
+ * Seals texts that anyone may read and only we may change: the MAC of place and text stands before the text. A text moved to
  * another place does not open.
  *
  * @param secrets the first seals, all open, so that a secret can be replaced
@@ -16,7 +16,7 @@ export class HmacSeal {
     return macOf(this.secrets[0]!, place, text) + text;
   }
 
-  /** @returns undefined for a value that was not sealed for this place with one of the secrets */
+  /** @returns undefined for any other value than one for this place under one of the secrets */
   open(place: string, sealed: string): string | undefined {
     const text = sealed.slice(MAC_CHARS);
     const given = Buffer.from(sealed.slice(0, MAC_CHARS));

@@ -20,7 +20,7 @@ type Command<T> = (client: RedisClient) => Promise<T>;
  * Calls of Redis, with a budget on each and a breaker on the reads.
  *
  * The breaker needs no thresholds: the first read that overruns its budget opens it, and prompt reads fail at once until a
- * later heartbeat is answered within that budget. Writes are always tried, with their own longer budget.
+ * later heartbeat has its answer within that budget. Writes always go out, with their own longer budget.
  */
 export class RedisCalls {
   /** When the breaker opened (performance.now()); undefined while it is closed. */

@@ -29,7 +29,7 @@ export interface RedisConnectionEvents {
   down?(): void;
   /** Sends the heartbeat. Default: PING. */
   beat?(client: RedisClient): Promise<unknown>;
-  /** The answer to a beat sent at `sentAtMs` (performance.now()): everything before it has been received. */
+  /** The answer to a beat sent at `sentAtMs` (performance.now()): everything before it has arrived. */
   heartbeat?(sentAtMs: number): void;
   /** Whether the server behind the connection may be the wrong one; called after each beat. */
   doubts?(): boolean;
@@ -39,19 +39,19 @@ export interface RedisConnectionEvents {
 
 interface Link {
   readonly client: RedisClient;
-  /** Aborted when the connection is lost, with the reason. */
+  /** Aborts when the connection is lost, with the reason. */
   readonly lost: AbortController;
 }
 
 /**
- * One connection to Redis, either up or being made again.
+ * One connection to Redis. It is up, or on its way back.
  *
  * node-redis would reconnect by itself, but it does not notice a frozen server (each write resets its socket timeout) and does not
- * replace a half-open connection. So each client here lives until its first fault or missed heartbeat. Then it is destroyed,
+ * replace a half-open connection. So each client here lives until its first fault or missed heartbeat. Then the connection destroys it,
  * which rejects all its waiting calls, and a new one follows.
  *
  * A name or a proxy may lead to another server by now, while an open connection still reaches the former one, healthy but
- * useless. So in doubt a second connection is made, and takes over if it leads to a suitable server.
+ * useless. So in doubt the connection opens a second one, which takes over if it leads to a suitable server.
  */
 export class RedisConnection {
   private current: RedisClient | undefined;
@@ -60,7 +60,7 @@ export class RedisConnection {
   /** Ends the current wait of the loop. */
   private wake: () => void = () => undefined;
   private reason: string | undefined;
-  /** Messages already logged during this outage. */
+  /** Kinds of trouble that the log has of this outage. */
   private readonly told = new Set<string>();
   private successor: Link | undefined;
   private seeking = false;

@@ -1,8 +1,8 @@
 import { ErrorReply, MultiErrorReply } from 'redis';
 
 /**
- * A server that answers, and refuses requests of every client: a former master, or one that cannot write to its disk, is full,
- * loads, lacks replicas, is cut off, is busy with a script, or must refuse us.
+ * The codes of a server that answers, and refuses requests of every client: it is a former master, cannot write to its disk, is full,
+ * loads, lacks replicas, has lost its master, is busy with a script, or gives us no rights.
  */
 const CODES =
   /\b(READONLY|MISCONF|NOPERM|LOADING|MASTERDOWN|NOAUTH|WRONGPASS|OOM|NOREPLICAS|BUSY|CLUSTERDOWN|MOVED|ASK|TRYAGAIN|CROSSSLOT|EXECABORT)\b/;

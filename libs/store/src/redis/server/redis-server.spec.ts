@@ -60,7 +60,7 @@ describe('the server behind a Redis store', () => {
     expect(store.serverId).toBe(before);
   });
 
-  it('is another one after it gets the data of another, in the same process', async () => {
+  it('is another one after it has got the data of another server, in the same process', async () => {
     const before = store.serverId;
     const other = await RedisServer.start(['--repl-diskless-sync-delay', '0']);
     await redis.cli('REPLICAOF', '127.0.0.1', String(other.port));
@@ -71,7 +71,7 @@ describe('the server behind a Redis store', () => {
     await other.stop();
   });
 
-  it('stays unknown where INFO is not allowed, which is reported, while all else works', async () => {
+  it('stays unknown without the right to INFO, says so, and all else works', async () => {
     await redis.cli('ACL', 'SETUSER', 'default', '-info');
     await redis.cli('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
     await until(() => !store.available);
@@ -84,7 +84,7 @@ describe('the server behind a Redis store', () => {
     await until(() => store.serverId !== undefined);
   });
 
-  it('has the clock that counts, whatever our clock says', async () => {
+  it('has the clock that counts, whatever ours says', async () => {
     const date = Date.now;
     Date.now = () => date() + 3_600_000;
     try {

@@ -18,7 +18,7 @@ const PROBE_MS = 2_000;
 const MIN_MAJOR_VERSION = 7;
 const MAX_PROBLEMS = 5;
 
-/** Each command that our scripts call, and that is not tried alone. */
+/** Each command of our scripts that no other attempt covers. */
 const SCRIPTS_OF_CLIENTS = `redis.call('GET', KEYS[1]) return redis.call('DEL', KEYS[1])`;
 const SCRIPTS = `
 redis.call('GET', KEYS[1]) redis.call('PTTL', KEYS[1]) redis.call('INCR', KEYS[1]) redis.call('DECR', KEYS[1])

@@ -3,7 +3,7 @@ import type { StoreLog } from '../../store-log.js';
 
 /** How long a refusal shows after a later check has found nothing: the check does not cover every request. */
 const SHOWN_MS = 3_000;
-/** Recurring trouble is logged once in this time. */
+/** The log gets recurring trouble once in this time. */
 const TOLD_AGAIN_MS = 60_000;
 
 /** The refusals of the current server: for readiness, and once for the log. */
