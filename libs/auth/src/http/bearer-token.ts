@@ -52,7 +52,7 @@ export function readCredentials(request: BearerRequest): string | Refusal {
   return carriesSecondToken(request) ? SEVERAL_WAYS : credentials;
 }
 
-/** What is wrong with a text behind `Bearer ` that is no canonical token. */
+/** Why a text behind `Bearer ` is no {@link CanonicalToken}. */
 export function faultOf(text: string): Refusal {
   return isB64Token(text) ? NOT_CANONICAL : OTHER_FORM;
 }
