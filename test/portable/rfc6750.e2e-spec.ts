@@ -1,7 +1,7 @@
 import { rawRequest } from '@app/test-support/network/raw-http';
 import { ada, grace, Suite } from '@app/test-support/suite/suite';
 
-/** RFC 6750 at venue, row by row; the grammar itself is in bearer-credentials.spec. */
+/** RFC 6750 at venue, row by row; the grammar itself is in bearer-token.spec. */
 describe('RFC 6750', () => {
   let suite: Suite;
   let token: string;
