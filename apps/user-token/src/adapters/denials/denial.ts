@@ -2,23 +2,23 @@ import { formerName } from '@app/store';
 import { admissionKey, former, subjectDenialKey, tokenDenialKey } from '@app/contract';
 import { z } from 'zod';
 
-/** One token, until it has ended. */
+/** Denies one token, until it ends. */
 const tokenDenialSchema = z.object({
   subjectKey: z.string(),
   tokenId: z.string(),
   expiresAtSeconds: z.number(),
 });
 
-/** Every token of a subject that was issued up to and including a second, but for those that are admitted. */
+/** Denies all tokens of a subject that were issued in a second or before it, except the admitted ones. */
 const subjectDenialSchema = z.object({
   subjectKey: z.string(),
   issuedUntilSeconds: z.number(),
-  /** By the store's clock, and later than that of each denial of this subject before. Names the denial. */
+  /** Names the denial: the time by the store's clock, but always later than that of the subject's previous denial. */
   revokedAtMs: z.number(),
   expiresAtSeconds: z.number(),
 });
 
-/** A token that this suite was given after its subject was denied, whatever its `iat`: later denials end it, that one does not. */
+/** Exempts one token from a denial of its subject, whatever its `iat`: this suite obtained it after that denial. A later denial applies to it. */
 const admissionSchema = z.object({
   admittedTokenId: z.string(),
   /** `revokedAtMs` of the denial. */
@@ -41,24 +41,21 @@ export function denialKey(denial: Denial): string {
   return subjectDenialKey(denial.subjectKey);
 }
 
-/** Where versions look for it that put no prefix before names. */
+/** The key in versions without prefixes. */
 export function formerDenialKey(denial: Denial): string {
   if ('tokenId' in denial) return formerName(former.tokenDenialKey(denial.tokenId));
   if ('admittedTokenId' in denial) return formerName(former.admissionKey(denial.admittedTokenId));
   return formerName(former.subjectDenialKey(denial.subjectKey));
 }
 
-/**
- * How long a denial is kept beyond the end of what it denies: a replica that has never reached the store goes by its own clock,
- * which may be behind.
- */
+/** How long a denial outlives the token that it denies: a replica that never reached the store uses its own clock, which may be behind. */
 export const RETENTION_SECONDS = 3_600;
 
 export function retainedUntilMs({ expiresAtSeconds }: Denial): number {
   return (expiresAtSeconds + RETENTION_SECONDS) * 1000;
 }
 
-/** Whether one denial of a subject takes the place of another: the later one, and of the same one its correction. */
+/** Whether one denial of a subject replaces another one: it is later, or corrects it. */
 export function replaces(denial: SubjectDenial, other: SubjectDenial): boolean {
   return (
     denial.revokedAtMs > other.revokedAtMs ||
@@ -66,7 +63,33 @@ export function replaces(denial: SubjectDenial, other: SubjectDenial): boolean {
   );
 }
 
-/** @returns undefined for what is not JSON of this shape */
+export function isSubjectDenial(denial: Denial): denial is SubjectDenial {
+  return 'revokedAtMs' in denial;
+}
+
+export function laterOf(one: SubjectDenial | undefined, other: SubjectDenial | undefined) {
+  if (!one || !other) return one ?? other;
+  return replaces(other, one) ? other : one;
+}
+
+/** @returns undefined for a value that is no denial */
+export function denialIn(value: string | null | undefined): Denial | undefined {
+  return parseJson(value, denialSchema);
+}
+
+/** @returns undefined for a value that is no denial of a subject */
+export function subjectDenialIn(value: string | null | undefined): SubjectDenial | undefined {
+  const denial = denialIn(value);
+  return denial && isSubjectDenial(denial) ? denial : undefined;
+}
+
+/** -1 for a value that is no admission. */
+export function admittedAfterMs(value: string | null | undefined): number {
+  const denial = denialIn(value);
+  return denial && 'admittedTokenId' in denial ? denial.afterMs : -1;
+}
+
+/** @returns undefined for a text that is not JSON of this shape */
 export function parseJson<T>(json: string | null | undefined, schema: z.ZodType<T>): T | undefined {
   if (json == null) return undefined;
   try {

@@ -1,6 +1,5 @@
 import {
   formerName,
-  patient,
   StoreUnavailable,
   type Feed,
   type KeyValues,
@@ -24,58 +23,60 @@ import {
   type TokenFacts,
 } from '../../core/denials.js';
 import type { Log } from '../../core/log.js';
+import { Announcements } from './announcements.js';
+import { CatchUp } from './catch-up.js';
 import {
-  denialSchema,
-  parseJson,
-  replaces,
+  admittedAfterMs,
+  laterOf,
   retainedUntilMs,
-  type Admission,
+  subjectDenialIn,
   type Denial,
   type SubjectDenial,
 } from './denial.js';
 import { DenialCopy } from './denial-copy.js';
 import { writesOf } from './denial-writes.js';
-import { StoreSync } from './store-sync.js';
+import { Generations } from './generations.js';
+import { reportWeaknesses } from './report-weaknesses.js';
+import { StoreHealer } from './store-healer.js';
+import { SubjectDenials, type SubjectDenialsOptions } from './subject-denials.js';
 
-export interface StoreDenialsOptions {
-  /** What to do where nobody knows whether a token was revoked: answer 503, or let it pass. */
+export interface StoreDenialsOptions extends SubjectDenialsOptions {
+  /** The answer where no replica knows whether a token was revoked: 503, or yes. */
   readonly whenUnknown: 'refuse' | 'accept';
-  /** The same for an opaque token that may have been revoked before Redis lost what it held: nothing tells how old it is. */
+  /** The answer for an opaque token that may have been revoked before Redis lost its data: nothing tells its age. */
   readonly whenAgeUnknown: 'refuse' | 'accept';
-  /** How long a subject's denial is kept: as long as any token or session of before could last. */
-  readonly subjectDenialSeconds: number;
-  /** How far ahead of ours the issuer's clock may be: a token of before a subject's denial may carry a time so much later. */
-  readonly clockToleranceSeconds: number;
-  /** How many denials are kept in this process. Beyond it the copy is incomplete and counts as unknown. */
+  /** Limit of denials in this process. Beyond it the copy is incomplete and counts as unknown. */
   readonly maxLocal: number;
-  /** How long a replica that finds an empty Redis leaves it to those that know more. Each of them looks every second. Default 1,500 (ms). */
+  /** How long a replica leaves an empty Redis to those that know more, which check it every second. Default 1,500 (ms). */
   readonly siblingsMs?: number | undefined;
 }
 
-/** What stands in the store about one token. */
+/** The data of the store about one token. */
 interface Stored {
-  /** Undefined where what was read cannot be trusted. */
+  /** Undefined for a store that is not to be trusted. */
   readonly generation: string | undefined;
   readonly epoch: string | null | undefined;
   readonly denied: boolean;
   readonly subject: SubjectDenial | undefined;
-  readonly admission: Admission | undefined;
+  /** -1 for a token without an admission. */
+  readonly admittedAfterMs: number;
 }
 
 const SIBLINGS_MS = 1_500;
-/** How often a denial is written again that others write at the same moment. */
-const MAX_TRIES = 10;
-const READ_BACK_MS = 1_000;
-/** A denial that reaches further was written while the store's clock was wrong. */
-const MAX_AHEAD_SECONDS = 60;
 
 /**
- * Denials in the shared store, with a copy in this process, so that what was revoked stays revoked while Redis is away or has lost it.
- * Every time is the store's, the one clock that all replicas share.
+ * Denials in the shared store, with a copy in this process, so that a revoked token stays revoked while Redis is away or has lost its
+ * data. Every time is the store's, the one clock that all replicas share.
  */
 export class StoreDenials extends Denials {
   private readonly copy: DenialCopy;
-  private readonly sync: StoreSync;
+  private readonly subjects: SubjectDenials;
+  private readonly generations: Generations;
+  private readonly announcements: Announcements;
+  private readonly catchUp: CatchUp;
+  private readonly endReports: () => void;
+  /** Resolves once it is known what was revoked, or that it is not known. */
+  readonly settled: Promise<void>;
 
   constructor(
     private readonly store: KeyValues & Scan & Feed & ServerFacts,
@@ -83,13 +84,18 @@ export class StoreDenials extends Denials {
     log: Log,
   ) {
     super();
-    this.copy = new DenialCopy({ max: options.maxLocal, nowMs: () => store.nowMs() });
-    this.sync = new StoreSync(store, this.copy, options.siblingsMs ?? SIBLINGS_MS, log);
-  }
-
-  /** Resolves once it is known what was revoked, or that it is not known. */
-  get settled(): Promise<void> {
-    return this.sync.settled;
+    const copy = new DenialCopy({ max: options.maxLocal, nowMs: () => store.nowMs() });
+    const generations = new Generations(store);
+    const announcements = new Announcements(store, generations, copy);
+    const siblingsMs = options.siblingsMs ?? SIBLINGS_MS;
+    const healer = new StoreHealer(store, copy, generations, announcements, siblingsMs, log);
+    this.copy = copy;
+    this.subjects = new SubjectDenials(store, copy, options);
+    this.generations = generations;
+    this.announcements = announcements;
+    this.catchUp = new CatchUp(store, copy, generations, announcements, healer, log);
+    this.endReports = reportWeaknesses(store, log);
+    this.settled = healer.settled;
   }
 
   override async status(facts: TokenFacts): Promise<DenialStatus> {
@@ -98,22 +104,24 @@ export class StoreDenials extends Denials {
     const stored = await this.read(key, facts.tokenId);
     if (stored?.denied) return { denied: true, epoch: null };
     const subject = laterOf(this.copy.ofSubject(key), stored?.subject);
-    if (subject) this.takeBackWhatIsAhead(subject);
-    const admittedAfterMs = this.admittedAfterMs(facts.tokenId, stored);
-    if (subject && covers(subject, facts) && !(admittedAfterMs >= subject.revokedAtMs)) {
+    if (subject) this.subjects.correct(subject);
+    const afterMs = Math.max(
+      this.copy.admission(facts.tokenId)?.afterMs ?? -1,
+      stored?.admittedAfterMs ?? -1,
+    );
+    if (subject && covers(subject, facts) && !(afterMs >= subject.revokedAtMs)) {
       return { denied: true, subjectDenial: subject.revokedAtMs, epoch: null };
     }
-    const ofBefore = admittedAfterMs < 0 && Math.floor(facts.issuedAtSeconds) < this.sync.knownSinceSeconds;
+    const { knownSinceSeconds = 0 } = this.generations.knowledge ?? {};
+    const isUncovered = afterMs < 0 && Math.floor(facts.issuedAtSeconds) < knownSinceSeconds;
     if (this.options.whenUnknown === 'refuse') {
-      if (stored?.generation === undefined && !this.sync.complete) throw new DenialsUnknown();
-      const isAgeKnown = facts.issuedAtSeconds > 0;
-      const passes = facts.grantedNow || (!isAgeKnown && this.options.whenAgeUnknown === 'accept');
-      if (ofBefore && !passes) throw new DenialsUnknown();
+      if (stored?.generation === undefined && !this.isCopyComplete) throw new DenialsUnknown();
+      if (isUncovered && !this.passesUncovered(facts)) throw new DenialsUnknown();
     }
     return {
       denied: false,
       subjectDenial: subject?.revokedAtMs,
-      toBeAdmitted: ofBefore,
+      toBeAdmitted: isUncovered,
       epoch: stored?.generation === undefined ? null : (stored.epoch ?? ''),
       generation: stored?.generation,
     };
@@ -135,38 +143,28 @@ export class StoreDenials extends Denials {
   }
 
   override async denySubject(subject: string): Promise<void> {
-    const key = subjectKey(subject);
-    const place = subjectDenialKey(key);
-    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-      const stored = await this.readBack(place);
-      const before = laterOf(this.copy.ofSubject(key), subjectDenialIn(stored));
-      const denial = this.laterThan(key, before);
-      const isWritten = await this.store.writeAllIfEqual(
-        place,
-        stored,
-        writesOf([denial], this.store.nowMs()),
-      );
-      const since = isWritten ? denial : subjectDenialIn(await this.readBack(place));
-      // Another replica may have just written one, and then it is not ours.
-      if (since && (!before || since.revokedAtMs > before.revokedAtMs)) {
-        this.copy.learn(since);
-        // Written late, it leaves out what was issued while it was on its way.
-        if (since.issuedUntilSeconds >= this.untilNowSeconds) return;
-      }
-    }
-    throw new StoreUnavailable(
-      'the access of this user could not be revoked: what denies it changes all the time',
-    );
+    await this.subjects.deny(subjectKey(subject));
   }
 
   /** Nest's shutdown hook. */
   async onApplicationShutdown(): Promise<void> {
-    await this.sync.close();
+    this.endReports();
+    this.catchUp.close();
+    await this.announcements.close();
+  }
+
+  private get isCopyComplete(): boolean {
+    return !this.copy.incomplete && this.announcements.complete;
+  }
+
+  private passesUncovered({ grantedNow, issuedAtSeconds }: TokenFacts): boolean {
+    const isAgeKnown = issuedAtSeconds > 0;
+    return grantedNow === true || (!isAgeKnown && this.options.whenAgeUnknown === 'accept');
   }
 
   /** @returns undefined while Redis gives no answer */
   private async read(key: string, tokenId: string): Promise<Stored | undefined> {
-    const gap = this.sync.currentGap;
+    const gap = this.announcements.currentGap;
     const { serverId } = this.store;
     const keys = [
       GENERATION_KEY,
@@ -180,50 +178,20 @@ export class StoreDenials extends Denials {
     ];
     try {
       const [generation, epoch, ...found] = await this.store.getMany(keys);
-      this.sync.answered(gap);
+      this.announcements.answered(gap);
       const [token, subject, admission, formerToken, formerSubject, formerAdmission] = found;
       const unreadable = [subject, formerSubject].some((value) => value != null && !subjectDenialIn(value));
       return {
-        generation: this.sync.trusts(generation, serverId) ? (generation ?? undefined) : undefined,
+        generation: this.catchUp.trusts(generation, serverId) ? (generation ?? undefined) : undefined,
         epoch,
         denied: token != null || formerToken != null || unreadable,
         subject: laterOf(subjectDenialIn(subject), subjectDenialIn(formerSubject)),
-        admission: lastOf(admissionIn(admission), admissionIn(formerAdmission)),
+        admittedAfterMs: Math.max(admittedAfterMs(admission), admittedAfterMs(formerAdmission)),
       };
     } catch (error) {
       if (error instanceof StoreUnavailable) return undefined;
       throw error;
     }
-  }
-
-  /** -1 for a token that was not admitted. */
-  private admittedAfterMs(tokenId: string, stored: Stored | undefined): number {
-    return Math.max(this.copy.admission(tokenId)?.afterMs ?? -1, stored?.admission?.afterMs ?? -1);
-  }
-
-  /** The last second whose tokens a denial of this moment covers. */
-  private get untilNowSeconds(): number {
-    return Math.floor(this.store.nowMs() / 1000) + this.options.clockToleranceSeconds;
-  }
-
-  private isAhead({ issuedUntilSeconds }: SubjectDenial): boolean {
-    return issuedUntilSeconds > this.untilNowSeconds + MAX_AHEAD_SECONDS;
-  }
-
-  /** A store whose clock was an hour ahead for a moment must not keep a user out for that hour. */
-  private takeBackWhatIsAhead(denial: SubjectDenial): void {
-    if (!this.isAhead(denial)) return;
-    const corrected = { ...denial, issuedUntilSeconds: this.untilNowSeconds };
-    this.copy.learn(corrected);
-    const place = subjectDenialKey(denial.subjectKey);
-    this.readBack(place)
-      .then((stored) => {
-        const found = subjectDenialIn(stored);
-        if (found?.revokedAtMs !== denial.revokedAtMs || !this.isAhead(found)) return undefined;
-        return this.store.writeAllIfEqual(place, stored, writesOf([corrected], this.store.nowMs()));
-      })
-      // Tried again with the next token of this subject.
-      .catch(() => undefined);
   }
 
   private async write(denials: readonly Denial[]): Promise<void> {
@@ -232,43 +200,6 @@ export class StoreDenials extends Denials {
     await this.store.writeAll(writesOf(inForce.length > 0 ? inForce : denials, nowMs));
     for (const denial of denials) this.copy.learn(denial);
   }
-
-  private async readBack(key: string): Promise<string | null> {
-    const [value = null] = await this.store.getMany([key], patient(READ_BACK_MS));
-    return value;
-  }
-
-  /** Later than all before by its name, and never less than they were. */
-  private laterThan(key: string, before: SubjectDenial | undefined): SubjectDenial {
-    const kept = before && !this.isAhead(before) ? before.issuedUntilSeconds : 0;
-    const issuedUntilSeconds = Math.max(kept, this.untilNowSeconds);
-    return {
-      subjectKey: key,
-      issuedUntilSeconds,
-      revokedAtMs: Math.max(Math.floor(this.store.nowMs()), (before?.revokedAtMs ?? 0) + 1),
-      expiresAtSeconds: issuedUntilSeconds + this.options.subjectDenialSeconds,
-    };
-  }
-}
-
-function subjectDenialIn(value: string | null | undefined): SubjectDenial | undefined {
-  const denial = parseJson(value, denialSchema);
-  return denial && 'revokedAtMs' in denial ? denial : undefined;
-}
-
-function admissionIn(value: string | null | undefined): Admission | undefined {
-  const denial = parseJson(value, denialSchema);
-  return denial && 'admittedTokenId' in denial ? denial : undefined;
-}
-
-function lastOf(one: Admission | undefined, other: Admission | undefined): Admission | undefined {
-  if (!one || !other) return one ?? other;
-  return other.afterMs > one.afterMs ? other : one;
-}
-
-function laterOf(one: SubjectDenial | undefined, other: SubjectDenial | undefined) {
-  if (!one || !other) return one ?? other;
-  return replaces(other, one) ? other : one;
 }
 
 function covers({ issuedUntilSeconds }: SubjectDenial, { issuedAtSeconds }: TokenFacts): boolean {
