@@ -1,6 +1,8 @@
 import {
   StoreUnavailable,
   type Feed,
+  type Journal,
+  type JournalEntry,
   type KeyValues,
   type Scan,
   type ServerFacts,
@@ -46,12 +48,15 @@ export class MovableRedis {
 }
 
 /** One process's connection to it. Every call takes some turns of the event loop, so that others come in between. */
-export class MovableStore implements KeyValues, Scan, Feed, ServerFacts {
+export class MovableStore implements KeyValues, Journal, Scan, Feed, ServerFacts {
   readonly shared = true;
   readonly problems = [];
   readonly takesWrites = true;
   /** Answers too late for callers that cannot wait. No event tells the end of this. */
   isSlow = false;
+  /** How often all keys were read. */
+  scans = 0;
+  private isDeaf = false;
   private isConnected = true;
   private isClosed = false;
   private readonly lost: (() => void)[] = [];
@@ -86,6 +91,18 @@ export class MovableStore implements KeyValues, Scan, Feed, ServerFacts {
     for (const listener of this.changed) listener(true);
   }
 
+  /** Loses the connection of its subscriptions, while everything else works. */
+  deafen(): void {
+    this.isDeaf = true;
+    for (const listener of this.lost) listener();
+    for (const listener of this.changed) listener(false);
+  }
+
+  hearAgain(): void {
+    this.isDeaf = false;
+    for (const listener of this.changed) listener(true);
+  }
+
   getMany(keys: readonly string[]): Promise<(string | null)[]> {
     return this.call(() => keys.map((key) => this.redis.data.get(key) ?? null));
   }
@@ -107,6 +124,7 @@ export class MovableStore implements KeyValues, Scan, Feed, ServerFacts {
   }
 
   async *scan(prefix: string): AsyncIterable<{ key: string; value: string }> {
+    this.scans += 1;
     const keys = await this.call(() => [...this.redis.data.keys()].filter((key) => key.startsWith(prefix)));
     for (const key of keys) {
       const value = await this.call(() => this.redis.data.get(key));
@@ -114,11 +132,22 @@ export class MovableStore implements KeyValues, Scan, Feed, ServerFacts {
     }
   }
 
+  lastEntries(
+    key: string,
+    { max, before }: { readonly max: number; readonly before?: string | undefined },
+  ): Promise<readonly JournalEntry[]> {
+    return this.call(() => {
+      const entries = journalIn(this.redis.data.get(key));
+      const end = before === undefined ? entries.length : entries.findIndex(({ id }) => id === before);
+      return entries.slice(Math.max(0, end - max), Math.max(0, end)).reverse();
+    });
+  }
+
   subscribe(channel: string, listener: Listener): Subscription {
     const listeners = this.redis.channels.get(channel) ?? new Set();
-    const heard: Listener = (message) => this.available && listener(message);
+    const isLive = () => this.available && !this.isDeaf;
+    const heard: Listener = (message) => isLive() && listener(message);
     this.redis.channels.set(channel, listeners.add(heard));
-    const isLive = () => this.available;
     return {
       get live() {
         return isLive();
@@ -155,6 +184,12 @@ export class MovableStore implements KeyValues, Scan, Feed, ServerFacts {
   private apply(writes: readonly Write[]): void {
     for (const write of writes) {
       if (write.op === 'set') this.redis.data.set(write.key, write.value);
+      if (write.op === 'append') {
+        const entries = journalIn(this.redis.data.get(write.key));
+        const id = String(Number(entries.at(-1)?.id ?? 0) + 1);
+        const kept = [...entries, { id, value: write.value }].slice(-write.max);
+        this.redis.data.set(write.key, JSON.stringify(kept));
+      }
       if (write.op === 'publish')
         for (const listener of this.redis.channels.get(write.channel) ?? [])
           setImmediate(listener, write.message);
@@ -178,6 +213,10 @@ export class MovableStore implements KeyValues, Scan, Feed, ServerFacts {
     if (serverId !== this.serverId) throw new StoreUnavailable('it went away');
     return answer;
   }
+}
+
+function journalIn(value: string | undefined): JournalEntry[] {
+  return value === undefined ? [] : (JSON.parse(value) as JournalEntry[]);
 }
 
 export function turn(): Promise<void> {

@@ -1,6 +1,7 @@
 export { openStore, type OpenStoreOptions } from './open-store.js';
 export { Counters, type HoldableLimit, type Limit, type NoPlace } from './ports/counters.js';
 export { Feed, type Subscription } from './ports/feed.js';
+export { Journal, type JournalEntry } from './ports/journal.js';
 export { KeyValues, type Write } from './ports/key-values.js';
 export { Scan } from './ports/scan.js';
 export { ServerFacts, StoreClock } from './ports/server-facts.js';

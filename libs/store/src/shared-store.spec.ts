@@ -101,6 +101,36 @@ describe.each(['memory', 'redis'])('a shared store (%s)', (kind) => {
     expect(await store.members('no such set')).toEqual([]);
   });
 
+  it('keeps the last entries of a journal, in the order of their transactions', async () => {
+    const append = (from: number, count: number) =>
+      store.writeAll(
+        Array.from({ length: count }, (_, i) => ({
+          op: 'append',
+          key: 'journal',
+          value: `entry ${from + i}`,
+          max: 200,
+        })),
+      );
+    expect(await store.lastEntries('journal', { max: 3 })).toEqual([]);
+    await append(0, 5);
+    const last = await store.lastEntries('journal', { max: 3 });
+    expect(last.map(({ value }) => value)).toEqual(['entry 4', 'entry 3', 'entry 2']);
+    const before = await store.lastEntries('journal', { max: 3, before: last[2]!.id });
+    expect(before.map(({ value }) => value)).toEqual(['entry 1', 'entry 0']);
+    expect(await store.lastEntries('journal', { max: 3, before: before[1]!.id })).toEqual([]);
+    await append(5, 995);
+    const kept = await store.lastEntries('journal', { max: 1_000 });
+    expect(kept.length).toBeGreaterThanOrEqual(200);
+    expect(kept.length).toBeLessThan(500);
+    expect(kept.map(({ value }) => value)).toEqual(kept.map((_, i) => `entry ${999 - i}`));
+    expect(
+      await store.writeAllIfEqual('no such key', null, [
+        { op: 'append', key: 'journal', value: 'x', max: 200 },
+      ]),
+    ).toBe(true);
+    expect(await store.lastEntries('journal', { max: 1 })).toMatchObject([{ value: 'x' }]);
+  });
+
   it('counts up to a limit, under all keys or under none', async () => {
     const count = (...keys: string[]) =>
       store.countAll(

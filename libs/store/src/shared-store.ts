@@ -1,5 +1,6 @@
 import type { Counters, HoldableLimit, Limit } from './ports/counters.js';
 import type { Feed } from './ports/feed.js';
+import type { Journal } from './ports/journal.js';
 import type { KeyValues, Write } from './ports/key-values.js';
 import type { Scan } from './ports/scan.js';
 import type { ServerFacts } from './ports/server-facts.js';
@@ -14,7 +15,7 @@ import type { Wait } from './ports/wait.js';
  * those of others. Every call settles within its budget, whatever Redis does: with an answer, or by rejecting with
  * {@link StoreUnavailable}.
  */
-export interface SharedStore extends KeyValues, Sets, Scan, Counters, Feed, ServerFacts {
+export interface SharedStore extends KeyValues, Sets, Journal, Scan, Counters, Feed, ServerFacts {
   close(): Promise<void>;
 }
 
@@ -22,6 +23,7 @@ export interface SharedStore extends KeyValues, Sets, Scan, Counters, Feed, Serv
 export interface StoreParts {
   readonly keyValues: KeyValues;
   readonly sets: Sets;
+  readonly journal: Journal;
   readonly scan: Scan;
   readonly counters: Counters;
   readonly feed: Feed;
@@ -63,6 +65,14 @@ export class JoinedStore implements SharedStore {
 
   members(key: string, wait?: Wait) {
     return this.parts.sets.members(key, wait);
+  }
+
+  lastEntries(
+    key: string,
+    options: { readonly max: number; readonly before?: string | undefined },
+    wait?: Wait,
+  ) {
+    return this.parts.journal.lastEntries(key, options, wait);
   }
 
   scan(prefix: string) {

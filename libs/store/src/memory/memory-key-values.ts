@@ -3,12 +3,14 @@ import type { Scan } from '../ports/scan.js';
 import { isFormerName } from '../store-names.js';
 import type { MemoryEntries } from './memory-entries.js';
 import type { MemoryFeed } from './memory-feed.js';
+import type { MemoryJournal } from './memory-journal.js';
 import type { MemorySets } from './memory-sets.js';
 
 export class MemoryKeyValues extends KeyValues implements Scan {
   constructor(
     private readonly entries: MemoryEntries,
     private readonly sets: MemorySets,
+    private readonly journal: MemoryJournal,
     private readonly feed: MemoryFeed,
   ) {
     super();
@@ -74,6 +76,8 @@ export class MemoryKeyValues extends KeyValues implements Scan {
       case 'addMember':
       case 'removeMember':
         return this.sets.change(write);
+      case 'append':
+        return this.journal.append(write);
     }
   }
 }

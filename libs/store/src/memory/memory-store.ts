@@ -3,6 +3,7 @@ import { JoinedStore, type SharedStore } from '../shared-store.js';
 import { MemoryCounters } from './memory-counters.js';
 import { MemoryEntries } from './memory-entries.js';
 import { MemoryFeed } from './memory-feed.js';
+import { MemoryJournal } from './memory-journal.js';
 import { MemoryKeyValues } from './memory-key-values.js';
 import { MemorySets } from './memory-sets.js';
 
@@ -14,10 +15,12 @@ export function openMemoryStore(): SharedStore {
   const entries = new MemoryEntries();
   const sets = new MemorySets(entries);
   const feed = new MemoryFeed();
-  const keyValues = new MemoryKeyValues(entries, sets, feed);
+  const journal = new MemoryJournal(entries);
+  const keyValues = new MemoryKeyValues(entries, sets, journal, feed);
   return new JoinedStore({
     keyValues,
     sets,
+    journal,
     scan: keyValues,
     counters: new MemoryCounters(entries, sets),
     feed,

@@ -14,7 +14,9 @@ export type Write =
       readonly ttlMs: number;
       readonly max: number;
     }
-  | { readonly op: 'removeMember'; readonly key: string; readonly member: string };
+  | { readonly op: 'removeMember'; readonly key: string; readonly member: string }
+  /** Adds an entry to a {@link Journal}, which keeps at least the last `max` entries. */
+  | { readonly op: 'append'; readonly key: string; readonly value: string; readonly max: number };
 
 /** Values under keys, each with an expiry, and transactions. */
 export abstract class KeyValues {

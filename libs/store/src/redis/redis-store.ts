@@ -5,6 +5,7 @@ import { RedisCalls } from './connection/redis-calls.js';
 import { RedisConnection, type RedisTarget } from './connection/redis-connection.js';
 import { RedisCounters } from './redis-counters.js';
 import { RedisFeed } from './redis-feed.js';
+import { RedisJournal } from './redis-journal.js';
 import { RedisKeyValues } from './redis-key-values.js';
 import { RedisScan } from './redis-scan.js';
 import { RedisSets } from './redis-sets.js';
@@ -76,6 +77,7 @@ export function openRedisStore(options: RedisStoreOptions): SharedStore {
   return new JoinedStore({
     keyValues: new RedisKeyValues(calls, names, clock),
     sets: new RedisSets(calls, names, clock),
+    journal: new RedisJournal(calls, names),
     scan: new RedisScan(calls, names),
     counters: new RedisCounters(calls, names),
     feed,

@@ -29,6 +29,8 @@ export function commandsOf(write: Write, name: string, nowMs: number): string[][
       ];
     case 'removeMember':
       return [['ZREM', name, write.member]];
+    case 'append':
+      return [['XADD', name, 'MAXLEN', '~', String(write.max), '*', 'value', write.value]];
   }
 }
 

@@ -36,7 +36,7 @@ describe('a store names at its first connection what a Redis lacks', () => {
 
   it('nothing', async () => {
     expect(await found(redis.url)).toEqual({ problems: '', warnings: [], health: { up: true } });
-    expect(await redis.cli('--scan', '--pattern', '*probe-set*')).toBe('');
+    expect(await redis.cli('--scan', '--pattern', '*probe-*')).toBe('');
   });
 
   it.each<[command: string, rules: string[]]>([
@@ -49,6 +49,8 @@ describe('a store names at its first connection what a Redis lacks', () => {
     ['pexpire', []],
     ['zadd', []],
     ['zrange', []],
+    ['xadd', []],
+    ['xrevrange', []],
     ['scan', []],
     ['incr', []],
     ['get', []],

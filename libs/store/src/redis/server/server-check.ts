@@ -68,6 +68,7 @@ async function refusalOf([what, done]: Try) {
 function triesOf(client: RedisClient, names: StoreNames, use: StoreUse): Try[] {
   const key = names.own(`probe:${randomUUID()}`);
   const set = names.own(`probe-set:${randomUUID()}`);
+  const journal = names.own(`probe-journal:${randomUUID()}`);
   const channel = names.channel('probe')!;
   const expiration = { type: 'PX' as const, value: PROBE_MS };
   const cache: Try[] = [
@@ -93,13 +94,16 @@ function triesOf(client: RedisClient, names: StoreNames, use: StoreUse): Try[] {
     ['a sorted set', client.zRemRangeByRank(set, 0, -3)],
     ['a sorted set', client.zCard(set)],
     ['a sorted set', client.zRem(set, 'x')],
+    ['a stream', client.xAdd(journal, '*', { value: 'x' })],
+    ['an expiry', client.pExpire(journal, PROBE_MS)],
+    ['a stream', client.xRevRange(journal, '+', '-', { COUNT: 1 })],
     ['a script', client.eval(SCRIPTS, { keys: [key], arguments: [String(PROBE_MS)] })],
     [
       'a transaction',
-      client.multi().set(key, '1', { expiration }).publish(channel, '').del([key, set]).exec(),
+      client.multi().set(key, '1', { expiration }).publish(channel, '').del([key, set, journal]).exec(),
     ],
     ['publishing', client.publish(channel, '')],
-    ['deleting', client.del([key, set])],
+    ['deleting', client.del([key, set, journal])],
   ];
 }
 
