@@ -132,6 +132,7 @@ class Fleet {
       clockToleranceSeconds: 0,
       maxLocal: 1_000,
       siblingsMs: 0,
+      formerVersionsMs: 0,
     } as const;
     return { store, denials: new StoreDenials(store, options, log) };
   }

@@ -68,6 +68,7 @@ export {
   attemptsKey,
   CLIENTS_KEY,
   credentialId,
+  DENIAL_JOURNAL_KEY,
   DENIAL_PREFIX,
   EPOCH_CHANNEL,
   epochKey,

@@ -38,6 +38,9 @@ export const tokenDenialKey = (of: string, tokenId: string) =>
 export const subjectDenialKey = (of: string) => `${DENIAL_PREFIX}${tagOf(of)}:subject:${of}`;
 export const admissionKey = (tokenId: string) => `${DENIAL_PREFIX}admitted:${tokenId}`;
 
+/** Journal of the last announcements of denials, for a user-token that missed some. */
+export const DENIAL_JOURNAL_KEY = 'denial-journal:v1';
+
 /** @param credential its {@link credentialId} */
 export const sessionKey = (credential: string) => `session:v3:${ofCredential(credential)}`;
 export const sessionLockKey = (credential: string) => `lock:v2:${ofCredential(credential)}`;

@@ -2,12 +2,15 @@ import type { Feed, ServerFacts, Subscription } from '@app/store';
 import { EPOCH_CHANNEL } from '@app/contract';
 import { announcementSchema, parseJson } from './denial.js';
 import type { DenialCopy } from './denial-copy.js';
+import type { DenialJournal } from './denial-journal.js';
 import type { Generations } from './generations.js';
 
 /** A time without announcements of other replicas. */
 export interface Gap {
   /** The server that the copy was made from. */
   readonly of: string | undefined;
+  /** The last entry of the journal before the gap. */
+  readonly position: string | undefined;
   /** Time of the first answer of Redis during the gap (performance.now()). Until then Redis is away for all, and nothing is announced. */
   answeredAtMs?: number;
   /** Servers that answered during the gap. */
@@ -21,6 +24,7 @@ const TOLERATED_GAP_MS = 1_000;
 export class Announcements {
   private gap: Gap | undefined = {
     of: undefined,
+    position: undefined,
     answeredAtMs: Number.NEGATIVE_INFINITY,
     answeredBy: new Set(),
   };
@@ -30,10 +34,14 @@ export class Announcements {
   constructor(
     private readonly store: Feed & ServerFacts,
     private readonly generations: Generations,
+    private readonly journal: DenialJournal,
     copy: DenialCopy,
   ) {
     this.subscription = store.subscribe(EPOCH_CHANNEL, (message) => {
-      for (const denial of parseJson(message, announcementSchema)?.denials ?? []) copy.learn(denial);
+      const announcement = parseJson(message, announcementSchema);
+      if (!announcement) return;
+      for (const denial of announcement.denials) copy.learn(denial);
+      journal.heard(announcement.entryId);
     });
     this.subscription.onLost(() => this.beginGap());
   }
@@ -100,7 +108,12 @@ export class Announcements {
   private beginGap(): void {
     this.lossCount += 1;
     if (this.gap) return;
-    const gap: Gap = (this.gap = { of: this.generations.serverId, answeredBy: new Set() });
+    const gap: Gap = {
+      of: this.generations.serverId,
+      position: this.journal.position,
+      answeredBy: new Set(),
+    };
+    this.gap = gap;
     // By then it is known whether Redis went away as a whole.
     setTimeout(() => {
       if (this.store.available) this.answered(gap);

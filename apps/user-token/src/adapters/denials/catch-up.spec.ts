@@ -17,6 +17,7 @@ it('a gap that ended while Redis was slow is closed, and Redis may go away later
       clockToleranceSeconds: 0,
       maxLocal: 100,
       siblingsMs: 0,
+      formerVersionsMs: 0,
     },
     log,
   );

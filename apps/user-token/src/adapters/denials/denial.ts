@@ -33,7 +33,11 @@ export type SubjectDenial = z.infer<typeof subjectDenialSchema>;
 export type Admission = z.infer<typeof admissionSchema>;
 export type Denial = z.infer<typeof denialSchema>;
 
-export const announcementSchema = z.object({ denials: z.array(denialSchema) });
+export const announcementSchema = z.object({
+  denials: z.array(denialSchema),
+  /** Names its entry in the journal. Versions without a journal announce without it. */
+  entryId: z.string().min(1).optional(),
+});
 
 export function denialKey(denial: Denial): string {
   if ('tokenId' in denial) return tokenDenialKey(denial.subjectKey, denial.tokenId);

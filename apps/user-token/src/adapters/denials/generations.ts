@@ -80,7 +80,7 @@ export class Generations {
 
   async stillStands(generation: string): Promise<boolean> {
     const [found] = await this.store.getMany([GENERATION_KEY], patient(CALL_MS));
-    return found === generation;
+    return found === generation && isGenerationOf(found, this.store.serverId);
   }
 
   /**

@@ -35,6 +35,7 @@ describe('a Redis that is not the one that it was', () => {
         clockToleranceSeconds: 0,
         maxLocal: 100_000,
         siblingsMs: 200,
+        formerVersionsMs: 0,
         ...options,
       },
       log,
@@ -166,12 +167,13 @@ describe('a Redis that is not the one that it was', () => {
 
   it('no verdict may be cached until 5,000 lost denials are written back', async () => {
     const denials = await replica();
-    const padding = Array.from({ length: 50 }, (_, of) =>
-      denials.deny(
-        `auth0|padding-${of}`,
-        Array.from({ length: 100 }, (_, i) => ({ tokenId: `padding-${of}-${i}`, expiresAtSeconds: soon() })),
-      ),
-    );
+    const padding = Array.from({ length: 50 }, (_, of) => {
+      const tokens = Array.from({ length: 100 }, (_, i) => ({
+        tokenId: `padding-${of}-${i}`,
+        expiresAtSeconds: soon(),
+      }));
+      return persistently(() => denials.deny(`auth0|padding-${of}`, tokens));
+    });
     await Promise.all(padding);
     await redis.cli('FLUSHALL');
     await until(async () => {

@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createLogger } from '@app/ops';
 import { openStore, type SharedStore } from '@app/store';
-import { subjectKey, tokenDenialKey } from '@app/contract';
+import { DENIAL_JOURNAL_KEY, subjectKey, tokenDenialKey } from '@app/contract';
 import { RedisServer } from '@app/test-support/redis/redis-server';
 import { PATIENT } from '@app/test-support/timing/patient';
 import { until } from '@app/test-support/timing/until';
 import { DenialsUnknown, type TokenFacts } from '../../core/denials.js';
-import { StoreDenials } from './store-denials.js';
+import { StoreDenials, type StoreDenialsOptions } from './store-denials.js';
 
 /** Longer than a replica may take to find that it no longer hears the others. */
 const NOTICED_MS = 2_200;
@@ -33,7 +33,7 @@ describe('denials of two replicas', () => {
     await redis.stop();
   });
 
-  async function replica(): Promise<StoreDenials> {
+  async function replica(more: Partial<StoreDenialsOptions> = {}): Promise<StoreDenials> {
     const store = openStore(redis.url, PATIENT);
     const options = {
       whenUnknown: 'refuse',
@@ -42,12 +42,23 @@ describe('denials of two replicas', () => {
       clockToleranceSeconds: 0,
       maxLocal: 100_000,
       siblingsMs: 200,
+      formerVersionsMs: 0,
+      ...more,
     } as const;
     const started = new StoreDenials(store, options, log);
     replicas.push({ store, denials: started });
     await until(() => store.available);
     await Promise.race([started.settled, delay(500)]);
     return started;
+  }
+
+  async function end(ended: StoreDenials): Promise<void> {
+    const [found] = replicas.splice(
+      replicas.findIndex(({ denials: of }) => of === ended),
+      1,
+    );
+    await ended.onApplicationShutdown();
+    await found!.store.close();
   }
 
   const token = (tokenId: string, subject = 'auth0|ada'): TokenFacts => ({
@@ -157,9 +168,12 @@ describe('denials of two replicas', () => {
     expect(await deniedAt(await replica(), ended)).toBe(true);
   });
 
+  const calls = async (command: string) =>
+    Number(
+      new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(await redis.cli('INFO', 'commandstats'))?.[1] ?? 0,
+    );
+
   it('a replica that starts reads Redis once, however many log out meanwhile', async () => {
-    const scans = async () =>
-      Number(/cmdstat_scan:calls=(\d+)/.exec(await redis.cli('INFO', 'commandstats'))![1]);
     const expiresAtSeconds = Date.now() / 1000 + 3_600;
     const padding = Array.from({ length: 10_000 }, (_, i) => ({ tokenId: `padding-${i}`, expiresAtSeconds }));
     await denials.deny('auth0|padding', padding);
@@ -168,12 +182,12 @@ describe('denials of two replicas', () => {
       for (let i = 0; going; i += 1) await deny(denials, token(`ended-${i}`, `auth0|user-${i}`));
     })();
     await replica();
-    const before = await scans();
+    const before = await calls('scan');
     await delay(1_000);
     going = false;
     await loggingOut;
     // Once more at the most, a second later.
-    expect((await scans()) - before).toBeLessThan(50);
+    expect((await calls('scan')) - before).toBeLessThan(50);
   });
 
   describe('while Redis is away as a whole', () => {
@@ -212,6 +226,70 @@ describe('denials of two replicas', () => {
       await delay(500);
       await redisDies();
       expect([await deniedAt(denials, ended), await deniedAt(denials, valid)]).toEqual([true, false]);
+    });
+
+    describe('it reads what it missed', () => {
+      const MANY = 2_000;
+
+      beforeEach(async () => {
+        // Enough for more SCANs than a new connection sends.
+        const expiresAtSeconds = Date.now() / 1000 + 3_600;
+        for (let i = 0; i < MANY; i += 500) {
+          const tokens = Array.from({ length: 500 }, (_, j) => ({
+            tokenId: `many-${i + j}`,
+            expiresAtSeconds,
+          }));
+          await denials.deny('auth0|many', tokens);
+        }
+      });
+
+      /** @returns how many SCANs, and whether the replica that was deaf has all denials without Redis */
+      async function caughtUp(missed: number, meanwhile: () => Promise<unknown> = async () => undefined) {
+        const ended = Array.from({ length: missed }, (_, i) => token(`missed-${i}`, `auth0|missed-${i}`));
+        await subscriptionsDrop();
+        for (const facts of ended) await deny(others, facts);
+        await meanwhile();
+        const [scans, reads] = [await calls('scan'), await calls('xrevrange')];
+        await redis.cli('ACL', 'SETUSER', 'default', '+subscribe');
+        await until(async () => (await calls('xrevrange')) >= reads + 2, 10_000);
+        await delay(500);
+        const scanned = (await calls('scan')) - scans;
+        await redisDies();
+        await delay(1_500);
+        const known = [];
+        for (const facts of ended) known.push(await deniedAt(denials, facts));
+        expect(await deniedAt(denials, token('valid'))).toBe(false);
+        return { scanned, known: known.every(Boolean) };
+      }
+
+      it.each([
+        ['nothing', 0],
+        ['one denial', 1],
+        ['more than one read of the journal answers', 250],
+      ])('in the journal, without a SCAN: %s', async (_title, missed) => {
+        expect(await caughtUp(missed)).toEqual({ scanned: 0, known: true });
+      });
+
+      it.each([
+        ['has lost it', () => redis.cli('XTRIM', DENIAL_JOURNAL_KEY, 'MAXLEN', '2')],
+        ['was deleted', () => redis.cli('DEL', DENIAL_JOURNAL_KEY)],
+        ['holds what it cannot read', () => redis.cli('XADD', DENIAL_JOURNAL_KEY, '*', 'value', '{}')],
+      ])('among all denials, where the journal %s', async (_title, meanwhile) => {
+        const { scanned, known } = await caughtUp(3, meanwhile);
+        expect(known).toBe(true);
+        expect(scanned).toBeGreaterThanOrEqual(4);
+      });
+
+      it('among all denials, as long as user-tokens of versions without a journal may run', async () => {
+        await end(denials);
+        denials = await replica({ formerVersionsMs: 60_000 });
+        const of = subjectKey('auth0|former');
+        const denial = { subjectKey: of, tokenId: 'former', expiresAtSeconds: Date.now() / 1000 + 3_600 };
+        const byFormerVersion = () =>
+          redis.cli('SET', tokenDenialKey(of, 'former'), JSON.stringify(denial), 'EX', '3600');
+        expect((await caughtUp(1, byFormerVersion)).known).toBe(true);
+        expect(await deniedAt(denials, token('former', 'auth0|former'))).toBe(true);
+      });
     });
 
     it('lasting since its start, it does not know either', async () => {

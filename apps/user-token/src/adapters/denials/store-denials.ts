@@ -2,6 +2,7 @@ import {
   formerName,
   StoreUnavailable,
   type Feed,
+  type Journal,
   type KeyValues,
   type Scan,
   type ServerFacts,
@@ -34,6 +35,7 @@ import {
   type SubjectDenial,
 } from './denial.js';
 import { DenialCopy } from './denial-copy.js';
+import { DenialJournal } from './denial-journal.js';
 import { writesOf } from './denial-writes.js';
 import { Generations } from './generations.js';
 import { reportWeaknesses } from './report-weaknesses.js';
@@ -49,6 +51,8 @@ export interface StoreDenialsOptions extends SubjectDenialsOptions {
   readonly maxLocal: number;
   /** How long a replica leaves an empty Redis to those that know more, which check it every second. Default 1,500 (ms). */
   readonly siblingsMs?: number | undefined;
+  /** How long user-tokens without a journal may run after our start, or after the last sign of them. Default one hour (ms). */
+  readonly formerVersionsMs?: number | undefined;
 }
 
 /** The data of the store about one token. */
@@ -63,6 +67,8 @@ interface Stored {
 }
 
 const SIBLINGS_MS = 1_500;
+/** Far longer than all user-tokens take to be replaced. */
+const FORMER_VERSIONS_MS = 3_600_000;
 
 /**
  * Denials in the shared store, with a copy in this process, so that a revoked token stays revoked while Redis is away or has lost its
@@ -79,16 +85,17 @@ export class StoreDenials extends Denials {
   readonly settled: Promise<void>;
 
   constructor(
-    private readonly store: KeyValues & Scan & Feed & ServerFacts,
+    private readonly store: KeyValues & Journal & Scan & Feed & ServerFacts,
     private readonly options: StoreDenialsOptions,
     log: Log,
   ) {
     super();
     const copy = new DenialCopy({ max: options.maxLocal, nowMs: () => store.nowMs() });
     const generations = new Generations(store);
-    const announcements = new Announcements(store, generations, copy);
+    const journal = new DenialJournal(store, options.formerVersionsMs ?? FORMER_VERSIONS_MS);
+    const announcements = new Announcements(store, generations, journal, copy);
     const siblingsMs = options.siblingsMs ?? SIBLINGS_MS;
-    const healer = new StoreHealer(store, copy, generations, announcements, siblingsMs, log);
+    const healer = new StoreHealer(store, copy, generations, announcements, journal, siblingsMs, log);
     this.copy = copy;
     this.subjects = new SubjectDenials(store, copy, options);
     this.generations = generations;

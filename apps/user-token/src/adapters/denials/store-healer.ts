@@ -3,6 +3,7 @@ import { isGenerationOf } from '@app/contract';
 import type { Log } from '../../core/log.js';
 import type { Announcements } from './announcements.js';
 import type { DenialCopy } from './denial-copy.js';
+import type { DenialJournal } from './denial-journal.js';
 import {
   generationIn,
   isFormerStore,
@@ -37,6 +38,7 @@ export class StoreHealer {
     private readonly copy: DenialCopy,
     private readonly generations: Generations,
     private readonly announcements: Announcements,
+    private readonly journal: DenialJournal,
     private readonly siblingsMs: number,
     private readonly log: Log,
   ) {
@@ -58,7 +60,7 @@ export class StoreHealer {
     const { knewAll } = this;
     // A replica that has just started knows little more than it reads here.
     const heard = this.hasHealed || isFormerStore(found) ? undefined : [...this.copy.all()];
-    await this.stored.readInto(this.copy);
+    await this.readAll();
     // The store may have been flushed meanwhile.
     if (valid !== undefined && !(await this.generations.stillStands(valid))) return false;
     // From now on the copy is enough, even without the store.
@@ -89,13 +91,24 @@ export class StoreHealer {
     return this.hasHealed && !this.copy.incomplete && this.announcements.heardFormerServer;
   }
 
-  /** After a gap: the store is the same as before, and has the announcements that were missed. */
+  /** After a gap: the store is the same as before, and has the denials that were missed. */
   private async hearAgain(generation: string, losses: number): Promise<boolean> {
-    if (!this.announcements.currentGap && !this.copy.incomplete) return true;
-    await this.stored.readInto(this.copy);
-    return (await this.generations.stillStands(generation)) && this.endGap(losses);
+    const { copy, journal } = this;
+    const { currentGap: gap } = this.announcements;
+    if (!gap && !copy.hasRoomAgain) return true;
+    if (copy.hasRoomAgain || !(await journal.readInto(copy, gap?.position))) {
+      await this.readAll();
+      return (await this.generations.stillStands(generation)) && this.endGap(losses);
+    }
+    return (await this.generations.stillStands(generation)) && this.announcements.endGap(losses);
   }
 
+  private async readAll(): Promise<void> {
+    await this.journal.moveToEnd();
+    await this.stored.readInto(this.copy);
+  }
+
+  /** After {@link readAll}, of a store that is known to have been whole. */
   private endGap(losses: number): boolean {
     if (!this.announcements.endGap(losses)) return false;
     this.copy.endReading();

@@ -29,6 +29,7 @@ describe('a denial of a whole subject', () => {
             clockToleranceSeconds: 2,
             maxLocal: 1_000,
             siblingsMs: 0,
+            formerVersionsMs: 0,
           },
           log,
         ),
