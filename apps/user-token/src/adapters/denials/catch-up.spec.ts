@@ -5,7 +5,7 @@ import { StoreDenials } from './store-denials.js';
 
 const log = createLogger({ service: 'user-token', environment: 'test', level: 'silent' });
 
-it('a gap that ended while Redis was slow is closed, and Redis may go away later without costing a verdict', async () => {
+it('a gap that ended while Redis was slow is closed: a later absence of Redis costs no verdict', async () => {
   const redis = new MovableRedis();
   const store = new MovableStore(redis);
   const denials = new StoreDenials(
@@ -27,10 +27,10 @@ it('a gap that ended while Redis was slow is closed, and Redis may go away later
   store.connected();
   for (let i = 0; i < 20; i += 1) await turn();
   store.isSlow = false;
-  // It is looked at once a second.
+  // The next check comes within a second.
   await delay(2_500);
   redis.kill();
-  // So long a gap may last before the copy counts as incomplete.
+  // Longer than the tolerated gap.
   await delay(1_200);
   const issuedAtSeconds = redis.nowMs / 1000 + 10;
   const facts = { subject: 'auth0|ada', tokenId: 'any', issuedAtSeconds };

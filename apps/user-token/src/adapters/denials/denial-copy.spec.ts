@@ -26,7 +26,7 @@ describe('the copy of the denials', () => {
     nowMs = NOW_SECONDS * 1000;
   });
 
-  it('takes less than 200 bytes for the denial of a token', () => {
+  it('keeps the denial of a token in less than 200 bytes', () => {
     setFlagsFromString('--expose-gc');
     const collect = runInNewContext('gc') as () => void;
     const copy = copyOf(1_000_000);
@@ -40,7 +40,7 @@ describe('the copy of the denials', () => {
     expect(copy.size).toBe(count);
   });
 
-  it('gives back what it was told', () => {
+  it('returns the denials that it learnt', () => {
     const copy = copyOf(10);
     const denials = [
       subject(5_000),
@@ -53,15 +53,15 @@ describe('the copy of the denials', () => {
 
   it.each([
     ['the later one', [subject(2_000), subject(3_000)], 3_000],
-    ['not an earlier one that comes late', [subject(3_000), subject(2_000)], 3_000],
-    ['of the same one its correction', [subject(3_000, 9), subject(3_000, 4), subject(3_000, 9)], 3_000, 4],
-  ])('keeps of several denials of a subject %s', (_title, denials, revokedAtMs, issuedUntilSeconds = 3) => {
+    ['never an earlier one that arrives late', [subject(3_000), subject(2_000)], 3_000],
+    ['the correction of one', [subject(3_000, 9), subject(3_000, 4), subject(3_000, 9)], 3_000, 4],
+  ])('keeps, of several denials of a subject, %s', (_title, denials, revokedAtMs, issuedUntilSeconds = 3) => {
     const copy = copyOf(10);
     for (const denial of denials) copy.learn(denial);
     expect(copy.ofSubject('ada')).toMatchObject({ revokedAtMs, issuedUntilSeconds });
   });
 
-  it('keeps a denial until what it denies has ended, and a while longer, and then lets go of it with those that come', () => {
+  it('keeps a denial until an hour after the end of its token, then drops it as new ones arrive', () => {
     const copy = copyOf(1_000);
     copy.learn(token('ended', NOW_SECONDS + 60));
     nowMs += (60 + RETENTION_SECONDS) * 1000 - 1;
@@ -73,7 +73,7 @@ describe('the copy of the denials', () => {
     expect(copy.size).toBe(20);
   });
 
-  it('leaves the oldest to the store when there are too many, and knows that it did', () => {
+  it('drops the oldest denials beyond its limit, and is incomplete then', () => {
     const copy = copyOf(100);
     for (let i = 0; i < 100; i += 1) copy.learn(token(String(i)));
     expect(copy.incomplete).toBe(false);
@@ -85,14 +85,14 @@ describe('the copy of the denials', () => {
     expect(copy.deniesToken(hashed('900'))).toBe(true);
   });
 
-  it('drops whole subjects last', () => {
+  it('drops the denials of whole subjects last', () => {
     const copy = copyOf(10);
     copy.learn(subject(1_000));
     for (let i = 0; i < 50; i += 1) copy.learn(token(String(i)));
     expect(copy.ofSubject('ada')).toBeDefined();
   });
 
-  it('is complete again once the store was read and all of it fits', () => {
+  it('is complete again after a reading of the store in which all fit', () => {
     const copy = copyOf(100);
     for (let i = 0; i < 200; i += 1) copy.learn(token(String(i), NOW_SECONDS + 60));
     expect([copy.incomplete, copy.hasRoomAgain]).toEqual([true, false]);

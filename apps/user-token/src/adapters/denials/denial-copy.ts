@@ -9,19 +9,16 @@ import {
 } from './denial.js';
 
 export interface DenialCopyOptions {
-  /** How many denials are kept. Of more the oldest are left to the store. */
+  /** Limit of denials in this process. Beyond it the oldest ones stay in the store alone. */
   readonly max: number;
-  /** The clock by which they end: Unix time in milliseconds. */
+  /** The clock that ends them: Unix time in milliseconds. */
   readonly nowMs: () => number;
 }
 
-/** How many denials are looked at with each that is learnt, so that those which have ended go without a walk through all. */
+/** Each new denial checks so many others, so that ended ones go without a walk through all. */
 const SWEPT_AT_ONCE = 2;
 
-/**
- * The denials in force, in this process: less than 200 bytes for a token's. The denial of a token is kept as two flat strings, since
- * there may be a million.
- */
+/** The denials in force, in this process. A token's takes two flat strings, less than 200 bytes: a million of them is normal. */
 export class DenialCopy {
   /** By token id: expiry and subject. */
   private readonly tokens = new Map<string, string>();
@@ -30,7 +27,7 @@ export class DenialCopy {
   private readonly sweeps = [this.tokens, this.subjects, this.admissions].map(
     (map) => new Sweep<unknown>(map),
   );
-  /** Where each map is at its oldest entry: looking for it from the start would pass by all that were dropped. */
+  /** An iterator for each map at its oldest entry: a new one would pass all dropped entries first. */
   private readonly oldest = [this.admissions, this.tokens, this.subjects].map(
     (map: Map<string, unknown>) => ({
       map,
@@ -42,22 +39,22 @@ export class DenialCopy {
 
   constructor(private readonly options: DenialCopyOptions) {}
 
-  /** Whether some were left to the store when it was read last, or since. */
+  /** Whether some denials did not fit at the last reading of the store, or since. */
   get incomplete(): boolean {
     return this.spilled;
   }
 
-  /** Whether those might fit now. */
+  /** Whether they may fit now. */
   get hasRoomAgain(): boolean {
     return this.spilled && this.size < 0.9 * this.options.max;
   }
 
-  /** The store is about to be read from end to end: what does not fit shows again. */
+  /** To be called before the store is read from end to end, which shows again whether all fit. */
   beginReading(): void {
     this.spilledAnew = false;
   }
 
-  /** It was read, and was whole then. */
+  /** To be called after that, for a store that was whole. */
   endReading(): void {
     this.spilled = this.spilledAnew;
   }
@@ -87,7 +84,7 @@ export class DenialCopy {
     return this.admissions.get(tokenId);
   }
 
-  /** All of them, while others may come and go. */
+  /** All denials; others may come and go meanwhile. */
   *all(): Generator<Denial> {
     yield* this.subjects.values();
     yield* this.admissions.values();
@@ -96,11 +93,11 @@ export class DenialCopy {
 
   private learnSubject(denial: SubjectDenial): void {
     const known = this.subjects.get(denial.subjectKey);
-    // A message that is late, or an older copy in the store, must not take back what is known.
+    // A late message, or an older denial in the store, must not replace a later one.
     if (!known || replaces(denial, known)) this.subjects.set(denial.subjectKey, denial);
   }
 
-  /** Drops those which have ended, of the next few in turn. */
+  /** Checks the next few denials in turn, and drops the ended ones. */
   sweep(count: number): void {
     const endedMs = this.options.nowMs();
     for (const sweep of this.sweeps) {
@@ -111,7 +108,7 @@ export class DenialCopy {
     }
   }
 
-  /** Whole subjects are dropped last: one of theirs stands for any number of tokens. */
+  /** Denials of whole subjects go last: one of them stands for any number of tokens. */
   private spill(): void {
     this.spilled = this.spilledAnew = true;
     for (const place of this.oldest) {
@@ -127,7 +124,7 @@ export class DenialCopy {
   }
 }
 
-/** A walk through a map that never ends, a few entries at a time. */
+/** An endless walk through a map, a few entries at a time. */
 class Sweep<T> {
   private entries: IterableIterator<[string, T]> | undefined;
 
@@ -148,7 +145,7 @@ class Sweep<T> {
 }
 
 function packed({ subjectKey, expiresAtSeconds }: TokenDenial): string {
-  // Flat: a string that is put together would keep its parts beside it.
+  // A concatenated string would keep its parts; this one is flat.
   return Buffer.from(`${Math.ceil(expiresAtSeconds)} ${subjectKey}`, 'latin1').toString('latin1');
 }
 

@@ -11,7 +11,7 @@ import { StoreDenials, type StoreDenialsOptions } from './store-denials.js';
 const log = createLogger({ service: 'user-token', environment: 'test', level: 'silent' });
 const PATIENCE_MS = 20_000;
 
-describe('a Redis that is not the one that it was', () => {
+describe('a Redis that lost data', () => {
   let redis: RedisServer;
   const replicas: { readonly store: SharedStore; readonly denials: StoreDenials }[] = [];
 
@@ -59,7 +59,7 @@ describe('a Redis that is not the one that it was', () => {
     // After this Redis was found empty.
     issuedAtSeconds: Date.now() / 1000 + 2,
   });
-  /** As its caller would: again, when a busy machine has lost a connection. */
+  /** Tries again, as a caller would: a busy machine may lose a connection. */
   const persistently = (write: () => Promise<void>) =>
     until(
       () =>
@@ -72,7 +72,7 @@ describe('a Redis that is not the one that it was', () => {
   const deny = (by: StoreDenials, { subject, tokenId }: TokenFacts) =>
     persistently(() => by.deny(subject, [{ tokenId, expiresAtSeconds: soon() }]));
   const deniedAt = async (by: StoreDenials, facts: TokenFacts) => (await by.status(facts)).denied;
-  /** Empty while there is none, or while the store is being written to. */
+  /** Empty while there is none, or during the work on the store. */
   const generation = async () => {
     const value = (await redis.cli('GET', GENERATION_KEY)).trim();
     return parseGeneration(value) ? value : '';
@@ -81,27 +81,27 @@ describe('a Redis that is not the one that it was', () => {
   const isSettled = (by: StoreDenials) =>
     until(() => cacheable(by, token('any')).catch(() => false), PATIENCE_MS);
 
-  /** Everything that is written from now on is not in what Redis starts with the next time. */
+  /** The data of the next start; later writes are lost. */
   const snapshot = () => redis.cli('SAVE');
 
   const losses: [string, () => Promise<unknown>][] = [
-    ['is flushed', () => redis.cli('FLUSHALL')],
-    ['has its database flushed', () => redis.cli('FLUSHDB')],
-    ['has its database swapped for an empty one', () => redis.cli('SWAPDB', '0', '1')],
-    ['comes back empty', () => redis.restart()],
+    ['by FLUSHALL', () => redis.cli('FLUSHALL')],
+    ['by FLUSHDB', () => redis.cli('FLUSHDB')],
+    ['by SWAPDB with an empty database', () => redis.cli('SWAPDB', '0', '1')],
+    ['by a restart without data', () => redis.restart()],
     [
-      'comes back from a snapshot of before',
+      'by a restart from an earlier snapshot',
       async () => {
         await redis.restart();
         expect(await redis.cli('EXISTS', 'of-before')).toBe('1');
       },
     ],
-    ['loses what says that it is whole', () => redis.cli('DEL', GENERATION_KEY)],
-    ['is given a generation without an owner', () => redis.cli('SET', GENERATION_KEY, 'garbage')],
+    ['of its generation', () => redis.cli('DEL', GENERATION_KEY)],
+    ['of its generation, now a value without an owner', () => redis.cli('SET', GENERATION_KEY, 'garbage')],
   ];
 
   it.each(losses)(
-    'that %s: all that was revoked is written back, then it gets a new generation',
+    '%s: replicas write all denials back, then give it a new generation',
     async (title, lose) => {
       const denials = await replica();
       const early = token('early');
@@ -131,7 +131,7 @@ describe('a Redis that is not the one that it was', () => {
     },
   );
 
-  it('that is set back to a generation of before, on the same server: it gets a new one', async () => {
+  it('and has an earlier generation of the same server: it gets a new one', async () => {
     const denials = await replica();
     const before = await generation();
     await redis.cli('DEL', GENERATION_KEY);
@@ -146,7 +146,7 @@ describe('a Redis that is not the one that it was', () => {
     expect(await deniedAt(await replica(), ended)).toBe(true);
   });
 
-  it('and is full: what was revoked stays so, nothing of it may be cached, and valid tokens keep their verdict', async () => {
+  it('and is full: revoked tokens stay revoked, no verdict may be cached, and valid tokens keep theirs', async () => {
     const denials = await replica();
     await redis.cli('SET', 'of-before', 'here');
     await snapshot();
@@ -186,7 +186,7 @@ describe('a Redis that is not the one that it was', () => {
     }, PATIENCE_MS);
   });
 
-  it('a replica that starts on it leaves it to those that know more', async () => {
+  it('a new replica leaves it to those that know more', async () => {
     const knowing = await replica();
     const ended = token('ended');
     await deny(knowing, ended);
@@ -198,7 +198,7 @@ describe('a Redis that is not the one that it was', () => {
     ).toMatch(/not known/);
   });
 
-  it('a replica that comes late and knows more takes back that tokens of before are of unknown standing', async () => {
+  it('a late replica that knows more restores the standing of earlier tokens', async () => {
     const knowing = await replica();
     const ended = token('ended');
     await deny(knowing, ended);
@@ -212,10 +212,10 @@ describe('a Redis that is not the one that it was', () => {
     expect(await deniedAt(fresh, ended)).toBe(true);
   });
 
-  it('and the copy is too small for what it held: tokens of before have no verdict, whatever is left of it', async () => {
+  it('and the copy is too small for its denials: earlier tokens have no verdict, whatever is left', async () => {
     const denials = await replica({ maxLocal: 1_000 });
     await delay(1_100);
-    // Of after this Redis was found empty, and of before it is lost.
+    // After this Redis was found empty, and before its loss.
     const first = { ...token('ended-0'), issuedAtSeconds: Date.now() / 1000 };
     const expiresAtSeconds = soon();
     for (let i = 0; i < 12; i += 1) {
@@ -231,13 +231,13 @@ describe('a Redis that is not the one that it was', () => {
     while (performance.now() < untilMs) await expect(denials.status(first)).rejects.toThrow(DenialsUnknown);
   });
 
-  describe('and no replica is left that knew it', () => {
+  describe('and no replica is left that knew its data', () => {
     const ofBefore = (tokenId: string) => ({ ...token(tokenId), issuedAtSeconds: Date.now() / 1000 - 60 });
 
     it.each([
       ['flushed', () => redis.cli('FLUSHALL')],
-      ['restarted without what it held', () => redis.restart()],
-    ])('%s: tokens of before have no verdict, those of after have', async (_title, lose) => {
+      ['restarted without its data', () => redis.restart()],
+    ])('%s: earlier tokens have no verdict, later ones have', async (_title, lose) => {
       const denials = await replica();
       await deny(denials, token('ended'));
       await end(denials);
@@ -249,27 +249,24 @@ describe('a Redis that is not the one that it was', () => {
       expect(await deniedAt(fresh, token('new'))).toBe(false);
     });
 
-    it('tokens of before pass where availability is preferred', async () => {
+    it('earlier tokens pass with DENIALS_UNKNOWN=accept', async () => {
       const fresh = await replica({ whenUnknown: 'accept' });
       expect(await deniedAt(fresh, ofBefore('any'))).toBe(false);
     });
 
     it.each([
       ['no verdict', 'refuse', DenialsUnknown],
-      ['a good one where that is preferred', 'accept', undefined],
-    ] as const)(
-      'an opaque token, whose age nothing tells, has %s',
-      async (_title, whenAgeUnknown, expected) => {
-        const fresh = await replica({ whenAgeUnknown });
-        const asking = fresh.status({ ...token('opaque'), issuedAtSeconds: 0 });
-        if (expected) await expect(asking).rejects.toThrow(expected);
-        else expect(await asking).toMatchObject({ denied: false });
-        await fresh.denySubject('auth0|opaque');
-        expect(await deniedAt(fresh, { ...token('opaque'), issuedAtSeconds: 0 })).toBe(true);
-      },
-    );
+      ['a good one with OPAQUE_UNKNOWN_AGE=accept', 'accept', undefined],
+    ] as const)('an opaque token, of unknown age, has %s', async (_title, whenAgeUnknown, expected) => {
+      const fresh = await replica({ whenAgeUnknown });
+      const asking = fresh.status({ ...token('opaque'), issuedAtSeconds: 0 });
+      if (expected) await expect(asking).rejects.toThrow(expected);
+      else expect(await asking).toMatchObject({ denied: false });
+      await fresh.denySubject('auth0|opaque');
+      expect(await deniedAt(fresh, { ...token('opaque'), issuedAtSeconds: 0 })).toBe(true);
+    });
 
-    it('a token that is granted now is taken although its issuer is behind, and once it is admitted, by others too', async () => {
+    it('a token granted just now passes although its issuer is behind, and once admitted, at others too', async () => {
       const fresh = await replica();
       const facts = ofBefore('granted');
       expect(await fresh.status({ ...facts, grantedNow: true })).toMatchObject({
@@ -284,14 +281,14 @@ describe('a Redis that is not the one that it was', () => {
       for (const by of [fresh, other]) expect(await deniedAt(by, facts)).toBe(true);
     });
 
-    it('it stays of unknown standing to replicas that start later', async () => {
+    it('earlier tokens stay of unknown standing at later replicas', async () => {
       await replica();
       const later = await replica();
       await expect(later.status(ofBefore('any'))).rejects.toThrow(DenialsUnknown);
     });
   });
 
-  it('restarted by an operator with all that it held: a replica that starts with it goes by what it holds', async () => {
+  it('restarted with all its data: a new replica decides by the data', async () => {
     await redis.stop();
     redis = await RedisServer.start(['--appendonly', 'yes', '--appendfsync', 'always']);
     const denials = await replica();
@@ -304,7 +301,7 @@ describe('a Redis that is not the one that it was', () => {
     await isSettled(fresh);
   });
 
-  it('a replica that did not hear the others when it was lost does not vouch for it', async () => {
+  it('a replica that heard no others at the time does not vouch for it', async () => {
     const [deaf, hearing] = [await replica(), await replica()];
     await isSettled(deaf);
     await redis.cli('ACL', 'SETUSER', 'default', '-subscribe');

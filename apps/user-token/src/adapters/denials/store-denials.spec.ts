@@ -8,7 +8,7 @@ import { until } from '@app/test-support/timing/until';
 import { DenialsUnknown, type TokenFacts } from '../../core/denials.js';
 import { StoreDenials, type StoreDenialsOptions } from './store-denials.js';
 
-/** Longer than a replica may take to find that it no longer hears the others. */
+/** Longer than a replica takes to notice that it hears no others. */
 const NOTICED_MS = 2_200;
 
 const log = createLogger({ service: 'user-token', environment: 'test', level: 'silent' });
@@ -79,7 +79,7 @@ describe('denials of two replicas', () => {
     await redis.kill();
     await until(() => replicas.every(({ store }) => !store.available));
   }
-  /** The subscriptions of all replicas are cut, and cannot be made anew; everything else works. */
+  /** Cuts the subscriptions of all replicas for good; everything else works. */
   async function subscriptionsDrop(): Promise<void> {
     await redis.cli('ACL', 'SETUSER', 'default', '-subscribe');
     await redis.cli('CLIENT', 'KILL', 'TYPE', 'pubsub');
@@ -89,7 +89,7 @@ describe('denials of two replicas', () => {
   it.each([
     ['older in Redis than in a copy', -30],
     ['later in Redis than in a copy', 30],
-  ])("of a user's whole access, %s: the later one is in force everywhere", async (_title, laterBySeconds) => {
+  ])("of a user's whole access, %s: the later one counts everywhere", async (_title, laterBySeconds) => {
     const seen = token('any', 'auth0|everywhere');
     await denials.denySubject(seen.subject);
     const [key] = (await redis.cli('--scan', '--pattern', 'deny:v3:*:subject:*')).split('\n');
@@ -107,7 +107,7 @@ describe('denials of two replicas', () => {
     }
   });
 
-  it('a log-out everywhere that was held up on its way takes nothing back of a later one', async () => {
+  it('a late log-out everywhere does not shorten a later one', async () => {
     const seen = token('any', 'auth0|everywhere');
     await denials.denySubject(seen.subject);
     const [key] = (await redis.cli('--scan', '--pattern', 'deny:v3:*:subject:*')).split('\n');
@@ -130,7 +130,7 @@ describe('denials of two replicas', () => {
     expect(await deniedAt(await replica(), facts)).toBe(true);
   });
 
-  it('what another process writes into an empty Redis is not taken back by a replica that fills it', async () => {
+  it('a replica that fills an empty Redis keeps the later denials of other processes', async () => {
     await others.onApplicationShutdown();
     const seen = token('any', 'auth0|everywhere');
     const expiresAtSeconds = Date.now() / 1000 + 3_600;
@@ -154,7 +154,7 @@ describe('denials of two replicas', () => {
     expect(await deniedAt(denials, { ...seen, issuedAtSeconds: later })).toBe(true);
   });
 
-  it('an empty Redis that takes no writes at first is filled once it does', async () => {
+  it('an empty Redis without room for writes is filled as soon as it has some', async () => {
     await others.onApplicationShutdown();
     const ended = token('ended');
     await deny(denials, ended);
@@ -173,7 +173,7 @@ describe('denials of two replicas', () => {
       new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(await redis.cli('INFO', 'commandstats'))?.[1] ?? 0,
     );
 
-  it('a replica that starts reads Redis once, however many log out meanwhile', async () => {
+  it('a new replica reads all denials once, however many users log out meanwhile', async () => {
     const expiresAtSeconds = Date.now() / 1000 + 3_600;
     const padding = Array.from({ length: 10_000 }, (_, i) => ({ tokenId: `padding-${i}`, expiresAtSeconds }));
     await denials.deny('auth0|padding', padding);
@@ -186,12 +186,12 @@ describe('denials of two replicas', () => {
     await delay(1_000);
     going = false;
     await loggingOut;
-    // Once more at the most, a second later.
+    // At most one more reading, a second later.
     expect((await calls('scan')) - before).toBeLessThan(50);
   });
 
   describe('while Redis is away as a whole', () => {
-    it('a replica goes by what it knows, which is all there is, however long that takes', async () => {
+    it('a replica decides by its copy, which is complete, however long that takes', async () => {
       const [ended, valid] = [token('ended'), token('valid')];
       await deny(others, ended);
       await redisDies();
@@ -202,11 +202,11 @@ describe('denials of two replicas', () => {
     });
   });
 
-  describe('after a time in which a replica did not hear the others', () => {
+  describe('after a time in which a replica heard no others', () => {
     it.each([
-      ['and had no question to answer', 0],
-      ['and it was asked about tokens', 1],
-    ])('%s, it knows that it does not know', async (_title, questions) => {
+      ['without a question', 0],
+      ['with questions about tokens', 1],
+    ])('%s: it gives no verdict without Redis', async (_title, questions) => {
       const ended = token('ended');
       await subscriptionsDrop();
       await deny(others, ended);
@@ -217,7 +217,7 @@ describe('denials of two replicas', () => {
       await expect(denials.status(ended)).rejects.toThrow(DenialsUnknown);
     });
 
-    it('it reads what it missed as soon as it hears them again', async () => {
+    it('it knows what it missed as soon as it hears them again', async () => {
       const [ended, valid] = [token('ended'), token('valid')];
       await subscriptionsDrop();
       await deny(others, ended);
@@ -243,7 +243,7 @@ describe('denials of two replicas', () => {
         }
       });
 
-      /** @returns how many SCANs, and whether the replica that was deaf has all denials without Redis */
+      /** @returns the number of SCANs, and whether the replica knows all missed denials without Redis */
       async function caughtUp(missed: number, meanwhile: () => Promise<unknown> = async () => undefined) {
         const ended = Array.from({ length: missed }, (_, i) => token(`missed-${i}`, `auth0|missed-${i}`));
         await subscriptionsDrop();
@@ -292,7 +292,7 @@ describe('denials of two replicas', () => {
       });
     });
 
-    it('lasting since its start, it does not know either', async () => {
+    it('since its start: it gives no verdict without Redis', async () => {
       await subscriptionsDrop();
       const deaf = await replica();
       await deny(others, token('ended'));
@@ -300,7 +300,7 @@ describe('denials of two replicas', () => {
       await expect(deaf.status(token('ended'))).rejects.toThrow(DenialsUnknown);
     });
 
-    it('of a moment, Redis may go away without costing a verdict', async () => {
+    it('of a moment: the absence of Redis costs no verdict', async () => {
       await redis.cli('CLIENT', 'KILL', 'TYPE', 'pubsub');
       await redisDies();
       expect(await deniedAt(denials, token('valid'))).toBe(false);

@@ -50,7 +50,7 @@ describe('a denial of a whole subject', () => {
   });
   const admitted = (tokenId: string) => [{ tokenId, expiresAtSeconds: Date.now() / 1000 + 600 }];
 
-  it('does not apply to a token that was admitted after it, the next one does, within the same second', async () => {
+  it('exempts a token that was admitted after it; the next denial within the same second does not', async () => {
     await denials.denySubject(subject);
     const first = await denials.status(facts('new'));
     expect(first.denied).toBe(true);
@@ -95,7 +95,7 @@ describe('a denial of a whole subject', () => {
     }
   });
 
-  it('that reaches an hour ahead, since the clock of the store was wrong, is taken back when it is noticed', async () => {
+  it("that reaches an hour ahead, after an error of the store's clock, is corrected", async () => {
     await denials.denySubject(subject);
     const key = (await redis.cli('--scan', '--pattern', 'deny:v3:*:subject:*')).trim();
     const denial = JSON.parse(await redis.cli('GET', key));
@@ -117,7 +117,7 @@ describe('a denial of a whole subject', () => {
     expect((await other.status(facts('later', Date.now() / 1000))).denied).toBe(true);
   });
 
-  it('of a token is kept until that token has ended, though a clock says it has', async () => {
+  it('of a token lasts until the end of the token, whatever the clock of the replica says', async () => {
     const now = Date.now;
     const expiresAtSeconds = now() / 1000 + 28;
     Date.now = () => now() + 3_600_000;
