@@ -28,7 +28,7 @@ import type { UserTokenConfig } from './config.js';
 import { AuthorizationServer } from './core/authorization-server.js';
 import { nowInSeconds, type Clock } from './core/clock.js';
 import { Denials, MAX_TOKEN_LIFETIME_SECONDS } from './core/denials.js';
-import { Fronts } from './core/front.js';
+import { TokenIssuances } from './core/token-issuance.js';
 import { IssuedTokens } from './core/issued-tokens.js';
 import { LogIn } from './core/log-in.js';
 import { LogOut } from './core/log-out.js';
@@ -193,7 +193,7 @@ export class UserTokenModule {
         { provide: TokenCheck, useValue: tokenCheck },
         { provide: GrantedTokenCheck, useValue: grantedTokenCheck },
         { provide: Sessions, useValue: sessions },
-        { provide: Fronts, useValue: new Fronts(lifetimes, clock) },
+        { provide: TokenIssuances, useValue: new TokenIssuances(lifetimes, clock) },
         {
           provide: Denials,
           useFactory: () =>

@@ -1,6 +1,6 @@
 import { issuedTokenKind, type GrantedToken, type GrantResult } from '@app/contract';
 import { UpstreamUnavailable } from '../../../apps/user-token/src/core/authorization-server.js';
-import type { AskingClient } from '../../../apps/user-token/src/core/front.js';
+import type { AskingClient } from '../../../apps/user-token/src/core/token-issuance.js';
 import {
   credentialId,
   credentialOf,

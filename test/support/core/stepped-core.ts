@@ -21,7 +21,7 @@ import {
   type UpstreamRefusal,
   type UserInfo,
 } from '../../../apps/user-token/src/core/authorization-server.js';
-import { Fronts, type AskingClient } from '../../../apps/user-token/src/core/front.js';
+import { TokenIssuances, type AskingClient } from '../../../apps/user-token/src/core/token-issuance.js';
 import { IssuedTokens } from '../../../apps/user-token/src/core/issued-tokens.js';
 import { LogIn } from '../../../apps/user-token/src/core/log-in.js';
 import { LogOut } from '../../../apps/user-token/src/core/log-out.js';
@@ -252,7 +252,7 @@ class HandTokenCheck extends TokenCheck {
 /** The use cases of one user-token, each call of whose store and authorization server can be stopped. */
 export class Replica {
   private constructor(
-    readonly fronts: Fronts,
+    readonly issuances: TokenIssuances,
     readonly sessions: StoreSessions,
     readonly denials: StoreDenials,
     readonly logIn: LogIn,
@@ -306,7 +306,7 @@ export class Replica {
     const logOut = new LogOut(issuer, tokenCheck, denials, sessions, options);
     const access = new SessionAccess(verifyToken, sessions, { clientId: OWN_CLIENT, audience: [API] });
     return new Replica(
-      new Fronts(lifetimes, clock),
+      new TokenIssuances(lifetimes, clock),
       sessions,
       denials,
       new LogIn(
@@ -330,7 +330,7 @@ export class Replica {
   }
 
   tryLogIn(username: string, client?: AskingClient): Promise<GrantResult> {
-    return this.logIn.execute({ username, password: 'x' }, this.fronts.of(client), {});
+    return this.logIn.execute({ username, password: 'x' }, this.issuances.of(client), {});
   }
 
   async loggedIn(username: string, client?: AskingClient): Promise<GrantedToken> {
@@ -340,7 +340,7 @@ export class Replica {
   }
 
   tryRefresh(credential: string, client?: AskingClient): Promise<GrantResult> {
-    return this.refreshSession.execute(credential, this.fronts.of(client), {});
+    return this.refreshSession.execute(credential, this.issuances.of(client), {});
   }
 
   async isActive(accessToken: string): Promise<boolean> {

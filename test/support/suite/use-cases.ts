@@ -6,7 +6,7 @@ import { readUserTokenConfig } from '../../../apps/user-token/src/config.js';
 import type { StoreDenials } from '../../../apps/user-token/src/adapters/denials/store-denials.js';
 import type { Clock } from '../../../apps/user-token/src/core/clock.js';
 import { Denials } from '../../../apps/user-token/src/core/denials.js';
-import { Fronts, type AskingClient } from '../../../apps/user-token/src/core/front.js';
+import { TokenIssuances, type AskingClient } from '../../../apps/user-token/src/core/token-issuance.js';
 import { IssuedTokens } from '../../../apps/user-token/src/core/issued-tokens.js';
 import { LogIn } from '../../../apps/user-token/src/core/log-in.js';
 import { LogOut } from '../../../apps/user-token/src/core/log-out.js';
@@ -30,7 +30,7 @@ export class UseCases {
   private constructor(
     readonly store: SharedStore,
     readonly logs: string[],
-    readonly fronts: Fronts,
+    readonly issuances: TokenIssuances,
     readonly logIn: LogIn,
     readonly refreshSession: RefreshSession,
     readonly logOut: LogOut,
@@ -65,7 +65,7 @@ export class UseCases {
     return new UseCases(
       store,
       logs,
-      app.get(Fronts),
+      app.get(TokenIssuances),
       app.get(LogIn),
       app.get(RefreshSession),
       app.get(LogOut),
@@ -78,7 +78,7 @@ export class UseCases {
   }
 
   tryLogIn(client?: AskingClient): Promise<GrantResult> {
-    return this.logIn.execute({ username: 'ada', password: 'x' }, this.fronts.of(client), {});
+    return this.logIn.execute({ username: 'ada', password: 'x' }, this.issuances.of(client), {});
   }
 
   async loggedIn(client?: AskingClient): Promise<GrantedToken> {
@@ -86,7 +86,7 @@ export class UseCases {
   }
 
   tryRefresh(credential: string, client?: AskingClient): Promise<GrantResult> {
-    return this.refreshSession.execute(credential, this.fronts.of(client), {});
+    return this.refreshSession.execute(credential, this.issuances.of(client), {});
   }
 
   async refreshed(credential: string, client?: AskingClient): Promise<GrantedToken> {

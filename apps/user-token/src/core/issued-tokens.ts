@@ -6,7 +6,7 @@ import {
 } from '@app/contract';
 import { nowInSeconds, type Clock } from './clock.js';
 import { Denials, deniedToken } from './denials.js';
-import type { SessionLifetimes } from './front.js';
+import type { SessionLifetimes } from './token-issuance.js';
 import { LogOut } from './log-out.js';
 import { factsOf, Sessions } from './sessions.js';
 

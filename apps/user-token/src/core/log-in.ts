@@ -11,7 +11,7 @@ import {
 } from './authorization-server.js';
 import { nowInSeconds, type Clock } from './clock.js';
 import { deniedToken, Denials } from './denials.js';
-import type { Front } from './front.js';
+import type { TokenIssuance } from './token-issuance.js';
 import type { Log } from './log.js';
 import { LogOut } from './log-out.js';
 import { MfaHandles } from './mfa-handles.js';
@@ -59,11 +59,11 @@ export class LogIn {
   ) {}
 
   /** @throws {UpstreamUnavailable | StoreUnavailable | DenialsUnknown} and then no session exists, here or upstream */
-  async execute(credentials: Credentials, front: Front, device: Device): Promise<GrantResult> {
+  async execute(credentials: Credentials, issuance: TokenIssuance, device: Device): Promise<GrantResult> {
     let unusable: Unusable | undefined;
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
       if (unusable?.untilNextSecond) await delay(SECOND_MS - (Date.now() % SECOND_MS));
-      const outcome = await this.tryOnce(credentials, front, device, unusable?.subjectDenial);
+      const outcome = await this.tryOnce(credentials, issuance, device, unusable?.subjectDenial);
       if ('granted' in outcome) return outcome;
       unusable = outcome;
     }
@@ -72,7 +72,7 @@ export class LogIn {
 
   private async tryOnce(
     credentials: Credentials,
-    front: Front,
+    issuance: TokenIssuance,
     device: Device,
     denialBefore: number | undefined,
   ): Promise<Outcome> {
@@ -83,12 +83,12 @@ export class LogIn {
       const { username } = credentials;
       return {
         ...refusal,
-        mfaHandle: this.mfaHandles.seal({ mfaToken, username, clientId: front.clientId }),
+        mfaHandle: this.mfaHandles.seal({ mfaToken, username, clientId: issuance.clientId }),
       };
     }
     let outcome: Outcome | undefined;
     try {
-      outcome = await this.startSession(grant, front, device, denialBefore);
+      outcome = await this.startSession(grant, issuance, device, denialBefore);
       return outcome;
     } finally {
       const kept = outcome !== undefined && 'granted' in outcome && outcome.granted;
@@ -118,7 +118,7 @@ export class LogIn {
 
   private async startSession(
     grant: UpstreamGrant,
-    front: Front,
+    issuance: TokenIssuance,
     device: Device,
     denialBefore: number | undefined,
   ): Promise<Outcome> {
@@ -144,7 +144,7 @@ export class LogIn {
     if (denied && !isLater)
       return { why: REVOKED, subjectDenial, untilNextSecond: subjectDenial === undefined };
     const expiresInSeconds = leftOf({ ...grant, grantedAtMs }, clock);
-    const issued = front.issue({ ...grant, expiresInSeconds }, checked.principal, undefined);
+    const issued = issuance.issue({ ...grant, expiresInSeconds }, checked.principal, undefined);
     if (!issued) return { granted: false, error: 'invalid_scope' };
     // What its holder does not get may have any length.
     assertShort(issued.token.accessToken);
@@ -153,7 +153,7 @@ export class LogIn {
     const session: Session = {
       id: randomUUID(),
       subject,
-      clientId: front.clientId,
+      clientId: issuance.clientId,
       scope: issued.scope,
       startedAtSeconds: nowSeconds,
       usedAtSeconds: nowSeconds,

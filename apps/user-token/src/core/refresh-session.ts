@@ -3,7 +3,7 @@ import { isCanonicalToken, type GrantedToken, type GrantResult, type InactiveRea
 import { AuthorizationServer, UpstreamUnavailable, type UpstreamRefusal } from './authorization-server.js';
 import { nowInSeconds, type Clock } from './clock.js';
 import { Denials, deniedToken, type DeniedToken } from './denials.js';
-import type { Front, SessionLifetimes } from './front.js';
+import type { TokenIssuance, SessionLifetimes } from './token-issuance.js';
 import type { Log } from './log.js';
 import { LogOut } from './log-out.js';
 import { whileHolding, whileHoldingCurrent } from './session-lock.js';
@@ -94,32 +94,35 @@ export class RefreshSession {
   ) {}
 
   /** @throws {UpstreamUnavailable | StoreUnavailable | DenialsUnknown} and then the old credential still refreshes */
-  async execute(credential: string, front: Front, device: Device): Promise<GrantResult> {
+  async execute(credential: string, issuance: TokenIssuance, device: Device): Promise<GrantResult> {
     if (!isCanonicalToken(credential)) return REFUSED;
     const { waitMs } = this.options;
-    const meanwhile = () => this.answeredAlready(credential, front);
+    const meanwhile = () => this.answeredAlready(credential, issuance);
     return whileHolding(this.sessions, credentialId(credential), { waitMs, meanwhile }, (lock) =>
-      this.refreshHeld(credential, front, device, lock),
+      this.refreshHeld(credential, issuance, device, lock),
     );
   }
 
   /** The end of a session that is gone, or the answer that was given to somebody else; undefined while it is to be made. */
-  private async answeredAlready(credential: string, front: Front): Promise<GrantResult | undefined> {
+  private async answeredAlready(
+    credential: string,
+    issuance: TokenIssuance,
+  ): Promise<GrantResult | undefined> {
     const state = await this.sessions.find(credential);
-    if (!state || clientOf(state) !== front.clientId) return REFUSED;
-    if (state.kind === 'refreshed') return this.replay(credential, front, state);
-    return front.covers(state.session) ? undefined : NOT_COVERED;
+    if (!state || clientOf(state) !== issuance.clientId) return REFUSED;
+    if (state.kind === 'refreshed') return this.replay(credential, issuance, state);
+    return issuance.covers(state.session) ? undefined : NOT_COVERED;
   }
 
   private async refreshHeld(
     credential: string,
-    front: Front,
+    issuance: TokenIssuance,
     device: Device,
     lock: SessionLock,
   ): Promise<GrantResult> {
     const state = await this.sessions.find(credential);
     if (!state) return REFUSED;
-    if (state.kind === 'refreshed') return this.replay(credential, front, state);
+    if (state.kind === 'refreshed') return this.replay(credential, issuance, state);
     const { session } = state;
     if (session.refreshToken === undefined) return REFUSED;
     if (await this.isDenied(session)) return this.giveUp(credential, session, lock);
@@ -128,7 +131,7 @@ export class RefreshSession {
     const use = async (granted: GrantedSession | UpstreamRefusal) =>
       'granted' in granted
         ? this.endIfRefused(granted, credential, session, lock)
-        : this.use(granted, credential, front, device, lock);
+        : this.use(granted, credential, issuance, device, lock);
     const before = await this.grantedBefore(credential, session, lock);
     const granted = before ?? (await this.askUpstream(credential, session, lock));
     let outcome = await use(granted);
@@ -184,7 +187,7 @@ export class RefreshSession {
    */
   private async replay(
     credential: string,
-    front: Front,
+    issuance: TokenIssuance,
     state: Extract<SessionState, { kind: 'refreshed' }>,
   ): Promise<GrantResult> {
     const { subject, sessionId, token, expiresAtSeconds } = state;
@@ -201,7 +204,7 @@ export class RefreshSession {
       await this.logOut.endSession(credential);
       return REUSED;
     }
-    if (!front.takes(token)) return NOT_COVERED;
+    if (!issuance.takes(token)) return NOT_COVERED;
     return { granted: true, token: aged(token, expiresAtSeconds - nowSeconds) };
   }
 
@@ -317,7 +320,7 @@ export class RefreshSession {
   private async use(
     session: GrantedSession,
     credential: string,
-    front: Front,
+    issuance: TokenIssuance,
     device: Device,
     lock: SessionLock,
   ): Promise<UseOutcome> {
@@ -343,7 +346,7 @@ export class RefreshSession {
     }
     const expiresInSeconds = leftOf(unjudged, this.options.clock);
     const grant = { ...unjudged, granted: true, refreshToken, expiresInSeconds } as const;
-    const issued = front.issue(grant, principal, session);
+    const issued = issuance.issue(grant, principal, session);
     // Nothing that the client may have is left: its user has lost it, or the client has.
     if (!issued) return this.end(credential, session, lock);
     const unusable = tooLong(issued.token.accessToken);

@@ -1,7 +1,7 @@
 import type { EndSessionResult, ListedSession, ListSessionsResult } from '@app/contract';
 import { nowInSeconds, type Clock } from './clock.js';
 import { Denials } from './denials.js';
-import type { SessionLifetimes } from './front.js';
+import type { SessionLifetimes } from './token-issuance.js';
 import { LogOut } from './log-out.js';
 import { SessionAccess } from './session-access.js';
 import { factsOf, holds, Sessions, type SessionEntry } from './sessions.js';

@@ -1,6 +1,6 @@
 import { Controller } from '@nestjs/common';
 import type { RequestOf, ResultOf } from '@app/contract';
-import { Fronts } from '../core/front.js';
+import { TokenIssuances } from '../core/token-issuance.js';
 import { IssuedTokens } from '../core/issued-tokens.js';
 import { RefreshSession } from '../core/refresh-session.js';
 import { Operation } from './operation.decorator.js';
@@ -9,7 +9,7 @@ import { Operation } from './operation.decorator.js';
 @Controller()
 export class GrantController {
   constructor(
-    private readonly fronts: Fronts,
+    private readonly issuances: TokenIssuances,
     private readonly refreshSession: RefreshSession,
     private readonly issuedTokens: IssuedTokens,
   ) {}
@@ -17,7 +17,7 @@ export class GrantController {
   @Operation('refreshGrant')
   refresh(request: RequestOf<'refreshGrant'>): Promise<ResultOf<'refreshGrant'>> {
     const { refreshToken, client, userAgent, clientAddress: address } = request;
-    return this.refreshSession.execute(refreshToken, this.fronts.of(client), { userAgent, address });
+    return this.refreshSession.execute(refreshToken, this.issuances.of(client), { userAgent, address });
   }
 
   @Operation('revokeToken')

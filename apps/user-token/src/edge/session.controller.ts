@@ -1,6 +1,6 @@
 import { Controller } from '@nestjs/common';
 import type { RequestOf, ResultOf } from '@app/contract';
-import { Fronts } from '../core/front.js';
+import { TokenIssuances } from '../core/token-issuance.js';
 import { LogIn } from '../core/log-in.js';
 import { LogOut } from '../core/log-out.js';
 import { RefreshSession } from '../core/refresh-session.js';
@@ -11,7 +11,7 @@ import { Operation } from './operation.decorator.js';
 @Controller()
 export class SessionController {
   constructor(
-    private readonly fronts: Fronts,
+    private readonly issuances: TokenIssuances,
     private readonly logIn: LogIn,
     private readonly refreshSession: RefreshSession,
     private readonly logOut: LogOut,
@@ -22,13 +22,13 @@ export class SessionController {
   @Operation('login')
   login(request: RequestOf<'login'>): Promise<ResultOf<'login'>> {
     const { client, userAgent, clientAddress: address } = request;
-    return this.logIn.execute(request, this.fronts.of(client), { userAgent, address });
+    return this.logIn.execute(request, this.issuances.of(client), { userAgent, address });
   }
 
   @Operation('refresh')
   refresh(request: RequestOf<'refresh'>): Promise<ResultOf<'refresh'>> {
     const { accessToken, userAgent, clientAddress: address } = request;
-    return this.refreshSession.execute(accessToken, this.fronts.of(undefined), { userAgent, address });
+    return this.refreshSession.execute(accessToken, this.issuances.of(undefined), { userAgent, address });
   }
 
   @Operation('logout')

@@ -3,28 +3,32 @@ import type { UpstreamGrant } from './authorization-server.js';
 import { nowInSeconds, type Clock } from './clock.js';
 import type { Issued, Session } from './sessions.js';
 
-/** Whom a session belongs to, and which tokens its holder gets for those of the authorization server. */
-export interface Front {
+/** The holder of a session, and the tokens that it gets in place of the authorization server's. */
+export interface TokenIssuance {
   /** OAuth client; undefined for our own front ends. */
   readonly clientId: string | undefined;
-  /** Whether what is asked for now lies within what was granted at log-in. */
+  /** Whether the scope of this request lies within the scope of the log-in. */
   covers(session: Session): boolean;
-  /** Whether an answer that was given to the same holder is one to what is asked for now: no wider. */
+  /** Whether an earlier answer to the same holder fits this request: no wider. */
   takes(answer: GrantedToken): boolean;
   /**
-   * @param session what is being refreshed; undefined at log-in
-   * @returns undefined when nothing of the scope that is asked for can be granted
+   * @param session the one of the refresh; undefined at log-in
+   * @returns undefined when nothing is left of the scope of the request
    */
-  issue(upstream: UpstreamGrant, principal: Principal, session: Session | undefined): FrontIssued | undefined;
+  issue(
+    upstream: UpstreamGrant,
+    principal: Principal,
+    session: Session | undefined,
+  ): IssuedForSession | undefined;
 }
 
-export interface FrontIssued extends Issued {
-  /** All that the session has been granted. */
+export interface IssuedForSession extends Issued {
+  /** All scopes of the session; its token may carry less. */
   readonly scope: string;
 }
 
-/** Our own front ends: they get the authorization server's access token, and it is also what they refresh by. */
-export class AccessTokenFront implements Front {
+/** Our own front ends: they get the authorization server's access token, and refresh by it. */
+export class OwnFrontEndIssuance implements TokenIssuance {
   readonly clientId = undefined;
 
   covers(): boolean {
@@ -39,18 +43,18 @@ export class AccessTokenFront implements Front {
     { accessToken, expiresInSeconds, scope: granted }: UpstreamGrant,
     _principal: Principal,
     session: Session | undefined,
-  ): FrontIssued {
+  ): IssuedForSession {
     const scope = granted || (session?.scope ?? '');
     return { token: { accessToken, expiresInSeconds, scope }, scope };
   }
 }
 
-/** A registered client and what it asks for. */
+/** A registered client and its request. */
 export interface AskingClient {
   readonly clientId: string;
   /** Scopes that this client may have. */
   readonly allowed: readonly string[];
-  /** Scopes that this request asks for; all it can have when absent. */
+  /** Scopes of this request; absent: all that the client can have. */
   readonly asked?: readonly string[] | undefined;
 }
 
@@ -61,10 +65,9 @@ export interface SessionLifetimes {
 }
 
 /**
- * Registered clients (RFC 6749): an opaque pair of our own, 256 random bits each, in place of the authorization server's tokens.
- * A refresh replaces both.
+ * Registered clients (RFC 6749): an opaque pair of our own, 256 random bits each. A refresh replaces both.
  */
-export class ClientFront implements Front {
+export class ClientIssuance implements TokenIssuance {
   readonly clientId: string;
 
   constructor(
@@ -89,11 +92,11 @@ export class ClientFront implements Front {
     upstream: UpstreamGrant,
     principal: Principal,
     session: Session | undefined,
-  ): FrontIssued | undefined {
+  ): IssuedForSession | undefined {
     const { clientId, allowed } = this.client;
     const { idleSeconds, absoluteSeconds } = this.lifetimes;
     const asked = this.client.asked ?? scopesOf(session?.scope) ?? allowed;
-    // RFC 6749 section 5.1: an answer without `scope` grants what was asked for.
+    // RFC 6749 section 5.1: an answer without `scope` grants the scope of the request.
     const had = scopesOf(upstream.scope) ?? asked;
     const scopes = asked.filter((scope) => allowed.includes(scope) && had.includes(scope));
     if (scopes.length === 0) return undefined;
@@ -124,16 +127,16 @@ function scopesOf(scope: string | undefined): readonly string[] | undefined {
   return scope ? scope.split(' ').filter(Boolean) : undefined;
 }
 
-/** Which front a request came in by. */
-export class Fronts {
-  private readonly own = new AccessTokenFront();
+/** Finds the issuance of a request. */
+export class TokenIssuances {
+  private readonly own = new OwnFrontEndIssuance();
 
   constructor(
     private readonly lifetimes: SessionLifetimes,
     private readonly clock: Clock,
   ) {}
 
-  of(client: AskingClient | undefined): Front {
-    return client ? new ClientFront(client, this.lifetimes, this.clock) : this.own;
+  of(client: AskingClient | undefined): TokenIssuance {
+    return client ? new ClientIssuance(client, this.lifetimes, this.clock) : this.own;
   }
 }
