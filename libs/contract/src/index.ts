@@ -20,7 +20,7 @@ export {
   MAX_VERIFICATIONS,
   SEND_WINDOW_LENGTH,
 } from './limits.js';
-export { type Failure, failureSchema } from './operations/failure.js';
+export { type Failure, failureOnWire, type FailureOnWire, failureSchema } from './operations/failure.js';
 export {
   type GrantedToken,
   type GrantRefusal,

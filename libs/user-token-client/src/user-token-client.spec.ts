@@ -93,6 +93,11 @@ describe('UserTokenClient', () => {
       (fake) => fake.behave(() => ({ code: 'denials_unknown', message: 'm', retryAfterSeconds: 9 })),
       { code: 'denials_unknown', retryAfterSeconds: 9 },
     ],
+    [
+      'user-token is busy with other requests',
+      (fake) => fake.behave(() => ({ code: 'busy', message: 'm', retryAfterSeconds: 3 })),
+      { code: 'busy', retryAfterSeconds: 3 },
+    ],
     ['it does not answer', (fake) => fake.behave(() => 'silence'), { code: 'timeout' }],
     [
       'a handler throws',

@@ -1,5 +1,5 @@
 import { issuedTokenKind, type GrantedToken, type GrantResult } from '@app/contract';
-import { UpstreamUnavailable } from '../../../apps/user-token/src/core/authorization-server.js';
+import { Busy } from '../../../apps/user-token/src/core/busy.js';
 import type { AskingClient } from '../../../apps/user-token/src/core/token-issuance.js';
 import {
   credentialId,
@@ -243,9 +243,8 @@ class Interleaving {
     outcome: { readonly value: Answer } | { readonly error: Error },
   ): Answer | undefined {
     if ('value' in outcome) return outcome.value;
-    const mayBeOvertaken = this.pair.fate === 'stalls' && outcome.error instanceof UpstreamUnavailable;
-    const mayBeRevoked =
-      outcome.error instanceof UpstreamUnavailable && outcome.error.message.includes('being revoked');
+    const mayBeOvertaken = this.pair.fate === 'stalls' && outcome.error instanceof Busy;
+    const mayBeRevoked = outcome.error instanceof Busy && outcome.error.message.includes('being revoked');
     if (!mayBeOvertaken && !mayBeRevoked) this.tell(`${who} failed: ${outcome.error.stack}`);
     return undefined;
   }

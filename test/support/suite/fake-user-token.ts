@@ -3,6 +3,7 @@ import { Controller, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { MessagePattern, Payload, Transport, type MicroserviceOptions } from '@nestjs/microservices';
 import {
+  failureOnWire,
   messages,
   tokenHash,
   type Failure,
@@ -55,7 +56,7 @@ export async function startFakeUserToken(port = 0): Promise<FakeUserToken> {
     const answer = { index, tokenHash: tokenHash(accessToken) };
     return {
       nowMs: nowMs(),
-      answers: [{ ...answer, ...('code' in verdict ? { failure: verdict } : { verdict }) }],
+      answers: [{ ...answer, ...('code' in verdict ? { failure: failureOnWire(verdict) } : { verdict }) }],
     };
   }
 

@@ -36,7 +36,7 @@ export class IssuedTokens {
   /**
    * Either token of a pair ends the session, and with it both (RFC 7009 section 2.1).
    *
-   * @throws {StoreUnavailable | UpstreamUnavailable} and then it has to be said again
+   * @throws {StoreUnavailable | UpstreamUnavailable | Busy} and then it has to be said again
    */
   async revoke(token: string, clientId: string): Promise<RevokeTokenResult> {
     switch (issuedTokenKind(token)) {

@@ -2,7 +2,7 @@ import { jest } from '@jest/globals';
 import type { ListedSession } from '@app/contract';
 import { ScriptedIssuer, type ScriptedAnswer } from '@app/test-support/issuer/scripted-issuer';
 import { UseCases } from '@app/test-support/suite/use-cases';
-import { UpstreamUnavailable } from './authorization-server.js';
+import { Busy } from './busy.js';
 import { MAX_SESSIONS } from './sessions.js';
 
 describe('LogIn', () => {
@@ -195,7 +195,7 @@ describe('LogIn', () => {
           jest.spyOn(performance, 'now').mockImplementation(() => nowMs() + 60_000);
           return answer();
         });
-        await expect(core.tryLogIn()).rejects.toThrow(UpstreamUnavailable);
+        await expect(core.tryLogIn()).rejects.toThrow(Busy);
         expect(issuer.revoked).toHaveLength(revoked);
       },
     );

@@ -9,6 +9,7 @@ import {
   type UpstreamGrant,
   type UpstreamRefusal,
 } from './authorization-server.js';
+import { Busy } from './busy.js';
 import { nowInSeconds, type Clock } from './clock.js';
 import { deniedToken, Denials } from './denials.js';
 import type { TokenIssuance } from './token-issuance.js';
@@ -58,7 +59,7 @@ export class LogIn {
     private readonly log: Log,
   ) {}
 
-  /** @throws {UpstreamUnavailable | StoreUnavailable | DenialsUnknown} and then no session exists, here or upstream */
+  /** @throws {UpstreamUnavailable | Busy | StoreUnavailable | DenialsUnknown} and then no session exists, here or upstream */
   async execute(credentials: Credentials, issuance: TokenIssuance, device: Device): Promise<GrantResult> {
     let unusable: Unusable | undefined;
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
@@ -67,7 +68,7 @@ export class LogIn {
       if ('granted' in outcome) return outcome;
       unusable = outcome;
     }
-    throw new UpstreamUnavailable(unusable!.why, 1);
+    throw new Busy(unusable!.why);
   }
 
   private async tryOnce(
@@ -113,7 +114,7 @@ export class LogIn {
     // Not before it is counted, so that it has had its place until then.
     if (attempt.counts) return answer;
     if (answer.granted) await this.giveBack(answer.refreshToken);
-    throw new UpstreamUnavailable('a log-in took so long that it does not count as an attempt any more', 1);
+    throw new Busy('a log-in took so long that it does not count as an attempt any more');
   }
 
   private async startSession(

@@ -1,5 +1,6 @@
 import { isCanonicalToken, type CanonicalToken, type LogoutResult } from '@app/contract';
-import { AuthorizationServer, UpstreamUnavailable } from './authorization-server.js';
+import { AuthorizationServer } from './authorization-server.js';
+import { Busy } from './busy.js';
 import { nowInSeconds, type Clock } from './clock.js';
 import { Denials, deniedToken, type DeniedToken } from './denials.js';
 import { whileHolding, whileHoldingCurrent, type HeldSession } from './session-lock.js';
@@ -38,7 +39,7 @@ export class LogOut {
   /**
    * By any access token that a session has or had, of our own front ends or of a client: the session ends with all that it has now.
    *
-   * @throws {StoreUnavailable} nothing has changed; {UpstreamUnavailable} access has ended, the refresh token is not revoked yet
+   * @throws {StoreUnavailable} nothing has changed; {UpstreamUnavailable | Busy} access has ended, the refresh token is not revoked yet
    */
   async execute(accessToken: string): Promise<LogoutResult> {
     if (!isCanonicalToken(accessToken)) return { ended: false, reason: 'malformed' };
@@ -141,9 +142,6 @@ export class LogOut {
   }
 }
 
-function overtaken(): UpstreamUnavailable {
-  return new UpstreamUnavailable(
-    'the end of this session took too long, and another request has overtaken it',
-    1,
-  );
+function overtaken(): Busy {
+  return new Busy('the end of this session took too long, and another request has overtaken it');
 }

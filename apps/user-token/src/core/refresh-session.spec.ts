@@ -5,6 +5,7 @@ import { ScriptedIssuer, type ScriptedAnswer } from '@app/test-support/issuer/sc
 import { UseCases } from '@app/test-support/suite/use-cases';
 import { until } from '@app/test-support/timing/until';
 import { UpstreamUnavailable } from './authorization-server.js';
+import { Busy } from './busy.js';
 
 const OUTAGE: ScriptedAnswer = { status: 503, body: {} };
 
@@ -64,7 +65,7 @@ describe('RefreshSession', () => {
     let result: GrantResult | undefined;
     await until(async () => {
       result = await by.tryRefresh(token).catch((error: unknown) => {
-        if (!(error instanceof UpstreamUnavailable)) throw error;
+        if (!(error instanceof UpstreamUnavailable || error instanceof Busy)) throw error;
         return undefined;
       });
       return result !== undefined;
@@ -320,7 +321,7 @@ describe('RefreshSession', () => {
 
     it('not at all: its grant is kept, and the retry goes on from it', async () => {
       answer();
-      expect(await overtaken).toBeInstanceOf(UpstreamUnavailable);
+      expect(await overtaken).toBeInstanceOf(Busy);
       expect(tokenOf(await core.tryRefresh(first))).toBe(granted[1]!.access_token);
       expect(refreshes()).toHaveLength(1);
       expect(issuer.revoked).toEqual([]);
@@ -329,7 +330,7 @@ describe('RefreshSession', () => {
     it('by a log-out: what it was granted is revoked upstream', async () => {
       expect(await core.logOut.execute(first)).toEqual({ ended: true });
       answer();
-      expect(await overtaken).toBeInstanceOf(UpstreamUnavailable);
+      expect(await overtaken).toBeInstanceOf(Busy);
       expect(issuer.revoked).toEqual([granted[0]!.refresh_token, granted[1]!.refresh_token]);
       expect(await core.tryRefresh(first)).toMatchObject({ granted: false });
     });
@@ -338,7 +339,7 @@ describe('RefreshSession', () => {
       const second = tokenOf(await core.tryRefresh(first))!;
       expect(second).toBe(granted[2]!.access_token);
       answer();
-      expect(await overtaken).toBeInstanceOf(UpstreamUnavailable);
+      expect(await overtaken).toBeInstanceOf(Busy);
       expect(issuer.revoked).toEqual([]);
       const third = tokenOf(await core.tryRefresh(second))!;
       expect(await core.isActive(third)).toBe(true);
@@ -353,7 +354,7 @@ describe('RefreshSession', () => {
       await core.tryRefresh(first);
       expect(await core.logOut.execute(first)).toEqual({ ended: true });
       answer();
-      expect(await overtaken).toBeInstanceOf(UpstreamUnavailable);
+      expect(await overtaken).toBeInstanceOf(Busy);
       expect(issuer.revoked).toContain(granted[1]!.refresh_token);
     });
   });

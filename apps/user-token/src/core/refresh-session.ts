@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isCanonicalToken, type GrantedToken, type GrantResult, type InactiveReason } from '@app/contract';
 import { AuthorizationServer, UpstreamUnavailable, type UpstreamRefusal } from './authorization-server.js';
+import { Busy } from './busy.js';
 import { nowInSeconds, type Clock } from './clock.js';
 import { Denials, deniedToken, type DeniedToken } from './denials.js';
 import type { TokenIssuance, SessionLifetimes } from './token-issuance.js';
@@ -93,7 +94,7 @@ export class RefreshSession {
     private readonly log: Log,
   ) {}
 
-  /** @throws {UpstreamUnavailable | StoreUnavailable | DenialsUnknown} and then the old credential still refreshes */
+  /** @throws {UpstreamUnavailable | Busy | StoreUnavailable | DenialsUnknown} and then the old credential still refreshes */
   async execute(credential: string, issuance: TokenIssuance, device: Device): Promise<GrantResult> {
     if (!isCanonicalToken(credential)) return REFUSED;
     const { waitMs } = this.options;
@@ -140,11 +141,11 @@ export class RefreshSession {
       outcome = await use(await this.askUpstream(credential, granted, lock));
     }
     if (typeof outcome !== 'string') return outcome;
-    const why =
-      outcome === 'taken'
-        ? 'is that of another session'
-        : 'does not verify here (expired): compare the clocks';
-    throw new UpstreamUnavailable(`the refreshed access token ${why}`, 1);
+    if (outcome === 'taken') throw new Busy('the refreshed access token is that of another session');
+    throw new UpstreamUnavailable(
+      'the refreshed access token does not verify here (expired): compare the clocks',
+      1,
+    );
   }
 
   private isOver({ clientId, startedAtSeconds, usedAtSeconds, expiresAtSeconds }: Session): boolean {
@@ -406,8 +407,8 @@ export class RefreshSession {
   }
 }
 
-function overtaken(): UpstreamUnavailable {
-  return new UpstreamUnavailable('this refresh took too long, and another request has overtaken it', 1);
+function overtaken(): Busy {
+  return new Busy('this refresh took too long, and another request has overtaken it');
 }
 
 /** As it is when so much is left of its access token. */

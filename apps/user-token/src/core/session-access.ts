@@ -20,7 +20,7 @@ export class SessionAccess {
     private readonly options: SessionAccessOptions,
   ) {}
 
-  /** @throws {UpstreamUnavailable | StoreUnavailable | DenialsUnknown} */
+  /** @throws {UpstreamUnavailable | Busy | StoreUnavailable | DenialsUnknown} */
   async of(
     accessToken: string,
   ): Promise<

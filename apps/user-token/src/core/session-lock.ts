@@ -1,4 +1,4 @@
-import { UpstreamUnavailable } from './authorization-server.js';
+import { Busy } from './busy.js';
 import { credentialId, credentialOf, type Session, type SessionLock, type Sessions } from './sessions.js';
 
 /** How a caller waits for the exclusive right to change a session. */
@@ -18,7 +18,7 @@ export interface HeldSession {
 /**
  * Does `work` while nobody else, on any replica, refreshes or ends the session under this credential.
  *
- * @throws {UpstreamUnavailable} when somebody else holds the session for longer than `waitMs`
+ * @throws {Busy} when somebody else holds the session for longer than `waitMs`
  */
 export async function whileHolding<T>(
   sessions: Sessions,
@@ -31,14 +31,14 @@ export async function whileHolding<T>(
   const lock = await sessions.lock(credentialId, { waitMs, unless });
   if (lock) return work(lock).finally(() => lock.release());
   if (settled !== undefined) return settled;
-  throw new UpstreamUnavailable('another request is refreshing or ending this session and takes too long', 1);
+  throw new Busy('another request is refreshing or ending this session and takes too long');
 }
 
 /**
  * The same for the session that this credential opens or once opened, under whatever credential it is now.
  *
  * @returns undefined when the credential does not lead to a session
- * @throws {UpstreamUnavailable} when somebody else holds the session for longer than `waitMs`
+ * @throws {Busy} when somebody else holds the session for longer than `waitMs`
  */
 export async function whileHoldingCurrent<T>(
   sessions: Sessions,

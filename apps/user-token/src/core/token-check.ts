@@ -23,12 +23,12 @@ export function issuedAtForDenials({ principal, mayBeOlder }: ActiveToken): numb
 
 /** Whether a token was issued by our authorization server, for us, and is in force; revocation is another question. */
 export abstract class TokenCheck {
-  /** @throws {UpstreamUnavailable} when that could not be found out */
+  /** @throws {UpstreamUnavailable | Busy} when that could not be found out */
   abstract check(accessToken: CanonicalToken): Promise<CheckedToken>;
 }
 
 /** The same of a token that the authorization server has granted just now: any text, and longer than a request may carry. */
 export abstract class GrantCheck {
-  /** @throws {UpstreamUnavailable} when that could not be found out */
+  /** @throws {UpstreamUnavailable | Busy} when that could not be found out */
   abstract check(accessToken: string): Promise<CheckedToken>;
 }

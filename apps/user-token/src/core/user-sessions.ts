@@ -18,7 +18,7 @@ export class UserSessions {
     private readonly clock: Clock,
   ) {}
 
-  /** @throws {UpstreamUnavailable | StoreUnavailable | DenialsUnknown} */
+  /** @throws {UpstreamUnavailable | Busy | StoreUnavailable | DenialsUnknown} */
   async list(accessToken: string): Promise<ListSessionsResult> {
     const caller = await this.access.of(accessToken);
     if (!caller.permitted) return { listed: false, reason: caller.reason };
@@ -31,7 +31,7 @@ export class UserSessions {
     };
   }
 
-  /** @throws {UpstreamUnavailable | StoreUnavailable | DenialsUnknown} and then it may be tried again */
+  /** @throws {UpstreamUnavailable | Busy | StoreUnavailable | DenialsUnknown} and then it may be tried again */
   async end(accessToken: string, sessionId: string): Promise<EndSessionResult> {
     const caller = await this.access.of(accessToken);
     if (!caller.permitted) return { ended: false, reason: caller.reason };

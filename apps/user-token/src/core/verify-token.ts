@@ -21,7 +21,7 @@ export class VerifyToken {
 
   /**
    * @param requestId of the caller, where the log does not know it by itself
-   * @throws {UpstreamUnavailable | DenialsUnknown} when no verdict can be reached
+   * @throws {UpstreamUnavailable | Busy | DenialsUnknown} when no verdict can be reached
    */
   async execute(accessToken: string, requestId?: string): Promise<Verdict> {
     const refused = (reason: InactiveReason, detail?: string): Verdict => {

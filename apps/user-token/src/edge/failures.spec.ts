@@ -2,6 +2,7 @@ import { RpcException } from '@nestjs/microservices';
 import { StoreUnavailable } from '@app/store';
 import { failureSchema, type Failure } from '@app/contract';
 import { UpstreamUnavailable } from '../core/authorization-server.js';
+import { Busy } from '../core/busy.js';
 import { DenialsUnknown } from '../core/denials.js';
 import { Failures } from './failures.js';
 
@@ -32,6 +33,13 @@ describe('the failure that stands for an exception', () => {
     expect(failure).toMatchObject(expected);
     expect(failureSchema.parse(failure)).toEqual(failure);
     expect(JSON.stringify(failure)).not.toContain('canary');
+  });
+
+  it('tells older clients, too, that requests wait for each other', () => {
+    const failure = failures().of(new Busy('another request takes too long', 3));
+    const message = 'another request takes too long';
+    expect(failure).toEqual({ code: 'upstream_unavailable', busy: true, message, retryAfterSeconds: 3 });
+    expect(failureSchema.parse(failure)).toMatchObject({ code: 'busy' });
   });
 
   it('is logged for the caller, once for those like it', () => {

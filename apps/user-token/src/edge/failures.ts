@@ -1,8 +1,9 @@
 import { RpcException } from '@nestjs/microservices';
 import { LineLimit } from '@app/ops';
 import { StoreUnavailable } from '@app/store';
-import { failureSchema, type Failure } from '@app/contract';
+import { failureOnWire, failureSchema, type Failure, type FailureOnWire } from '@app/contract';
 import { UpstreamUnavailable } from '../core/authorization-server.js';
+import { Busy } from '../core/busy.js';
 import { DenialsUnknown } from '../core/denials.js';
 import type { Log } from '../core/log.js';
 
@@ -14,12 +15,21 @@ export class Failures {
   constructor(private readonly log: Log) {}
 
   /** @param requestId of the caller, where the log does not know it by itself */
-  of(exception: unknown, requestId?: string): Failure {
+  of(exception: unknown, requestId?: string): FailureOnWire {
+    return failureOnWire(this.failureOf(exception, requestId));
+  }
+
+  private failureOf(exception: unknown, requestId?: string): Failure {
     const caller = requestId === undefined ? {} : { requestId };
     if (exception instanceof UpstreamUnavailable) {
       this.warn(exception, { ...caller, err: exception }, exception.message);
       const { code, retryAfterSeconds } = exception;
       return { code, message: 'the authorization server is not available', retryAfterSeconds };
+    }
+    if (exception instanceof Busy) {
+      this.warn(exception, { ...caller, err: exception }, exception.message);
+      const { code, message, retryAfterSeconds } = exception;
+      return { code, message, retryAfterSeconds };
     }
     if (exception instanceof StoreUnavailable) {
       this.warn(exception, { ...caller, err: exception }, 'a call needed Redis, which is not available');

@@ -1,6 +1,6 @@
 import { openStore, StoreUnavailable, type Counters, type ServerFacts } from '@app/store';
 import { UNKNOWN_TOKENS_KEY, type CanonicalToken } from '@app/contract';
-import { UpstreamUnavailable } from '../../core/authorization-server.js';
+import { Busy } from '../../core/busy.js';
 import { TokenCheck, type CheckedToken } from '../../core/token-check.js';
 
 const WINDOW_MS = 60_000;
@@ -43,7 +43,7 @@ export class CountedTokenCheck extends TokenCheck {
       windowMs: WINDOW_MS,
     });
     if (waitMs === undefined) return store;
-    throw new UpstreamUnavailable(
+    throw new Busy(
       'OPAQUE_UNKNOWN_PER_MINUTE is used up: unknown opaque tokens are not asked about for the moment',
       Math.ceil(waitMs / 1000),
     );

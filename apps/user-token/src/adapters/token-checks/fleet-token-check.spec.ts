@@ -6,6 +6,7 @@ import { GENERATION_KEY } from '@app/contract';
 import { RedisServer } from '@app/test-support/redis/redis-server';
 import { until } from '@app/test-support/timing/until';
 import { UpstreamUnavailable, type AuthorizationServer } from '../../core/authorization-server.js';
+import { Busy } from '../../core/busy.js';
 import { issuedAtForDenials, type CheckedToken } from '../../core/token-check.js';
 import { tokenId } from '../../core/token-id.js';
 import { CountedTokenCheck } from './counted-token-check.js';
@@ -450,7 +451,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
       await checkAll(newTokens(UNKNOWN_PER_MINUTE));
       asked = [];
     };
-    const unavailable = { name: 'UpstreamUnavailable' };
+    const busy = { name: 'Busy', code: 'busy' };
 
     it('cause a limited number of questions of the whole fleet per minute; the rest is not refused', async () => {
       answer = REFUSAL;
@@ -460,7 +461,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
       expect(refused).toHaveLength(UNKNOWN_PER_MINUTE);
       for (const failed of answers.filter(({ status }) => status === 'rejected')) {
         const { reason } = failed as PromiseRejectedResult;
-        expect(reason).toBeInstanceOf(UpstreamUnavailable);
+        expect(reason).toBeInstanceOf(Busy);
         expect(reason.retryAfterSeconds).toBeGreaterThan(50);
         expect(reason.retryAfterSeconds).toBeLessThanOrEqual(60);
       }
@@ -469,7 +470,7 @@ describe('opaque tokens in a fleet of user-tokens', () => {
     it('do not hurt a token that came while the budget was used up', async () => {
       await useUpBudget();
       const honest = newToken();
-      await expect(fleet[0]!.check(honest)).rejects.toMatchObject(unavailable);
+      await expect(fleet[0]!.check(honest)).rejects.toMatchObject(busy);
       // The end of the minute has the same effect.
       await redis.cli('DEL', 'unknown-tokens:v1');
       answer = ADA;

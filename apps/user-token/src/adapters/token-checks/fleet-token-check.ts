@@ -8,7 +8,7 @@ import {
 } from '@app/contract';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
-import { UpstreamUnavailable } from '../../core/authorization-server.js';
+import { Busy } from '../../core/busy.js';
 import { TokenCheck, type CheckedToken } from '../../core/token-check.js';
 import { tokenId } from '../../core/token-id.js';
 import type { FirstSights } from './first-sights.js';
@@ -92,7 +92,7 @@ export class FleetTokenCheck extends TokenCheck {
     });
     if (lock) return this.askAndShare(accessToken, place, seenAtSeconds).finally(() => lock.release());
     if (answer && this.isFresh(answer)) return this.remember(place, answer);
-    throw new UpstreamUnavailable('another replica is asking about this token and takes too long', 1);
+    throw new Busy('another replica is asking about this token and takes too long');
   }
 
   private async askAndShare(
