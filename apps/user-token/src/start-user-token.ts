@@ -20,12 +20,9 @@ import {
 } from '@app/ops';
 import { IDLE_TIMEOUT_MS, MAX_MESSAGE_LENGTH, MAX_UNREAD_BYTES } from '@app/contract';
 import { storeCheck, type ServerFacts, type SharedStore } from '@app/store';
-import type { StoreDenials } from './adapters/denials/store-denials.js';
-import { GrantedTokenCheck } from './adapters/token-checks/granted-token-check.js';
-import { ISSUER_CHECKS, IssuerChecks, type IssuerCheck } from './adapters/auth0/issuer-checks.js';
-import { IssuerKeys } from './adapters/auth0/issuer-keys.js';
+import { ISSUER_CHECKS, type IssuerCheck } from './adapters/auth0/issuer-checks.js';
+import { compose, type UserToken } from './compose.js';
 import type { UserTokenConfig } from './config.js';
-import { Denials } from './core/denials.js';
 import { QuietTcpServer } from './edge/quiet-tcp.server.js';
 import { UserTokenModule } from './user-token.module.js';
 
@@ -56,13 +53,12 @@ const SETTLE_MS = 3_000;
 /** The first callers are neither refused nor kept waiting for what is just being fetched; what cannot be fetched holds up nobody. */
 async function prepare(
   store: ServerFacts,
-  keys: IssuerKeys,
-  denials: StoreDenials,
+  { issuerKeys, settled }: UserToken,
   issuer: DependencyWatch<IssuerCheck>,
 ): Promise<void> {
   const startedAtMs = performance.now();
-  await atMost(PREPARE_MS, Promise.all([denials.settled, keys.load(), issuer.settled(PREPARE_MS)]));
-  if (store.available) await atMost(SETTLE_MS - (performance.now() - startedAtMs), denials.settled);
+  await atMost(PREPARE_MS, Promise.all([settled(), issuerKeys.load(), issuer.settled(PREPARE_MS)]));
+  if (store.available) await atMost(SETTLE_MS - (performance.now() - startedAtMs), settled());
 }
 
 async function atMost(ms: number, done: Promise<unknown>): Promise<void> {
@@ -105,14 +101,14 @@ export async function startUserToken(
     logger,
   );
   renewedTls?.onRenewal((material) => tcpServer.renew(material));
+  const userToken = compose({ config, store, logger });
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(
-    UserTokenModule.forRoot(config, { store, logger, inFlight }),
+    UserTokenModule.over(userToken.useCases, { logger, inFlight, clock: store }),
     { strategy: tcpServer, logger: new NestLogger(logger), abortOnError: false },
   );
-  const keys = app.get(IssuerKeys);
   const issuer = new DependencyWatch({
     names: ISSUER_CHECKS,
-    look: () => app.get(IssuerChecks).look(),
+    look: () => userToken.issuerChecks.look(),
     everyMs: config.issuerCheckSeconds * 1000,
     retryMs: ISSUER_RETRY_MS,
     log: logger,
@@ -124,7 +120,7 @@ export async function startUserToken(
   );
   let ops: OpsListener;
   try {
-    await prepare(store, keys, app.get<StoreDenials>(Denials), issuer);
+    await prepare(store, userToken, issuer);
     await listenOrExplain(listening, () => app.listen());
     ops = await startOps({
       service: 'user-token',
@@ -136,14 +132,15 @@ export async function startUserToken(
         store: () => storeCheck(store),
         clock: () => clock.check(),
         ...Object.fromEntries(ISSUER_CHECKS.map((name) => [name, () => issuer.check(name)])),
-        keys: () => keys.check(),
-        grantedTokens: () => app.get(GrantedTokenCheck).state(),
+        keys: () => userToken.issuerKeys.check(),
+        grantedTokens: () => userToken.grantedTokens(),
       },
     });
   } catch (error) {
     clock.close();
     issuer.close();
     await app.close();
+    await userToken.close();
     throw error;
   }
   const server = app.unwrap<Server>();
@@ -167,6 +164,7 @@ export async function startUserToken(
       await delay(REPLY_FLUSH_MS);
       if (!drained) logger.warn('calls were still under way when user-token stopped');
       await app.close();
+      await userToken.close();
       await ops.close();
     },
   };

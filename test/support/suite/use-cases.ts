@@ -1,20 +1,17 @@
-import { NestFactory } from '@nestjs/core';
-import { createLogger, InFlight } from '@app/ops';
+import { createLogger } from '@app/ops';
 import { openStore, StoreUnavailable, type SharedStore } from '@app/store';
 import { credentialId, sessionKey, sessionLockKey, type GrantedToken, type GrantResult } from '@app/contract';
 import { readUserTokenConfig } from '../../../apps/user-token/src/config.js';
-import type { StoreDenials } from '../../../apps/user-token/src/adapters/denials/store-denials.js';
+import { compose, type Ports, type UserToken } from '../../../apps/user-token/src/compose.js';
 import type { Clock } from '../../../apps/user-token/src/core/clock.js';
-import { Denials } from '../../../apps/user-token/src/core/denials.js';
-import { TokenIssuances, type AskingClient } from '../../../apps/user-token/src/core/token-issuance.js';
-import { IssuedTokens } from '../../../apps/user-token/src/core/issued-tokens.js';
-import { LogIn } from '../../../apps/user-token/src/core/log-in.js';
-import { LogOut } from '../../../apps/user-token/src/core/log-out.js';
-import { RefreshSession } from '../../../apps/user-token/src/core/refresh-session.js';
-import { RevokeSubject } from '../../../apps/user-token/src/core/revoke-subject.js';
-import { UserSessions } from '../../../apps/user-token/src/core/user-sessions.js';
-import { VerifyToken } from '../../../apps/user-token/src/core/verify-token.js';
-import { UserTokenModule } from '../../../apps/user-token/src/user-token.module.js';
+import type { AskingClient, TokenIssuances } from '../../../apps/user-token/src/core/token-issuance.js';
+import type { IssuedTokens } from '../../../apps/user-token/src/core/issued-tokens.js';
+import type { LogIn } from '../../../apps/user-token/src/core/log-in.js';
+import type { LogOut } from '../../../apps/user-token/src/core/log-out.js';
+import type { RefreshSession } from '../../../apps/user-token/src/core/refresh-session.js';
+import type { RevokeSubject } from '../../../apps/user-token/src/core/revoke-subject.js';
+import type { UserSessions } from '../../../apps/user-token/src/core/user-sessions.js';
+import type { VerifyToken } from '../../../apps/user-token/src/core/verify-token.js';
 import { ScriptedIssuer } from '../issuer/scripted-issuer.js';
 import { giveGeneration } from '../redis/store-generation.js';
 
@@ -23,27 +20,40 @@ export interface UseCasesOptions {
   readonly store?: SharedStore;
   readonly clock?: Clock;
   readonly settings?: Readonly<Record<string, string>>;
+  /** In place of adapters. */
+  readonly ports?: Partial<Ports>;
 }
 
-/** user-token's use cases as its module wires them, on a store in this process and an issuer over HTTP, without its TCP edge. */
+/** user-token's use cases as they are composed, on a store in this process and an issuer over HTTP, without the TCP edge. */
 export class UseCases {
+  readonly issuances: TokenIssuances;
+  readonly logIn: LogIn;
+  readonly refreshSession: RefreshSession;
+  readonly logOut: LogOut;
+  readonly revokeSubject: RevokeSubject;
+  readonly userSessions: UserSessions;
+  readonly issuedTokens: IssuedTokens;
+  readonly verifyToken: VerifyToken;
+
   private constructor(
     readonly store: SharedStore,
     readonly logs: string[],
-    readonly issuances: TokenIssuances,
-    readonly logIn: LogIn,
-    readonly refreshSession: RefreshSession,
-    readonly logOut: LogOut,
-    readonly revokeSubject: RevokeSubject,
-    readonly userSessions: UserSessions,
-    readonly issuedTokens: IssuedTokens,
-    readonly verifyToken: VerifyToken,
-    readonly close: () => Promise<void>,
-  ) {}
+    private readonly userToken: UserToken,
+  ) {
+    const { useCases } = userToken;
+    this.issuances = useCases.issuances;
+    this.logIn = useCases.logIn;
+    this.refreshSession = useCases.refreshSession;
+    this.logOut = useCases.logOut;
+    this.revokeSubject = useCases.revokeSubject;
+    this.userSessions = useCases.userSessions;
+    this.issuedTokens = useCases.issuedTokens;
+    this.verifyToken = useCases.verifyToken;
+  }
 
   static async open(
     issuer: ScriptedIssuer,
-    { store: shared, clock, settings = {} }: UseCasesOptions = {},
+    { store: shared, clock, settings = {}, ports }: UseCasesOptions = {},
   ): Promise<UseCases> {
     const store = shared ?? openStore('memory:');
     // Nothing was revoked in it before.
@@ -57,24 +67,13 @@ export class UseCases {
     const logs: string[] = [];
     const destination = { write: (line: string) => void logs.push(line) };
     const logger = createLogger({ service: 'user-token', environment: 'local', level: 'trace', destination });
-    const dependencies = { store, logger, inFlight: new InFlight(), ...(clock && { clock }) };
-    const app = await NestFactory.createApplicationContext(UserTokenModule.forRoot(config, dependencies), {
-      logger: false,
-    });
-    await app.get<StoreDenials>(Denials).settled;
-    return new UseCases(
-      store,
-      logs,
-      app.get(TokenIssuances),
-      app.get(LogIn),
-      app.get(RefreshSession),
-      app.get(LogOut),
-      app.get(RevokeSubject),
-      app.get(UserSessions),
-      app.get(IssuedTokens),
-      app.get(VerifyToken),
-      () => app.close(),
-    );
+    const userToken = compose({ config, store, logger, clock }, ports);
+    await userToken.settled();
+    return new UseCases(store, logs, userToken);
+  }
+
+  close(): Promise<void> {
+    return this.userToken.close();
   }
 
   tryLogIn(client?: AskingClient): Promise<GrantResult> {
