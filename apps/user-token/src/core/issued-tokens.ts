@@ -6,9 +6,8 @@ import {
 } from '@app/contract';
 import { nowInSeconds, type Clock } from './clock.js';
 import { Denials, deniedToken } from './denials.js';
-import type { SessionLifetimes } from './token-issuance.js';
 import { LogOut } from './log-out.js';
-import { factsOf, Sessions } from './sessions.js';
+import { factsOf, refreshableUntilSeconds, Sessions, type SessionLifetimes } from './sessions.js';
 
 /** An access token of ours: whom it speaks for, and the session it belongs to. */
 export interface IssuedAccessToken {
@@ -53,19 +52,17 @@ export class IssuedTokens {
   async inspectRefreshToken(token: string, clientId: string): Promise<RefreshTokenInspection> {
     const state = issuedTokenKind(token) === 'refresh' ? await this.sessions.find(token) : undefined;
     if (state?.kind !== 'open' || state.session.clientId !== clientId) return { active: false };
-    const { subject, scope, startedAtSeconds, usedAtSeconds } = state.session;
+    const { subject, scope, usedAtSeconds } = state.session;
     const { denied } = await this.denials.status(factsOf(state.session));
-    const { idleSeconds, absoluteSeconds } = this.lifetimes;
-    const expiresAtSeconds = Math.min(startedAtSeconds + absoluteSeconds, usedAtSeconds + idleSeconds);
+    const expiresAtSeconds = refreshableUntilSeconds(state.session, this.lifetimes);
     if (denied || nowInSeconds(this.clock) >= expiresAtSeconds) return { active: false };
     return { active: true, subject, scope, issuedAtSeconds: usedAtSeconds, expiresAtSeconds };
   }
 
   private async revokeRefreshToken(token: string, clientId: string): Promise<RevokeTokenResult> {
-    const state = await this.sessions.find(token);
-    if (!state) return { outcome: 'unknown' };
-    const owner = state.kind === 'open' ? state.session.clientId : state.clientId;
-    if (owner !== clientId) return { outcome: 'foreign' };
+    const owner = await this.sessions.ownerOf(token);
+    if (!owner) return { outcome: 'unknown' };
+    if (owner.clientId !== clientId) return { outcome: 'foreign' };
     await this.logOut.endSession(token);
     return { outcome: 'revoked' };
   }

@@ -4,14 +4,7 @@ import { Busy } from './busy.js';
 import { nowInSeconds, type Clock } from './clock.js';
 import { Denials, deniedToken, type DeniedToken } from './denials.js';
 import { whileHolding, whileHoldingCurrent, type HeldSession } from './session-lock.js';
-import {
-  credentialId,
-  holds,
-  refreshTokensOf,
-  Sessions,
-  type SessionEntry,
-  type SessionState,
-} from './sessions.js';
+import { ownerOf, refreshTokensOf, Sessions, type SessionEntry, type SessionState } from './sessions.js';
 import { TokenCheck } from './token-check.js';
 import { tokenId } from './token-id.js';
 
@@ -44,8 +37,7 @@ export class LogOut {
   async execute(accessToken: string): Promise<LogoutResult> {
     if (!isCanonicalToken(accessToken)) return { ended: false, reason: 'malformed' };
     const state = await this.sessions.find(accessToken);
-    const clientId = state?.kind === 'open' ? state.session.clientId : state?.clientId;
-    if (!state || clientId !== undefined) return this.endByCheck(accessToken);
+    if (!state || ownerOf(state).clientId !== undefined) return this.endByCheck(accessToken);
     await this.endFound(accessToken, state);
     return { ended: true };
   }
@@ -99,20 +91,8 @@ export class LogOut {
 
   /** Closes access at once; a refresh that has not asked upstream yet sees it and gives up. */
   private async deny(state: SessionState): Promise<readonly DeniedToken[]> {
-    if (state.kind === 'open') {
-      const { subject, accessTokens } = state.session;
-      await this.denials.deny(subject, accessTokens);
-      return accessTokens;
-    }
-    // The user's other tab has refreshed: what he means to end is the session, with the tokens that it has now.
-    const { subject, sessionId, replaced, token, expiresAtSeconds } = state;
-    const entry = await this.sessions.entry(subject, sessionId);
-    const tokens = [
-      { tokenId: replaced.tokenId, expiresAtSeconds },
-      deniedToken(token.accessToken, expiresAtSeconds),
-      ...(entry?.accessTokens ?? []),
-    ];
-    await this.denials.deny(subject, tokens);
+    const tokens = await this.sessions.accessTokensOf(state);
+    await this.denials.deny(ownerOf(state).subject, tokens);
     return tokens;
   }
 
@@ -124,8 +104,7 @@ export class LogOut {
     const since = session.accessTokens.filter((token) => !ids.has(token.tokenId));
     if (since.length > 0) await this.denials.deny(session.subject, since);
     for (const refreshToken of refreshTokensOf(session)) await this.authorizationServer.revoke(refreshToken);
-    if (!(await this.sessions.end({ ...session, credentialId: credentialId(credential) }, lock)))
-      throw overtaken();
+    if (!(await this.sessions.endUnder(credential, session, lock))) throw overtaken();
     return true;
   }
 
@@ -134,8 +113,7 @@ export class LogOut {
     const checked = await this.tokenCheck.check(accessToken);
     if (!checked.active) return { ended: false, reason: checked.reason };
     const { subject, expiresAtSeconds } = checked.principal;
-    const id = tokenId(accessToken);
-    const entry = (await this.sessions.entriesOf(subject)).find((one) => holds(one, id));
+    const entry = await this.sessions.entryWith(subject, tokenId(accessToken));
     if (entry) await this.endEntry(entry);
     else await this.denials.deny(subject, [deniedToken(accessToken, expiresAtSeconds)]);
     return { ended: true };

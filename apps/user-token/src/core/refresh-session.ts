@@ -4,7 +4,7 @@ import { AuthorizationServer, UpstreamUnavailable, type UpstreamRefusal } from '
 import { Busy } from './busy.js';
 import { nowInSeconds, type Clock } from './clock.js';
 import { Denials, deniedToken, type DeniedToken } from './denials.js';
-import type { TokenIssuance, SessionLifetimes } from './token-issuance.js';
+import type { TokenIssuance } from './token-issuance.js';
 import type { Log } from './log.js';
 import { LogOut } from './log-out.js';
 import { whileHolding, whileHoldingCurrent } from './session-lock.js';
@@ -13,12 +13,15 @@ import {
   credentialOf,
   factsOf,
   leftOf,
+  ownerOf,
+  refreshableUntilSeconds,
   refreshTokensOf,
   Sessions,
   type Device,
   type Issued,
   type Session,
   type SessionEntry,
+  type SessionLifetimes,
   type SessionLock,
   type SessionState,
   type UnjudgedGrant,
@@ -110,7 +113,7 @@ export class RefreshSession {
     issuance: TokenIssuance,
   ): Promise<GrantResult | undefined> {
     const state = await this.sessions.find(credential);
-    if (!state || clientOf(state) !== issuance.clientId) return REFUSED;
+    if (!state || ownerOf(state).clientId !== issuance.clientId) return REFUSED;
     if (state.kind === 'refreshed') return this.replay(credential, issuance, state);
     return issuance.covers(state.session) ? undefined : NOT_COVERED;
   }
@@ -148,12 +151,12 @@ export class RefreshSession {
     );
   }
 
-  private isOver({ clientId, startedAtSeconds, usedAtSeconds, expiresAtSeconds }: Session): boolean {
+  private isOver(session: Session): boolean {
     const nowSeconds = nowInSeconds(this.options.clock);
-    const { absoluteSeconds, idleSeconds, expiredLimitSeconds } = this.options;
-    if (nowSeconds >= Math.min(startedAtSeconds + absoluteSeconds, usedAtSeconds + idleSeconds)) return true;
+    if (nowSeconds >= refreshableUntilSeconds(session, this.options)) return true;
     // A client refreshes by a token that is made for it, and that lasts as long as the session.
-    return clientId === undefined && nowSeconds >= expiresAtSeconds + expiredLimitSeconds;
+    const { clientId, expiresAtSeconds } = session;
+    return clientId === undefined && nowSeconds >= expiresAtSeconds + this.options.expiredLimitSeconds;
   }
 
   /**
@@ -164,7 +167,7 @@ export class RefreshSession {
   private async end(credential: string, session: Session, lock: SessionLock): Promise<GrantResult> {
     await this.denials.deny(session.subject, session.accessTokens);
     for (const refreshToken of refreshTokensOf(session)) await this.authorizationServer.revoke(refreshToken);
-    await this.sessions.end({ ...session, credentialId: credentialId(credential) }, lock);
+    await this.sessions.endUnder(credential, session, lock);
     return REFUSED;
   }
 
@@ -432,8 +435,4 @@ function isGranted(session: Session): session is GrantedSession {
 function forgottenBy(next: Session, { accessTokens }: Session): DeniedToken[] {
   const kept = new Set(next.accessTokens.map(({ tokenId }) => tokenId));
   return accessTokens.filter(({ tokenId }) => !kept.has(tokenId));
-}
-
-function clientOf(state: SessionState): string | undefined {
-  return state.kind === 'open' ? state.session.clientId : state.clientId;
 }

@@ -31,7 +31,7 @@ export class SessionAccess {
     if (!verdict.active) return { permitted: false, reason: verdict.reason };
     const isOwn =
       issuedTokenKind(accessToken) === undefined &&
-      (this.isForUs(verdict.principal) || (await this.hasSession(accessToken)));
+      (this.isForUs(verdict.principal) || (await this.sessions.ownerOf(accessToken)) !== undefined);
     return isOwn
       ? { permitted: true, subject: verdict.principal.subject }
       : { permitted: false, reason: 'not_permitted' };
@@ -39,9 +39,5 @@ export class SessionAccess {
 
   private isForUs({ clientId, audience }: Principal): boolean {
     return clientId === this.options.clientId && audience.some((api) => this.options.audience.includes(api));
-  }
-
-  private async hasSession(accessToken: string): Promise<boolean> {
-    return (await this.sessions.find(accessToken)) !== undefined;
   }
 }

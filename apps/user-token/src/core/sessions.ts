@@ -1,6 +1,6 @@
-import type { GrantedToken, Principal } from '@app/contract';
+import { credentialId, type GrantedToken, type Principal } from '@app/contract';
 import type { Clock } from './clock.js';
-import type { DeniedToken, TokenFacts } from './denials.js';
+import { deniedToken, type DeniedToken, type TokenFacts } from './denials.js';
 
 /** Where somebody logged in from; shown to him, believed by nobody. */
 export interface Device {
@@ -46,6 +46,12 @@ export interface UnjudgedGrant {
   /** Granted scopes, separated by spaces. */
   readonly scope: string;
   readonly grantedAtMs: number;
+}
+
+/** How long a session may be left without a refresh, and how long it may last. */
+export interface SessionLifetimes {
+  readonly idleSeconds: number;
+  readonly absoluteSeconds: number;
 }
 
 /** Sessions that a user may have at a time: as many as fit into one message, however long their user agents are. */
@@ -95,12 +101,12 @@ export interface SessionLock {
   release(): Promise<void>;
 }
 
+export { credentialId };
+
 /** What finds the session that a token answer belongs to. */
 export function credentialOf(token: GrantedToken): string {
   return token.refreshToken ?? token.accessToken;
 }
-
-export { credentialId } from '@app/contract';
 
 /** What is left of the life of a granted access token, in whole seconds: all of it, as the issuer says, while it is fresh. */
 export function leftOf({ expiresInSeconds, grantedAtMs }: UnjudgedGrant, clock: Clock): number {
@@ -112,6 +118,26 @@ export function leftOf({ expiresInSeconds, grantedAtMs }: UnjudgedGrant, clock: 
 /** Every upstream refresh token that has to be revoked when the session ends. */
 export function refreshTokensOf({ refreshToken, surplusRefreshTokens = [] }: Session): readonly string[] {
   return refreshToken === undefined ? surplusRefreshTokens : [refreshToken, ...surplusRefreshTokens];
+}
+
+/** Until when the session can be refreshed. */
+export function refreshableUntilSeconds(
+  { startedAtSeconds, usedAtSeconds }: Session | SessionEntry,
+  { idleSeconds, absoluteSeconds }: SessionLifetimes,
+): number {
+  return Math.min(startedAtSeconds + absoluteSeconds, usedAtSeconds + idleSeconds);
+}
+
+/** The holder of a session. */
+export interface SessionOwner {
+  readonly subject: string;
+  /** OAuth client; absent for our own front ends. */
+  readonly clientId?: string | undefined;
+}
+
+export function ownerOf(state: SessionState): SessionOwner {
+  const { subject, clientId } = state.kind === 'open' ? state.session : state;
+  return { subject, clientId };
 }
 
 /** Whether this is an access token of the session that may be in force. */
@@ -130,6 +156,26 @@ export function factsOf({ subject, accessTokens, issuedAtSeconds }: Session | Se
  */
 export abstract class Sessions {
   abstract find(credential: string): Promise<SessionState | undefined>;
+
+  /** Whose session this credential opens, or once opened. */
+  async ownerOf(credential: string): Promise<SessionOwner | undefined> {
+    const state = await this.find(credential);
+    return state && ownerOf(state);
+  }
+
+  /** The access tokens that have to be denied when the session of this credential ends, as far as they are known here. */
+  async accessTokensOf(state: SessionState): Promise<readonly DeniedToken[]> {
+    if (state.kind === 'open') return state.session.accessTokens;
+    // Another tab of the user has refreshed: the session is what ends, with the tokens that it has now.
+    const { subject, sessionId, replaced, token, expiresAtSeconds } = state;
+    const entry = await this.entry(subject, sessionId);
+    return [
+      { tokenId: replaced.tokenId, expiresAtSeconds },
+      deniedToken(token.accessToken, expiresAtSeconds),
+      ...(entry?.accessTokens ?? []),
+    ];
+  }
+
   /** @returns false when the credential opens another session or has done so, and then nothing has changed */
   abstract start(issued: Issued, session: Session): Promise<boolean>;
   /**
@@ -161,11 +207,26 @@ export abstract class Sessions {
     session: Pick<SessionEntry, 'id' | 'subject' | 'credentialId' | 'accessTokens'>,
     lock: SessionLock,
   ): Promise<boolean>;
+  /**
+   * The end of a session, by the credential that it stands under.
+   *
+   * @returns false when the lock was lost meanwhile, and then nothing has changed
+   */
+  endUnder(credential: string, session: Session, lock: SessionLock): Promise<boolean> {
+    return this.end({ ...session, credentialId: credentialId(credential) }, lock);
+  }
+
   /** A user's sessions, the one used last first. */
   abstract entriesOf(subject: string): Promise<readonly SessionEntry[]>;
   /** Those of a user's sessions that are more than {@link MAX_SESSIONS}: the ones that were used last longest ago. */
   abstract surplusEntriesOf(subject: string): Promise<readonly SessionEntry[]>;
   abstract entry(subject: string, id: string): Promise<SessionEntry | undefined>;
+
+  /** The session of a user that has the access token of this id. */
+  async entryWith(subject: string, tokenId: string): Promise<SessionEntry | undefined> {
+    return (await this.entriesOf(subject)).find((entry) => holds(entry, tokenId));
+  }
+
   /**
    * The exclusive right to change the session under this credential.
    *

@@ -1,7 +1,7 @@
 import { newIssuedToken, type GrantedToken, type Principal } from '@app/contract';
 import type { UpstreamGrant } from './authorization-server.js';
 import { nowInSeconds, type Clock } from './clock.js';
-import type { Issued, Session } from './sessions.js';
+import type { Issued, Session, SessionLifetimes } from './sessions.js';
 
 /** The holder of a session, and the tokens that it gets in place of the authorization server's. */
 export interface TokenIssuance {
@@ -56,12 +56,6 @@ export interface AskingClient {
   readonly allowed: readonly string[];
   /** Scopes of this request; absent: all that the client can have. */
   readonly asked?: readonly string[] | undefined;
-}
-
-/** How long a session may be left without a refresh, and how long it may last. */
-export interface SessionLifetimes {
-  readonly idleSeconds: number;
-  readonly absoluteSeconds: number;
 }
 
 /**

@@ -1,10 +1,16 @@
 import type { EndSessionResult, ListedSession, ListSessionsResult } from '@app/contract';
 import { nowInSeconds, type Clock } from './clock.js';
 import { Denials } from './denials.js';
-import type { SessionLifetimes } from './token-issuance.js';
 import { LogOut } from './log-out.js';
 import { SessionAccess } from './session-access.js';
-import { factsOf, holds, Sessions, type SessionEntry } from './sessions.js';
+import {
+  factsOf,
+  holds,
+  refreshableUntilSeconds,
+  Sessions,
+  type SessionEntry,
+  type SessionLifetimes,
+} from './sessions.js';
 import { tokenId } from './token-id.js';
 
 /** A user's own sessions, by one of his access tokens. */
@@ -47,11 +53,8 @@ export class UserSessions {
   /** Entries outlive a log-out everywhere, which denies what was issued so far and looks at none of them. */
   private async isOpen(entry: SessionEntry): Promise<boolean> {
     const nowSeconds = nowInSeconds(this.clock);
-    const { idleSeconds, absoluteSeconds } = this.lifetimes;
-    const { startedAtSeconds, usedAtSeconds, accessTokens } = entry;
-    const isRefreshable =
-      nowSeconds < Math.min(startedAtSeconds + absoluteSeconds, usedAtSeconds + idleSeconds);
-    const hasAccess = accessTokens.some(({ expiresAtSeconds }) => nowSeconds < expiresAtSeconds);
+    const isRefreshable = nowSeconds < refreshableUntilSeconds(entry, this.lifetimes);
+    const hasAccess = entry.accessTokens.some(({ expiresAtSeconds }) => nowSeconds < expiresAtSeconds);
     if (!isRefreshable && !hasAccess) return false;
     const { denied } = await this.denials.status(factsOf(entry));
     return !denied;
