@@ -1,4 +1,4 @@
-// Nothing else is loaded before the signals have their handlers: where this is process 1, one without a handler is lost.
+// The handlers of signals come first: process 1 loses a signal without a handler.
 import { runService } from '@app/ops/run';
 
 await runService('user-token', async () => {

@@ -26,11 +26,11 @@ import type { UserTokenConfig } from './config.js';
 import { QuietTcpServer } from './edge/quiet-tcp.server.js';
 import { UserTokenModule } from './user-token.module.js';
 
-/** What a user-token process is given; the store stays the caller's to close. */
+/** The surroundings of a user-token. The caller closes the store. */
 export interface UserTokenEnvironment {
   readonly store: SharedStore;
   readonly logger: Logger;
-  /** Certificates that are read again; else those of the configuration stay. */
+  /** Renewed certificates. Default: those of the configuration stay. */
   readonly renewedTls?: RenewedTls | undefined;
 }
 
@@ -47,10 +47,10 @@ const REPLY_FLUSH_MS = 50;
 const PREPARE_MS = 1_000;
 /** While something is wrong with the settings, or the issuer is away. */
 const ISSUER_RETRY_MS = 60_000;
-/** An empty Redis is left to other replicas first, if there are any. */
+/** Other replicas, if there are any, may fill an empty Redis first. */
 const SETTLE_MS = 3_000;
 
-/** The first callers are neither refused nor kept waiting for what is just being fetched; what cannot be fetched holds up nobody. */
+/** Fetches what the first calls need, and waits for it no longer than a moment. */
 async function prepare(
   store: ServerFacts,
   { issuerKeys, settled }: UserToken,
@@ -79,7 +79,7 @@ export async function startUserToken(
   const inFlight = new InFlight();
   const { host, port, tls, opsHost, opsPort } = config;
   const listening: Listening = { service: 'user-token', host, port, setting: 'PORT' };
-  // Preparing takes longer than somebody should wait for the word that it cannot listen.
+  // Before the preparation, which takes longer than an operator should wait for this error.
   await ensureListenable(listening);
   await ensureListenable({ service: 'user-token ops', host: opsHost, port: opsPort, setting: 'OPS_PORT' });
   const tcpServer = new QuietTcpServer(
@@ -157,7 +157,7 @@ export async function startUserToken(
       issuer.close();
       ops.drain();
       await delay(config.drainDelayMs);
-      // Nest's close() would cut the calls that are under way.
+      // Nest's close() would cut calls that are under way.
       server.close();
       const drained = await inFlight.idle(DRAIN_TIMEOUT_MS);
       // A call leaves before Nest has written its reply.

@@ -1,41 +1,41 @@
-/** Whose attempt it is. */
+/** The account and the place that an attempt counts for. */
 export interface Attempter {
   readonly username: string;
-  /** Address of the end user, where it is known. */
+  /** Address of the end user; absent where it is unknown. */
   readonly clientAddress?: string | undefined;
-  /** Connection that the attempt names: two of them may hold different accounts of one name. */
+  /** Connection that the attempt names: two connections may hold different accounts of one name. */
   readonly realm?: string | undefined;
 }
 
-/** An attempt whose outcome is not known yet. It has to be told one of these, once. */
+/** An attempt without an outcome so far. Its maker reports one outcome, once. */
 export interface Attempt {
   /**
-   * False once it was under way for so long that its place may be somebody else's: what it found out must be kept from who made it,
-   * for it may be one guess too many.
+   * False once the attempt has taken so long that another may have its place. Its maker then must not learn the answer, which may be
+   * one guess too many.
    */
   readonly counts: boolean;
-  /** The password was right: the failures of this account are forgotten. */
+  /** The password was right: the account starts again without failures. */
   succeeded(): Promise<void>;
   /**
    * The password was wrong, or might be.
    *
-   * @throws {StoreUnavailable} when that could not be counted; it must not be told then
+   * @throws {StoreUnavailable} without a count; the caller then must not learn the answer
    */
   failed(): Promise<void>;
-  /** Nobody learnt whether the password was right: as if it had not been made. */
+  /** The answer said nothing about the password: the attempt does not count. */
   undecided(): Promise<void>;
 }
 
 /**
- * How often a password may be guessed. An attempt takes a place before the authorization server is asked, so that no number of them in
- * parallel gets past the limit; only one that failed keeps it.
+ * The limit on guesses of a password. An attempt takes a place before its question to the authorization server, so that no number of
+ * attempts in parallel passes the limit. Only a failed attempt keeps its place.
  */
 export abstract class Attempts {
   /**
-   * Waits a while for others that are undecided.
+   * Waits a while for undecided attempts.
    *
-   * @returns the attempt, or how long to wait in seconds: a few while others are undecided, the rest of the window after so many failures
-   * @throws {StoreUnavailable} when it could not be counted; it must not be made then
+   * @returns the attempt, or the wait in seconds: a few while others are undecided, the rest of the window after too many failures
+   * @throws {StoreUnavailable} without a count; the caller then must not ask
    */
   abstract begin(attempter: Attempter): Promise<Attempt | { readonly retryAfterSeconds: number }>;
 }

@@ -1,6 +1,6 @@
 import type { GrantRefusal } from '@app/contract';
 
-/** What the authorization server granted; the refresh token must not leave this service. */
+/** A grant of the authorization server. Its refresh token must not leave this service. */
 export interface UpstreamGrant {
   readonly granted: true;
   readonly accessToken: string;
@@ -13,35 +13,35 @@ export interface UpstreamGrant {
 export interface UpstreamRefusal {
   readonly granted: false;
   readonly error: GrantRefusal;
-  /** With `mfa_required`; must not leave this service unsealed. */
+  /** With `mfa_required`. It must not leave this service unsealed. */
   readonly mfaToken?: string | undefined;
-  /** With `access_denied`: why, in words that the operator lets the user see. */
+  /** With `access_denied`: the reason, in words that the operator lets the user see. */
   readonly description?: string | undefined;
   /**
-   * `right`: only who knows the password is refused like this. `untold`: it says nothing of the password. Absent: the password was
-   * wrong, or might be.
+   * `right`: this refusal takes the right password. `untold`: it says nothing about the password. Absent: the password was wrong, or
+   * might be.
    */
   readonly passwordWas?: 'right' | 'untold' | undefined;
-  /** With `too_many_attempts`, where it is known. */
+  /** With `too_many_attempts`; absent where it is unknown. */
   readonly retryAfterSeconds?: number | undefined;
 }
 
 export interface Credentials {
   readonly username: string;
   readonly password: string;
-  /** Auth0 connection; the configured one when absent. */
+  /** Auth0 connection; absent: the configured one. */
   readonly realm?: string | undefined;
   /** Address of the end user. */
   readonly clientAddress?: string | undefined;
 }
 
-/** What `/userinfo` says about an opaque token. */
+/** The answer of `/userinfo` about an opaque token. */
 export type UserInfo =
   | { readonly active: true; readonly subject: string; readonly claims: Readonly<Record<string, unknown>> }
   | { readonly active: false };
 
 /**
- * Auth0, or whatever speaks its dialect. A refusal is a value; no answer, or one that makes no sense, is an
+ * Auth0, or another server that speaks its dialect. A refusal is a value. No answer, or one that makes no sense, is an
  * {@link UpstreamUnavailable}.
  */
 export abstract class AuthorizationServer {
@@ -55,7 +55,7 @@ export abstract class AuthorizationServer {
   abstract userInfo(accessToken: string): Promise<UserInfo>;
 }
 
-/** The authorization server gave no usable answer; says nothing about the user or the token. */
+/** The authorization server gave no usable answer. That says nothing about the user or the token. */
 export class UpstreamUnavailable extends Error {
   readonly code = 'upstream_unavailable';
 

@@ -1,6 +1,5 @@
 /**
- * The time of whatever processes share, such as how long an answer may be given again: one clock for all of them, however far apart
- * their own are.
+ * One clock for all that processes share, such as a replay window. The clocks of the processes may differ.
  */
 export interface Clock {
   /** Milliseconds since the epoch. */

@@ -4,29 +4,29 @@ import { tokenId } from './token-id.js';
 /** Auth0's upper bound for the life of an API's access token: 30 days. */
 export const MAX_TOKEN_LIFETIME_SECONDS = 2_592_000;
 
-/** A token that is refused although its issuer would still honour it. */
+/** A token that user-token refuses although its issuer would still honour it. */
 export interface DeniedToken {
-  /** {@link tokenId} of it. */
+  /** Its {@link tokenId}. */
   readonly tokenId: string;
-  /** When it would have expired; a denial is kept until then. */
+  /** Its expiry; the denial lasts until then. */
   readonly expiresAtSeconds: number;
 }
 
 export interface DenialStatus {
   readonly denied: boolean;
-  /** Names the denial of its whole subject that is in force, whether it applies to this token or not. */
+  /** Names the denial in force of the whole subject, whether it applies to this token or not. */
   readonly subjectDenial?: number | undefined;
-  /** Granted just now, but by its `iat` of unknown standing to others, until it is admitted. */
+  /** The token was granted just now, but its `iat` does not show that to others: it needs an admission. */
   readonly toBeAdmitted?: boolean | undefined;
-  /** Epoch of the subject, '' when none was ever set, null when it could not be read. */
+  /** Epoch of the subject; '' before the first one, null where the store gave no answer. */
   readonly epoch: string | null;
-  /** Of the store that the epoch was read from. */
+  /** Generation of the store at the time of the epoch. */
   readonly generation?: string | undefined;
 }
 
 /**
- * A token to be denied, whose principal expires at this time. That is the end of a JWT and of a token of ours; an opaque token of the issuer only has to be asked
- * about again then, and is denied for as long as any token can last.
+ * The denial of a token whose principal expires at this time. A JWT and a token of ours end then. An opaque token of the issuer only
+ * needs another question then; its denial lasts as long as any token can.
  */
 export function deniedToken(accessToken: string, expiresAtSeconds: number): DeniedToken {
   const endsThen = isJwt(accessToken) || issuedTokenKind(accessToken) !== undefined;
@@ -36,13 +36,13 @@ export function deniedToken(accessToken: string, expiresAtSeconds: number): Deni
   };
 }
 
-/** What a denial is looked up by. */
+/** The facts that find the denial of a token. */
 export interface TokenFacts {
   readonly subject: string;
   readonly tokenId: string;
   /** `iat` of the token. */
   readonly issuedAtSeconds: number;
-  /** The authorization server has given it to us just now: it is later than all that was lost. */
+  /** The authorization server has granted it to us just now: it is later than every lost denial. */
   readonly grantedNow?: boolean | undefined;
 }
 
@@ -56,7 +56,7 @@ export class DenialsUnknown extends Error {
   }
 }
 
-/** What was revoked: the only place that knows. */
+/** The revoked tokens: the only place that knows them. */
 export abstract class Denials {
   /** @throws {DenialsUnknown} */
   abstract status(token: TokenFacts): Promise<DenialStatus>;
@@ -64,24 +64,23 @@ export abstract class Denials {
   /**
    * Denies tokens of a subject, sets a new epoch and announces it: all of it or nothing.
    *
-   * @throws {StoreUnavailable} when the denial could not be written, and then nothing has changed
+   * @throws {StoreUnavailable} and then nothing has changed
    */
   abstract deny(subject: string, tokens: readonly DeniedToken[]): Promise<void>;
 
   /**
-   * Says of tokens that they were given to us after their subject was denied, so that this denial, and none later, does not apply to
-   * them, whatever their `iat`.
+   * Exempts tokens from the denial of their subject, whatever their `iat`: they were granted to us after it. Later denials apply.
    *
-   * @param subjectDenial of their {@link DenialStatus}, read before the authorization server was asked for them
+   * @param subjectDenial of the {@link DenialStatus} that was read before the question to the authorization server
    * @throws {StoreUnavailable}
    */
   abstract admit(tokens: readonly DeniedToken[], subjectDenial: number | undefined): Promise<void>;
 
   /**
-   * Denies every token that was issued to a subject until now by a clock that may be ahead of ours: all that could be in force
-   * at this moment, and with them those of the next seconds.
+   * Denies every token of a subject that can be in force at this moment. The issuer's clock may be ahead of ours, so that the denial
+   * covers the next seconds as well.
    *
-   * @throws {StoreUnavailable} when the denial could not be written, and then nothing has changed
+   * @throws {StoreUnavailable} and then nothing has changed
    */
   abstract denySubject(subject: string): Promise<void>;
 }

@@ -9,19 +9,19 @@ import { Denials, deniedToken } from './denials.js';
 import { LogOut } from './log-out.js';
 import { factsOf, refreshableUntilSeconds, Sessions, type SessionLifetimes } from './sessions.js';
 
-/** An access token of ours: whom it speaks for, and the session it belongs to. */
+/** An access token of ours: its principal and its session. */
 export interface IssuedAccessToken {
   readonly principal: Principal;
   readonly sessionId: string;
 }
 
-/** The access tokens that were issued to registered clients. */
+/** The access tokens of registered clients. */
 export abstract class IssuedAccessTokens {
   /** @throws {StoreUnavailable} */
   abstract find(accessToken: string): Promise<IssuedAccessToken | undefined>;
 }
 
-/** What registered clients ask about the tokens that they were given (RFC 7009 and RFC 7662). */
+/** Revocation and introspection for registered clients (RFC 7009 and RFC 7662). */
 export class IssuedTokens {
   constructor(
     private readonly accessTokens: IssuedAccessTokens,
@@ -33,9 +33,9 @@ export class IssuedTokens {
   ) {}
 
   /**
-   * Either token of a pair ends the session, and with it both (RFC 7009 section 2.1).
+   * Either token of a pair ends the session and both tokens (RFC 7009 section 2.1).
    *
-   * @throws {StoreUnavailable | UpstreamUnavailable | Busy} and then it has to be said again
+   * @throws {StoreUnavailable | UpstreamUnavailable | Busy} and then the client has to ask again
    */
   async revoke(token: string, clientId: string): Promise<RevokeTokenResult> {
     switch (issuedTokenKind(token)) {

@@ -21,12 +21,12 @@ import { GrantCheck } from './token-check.js';
 import { tokenId } from './token-id.js';
 import { tooLong } from './token-length.js';
 
-/** The access token that was granted cannot be used. */
+/** The granted access token is of no use. */
 interface Unusable {
   readonly why: string;
-  /** The denial of the whole user that it fell under; absent where there was none. */
+  /** The denial of the whole user that covers it; absent without one. */
   readonly subjectDenial: number | undefined;
-  /** Whether the server gives out the same token again until the second is over. */
+  /** Whether the server grants the same token again until the second is over. */
   readonly untilNextSecond: boolean;
 }
 type Outcome = GrantResult | Unusable;
@@ -34,10 +34,10 @@ type Outcome = GrantResult | Unusable;
 const REVOKED = 'the access of this user is being revoked at this moment';
 const TAKEN = 'the access token that was granted is that of another session';
 
-/** A user who is revoked again with each of them has to come again later. */
+/** A user with a new revocation at each try has to come again later. */
 const MAX_TRIES = 3;
 const SECOND_MS = 1_000;
-/** What takes an operator to mend. */
+/** For faults that an operator has to mend. */
 const SETTING_RETRY_SECONDS = 60;
 
 export interface LogInOptions {
@@ -48,7 +48,6 @@ export interface LogInOptions {
 export class LogIn {
   constructor(
     private readonly authorizationServer: AuthorizationServer,
-    /** For tokens that were just granted. */
     private readonly tokenCheck: GrantCheck,
     private readonly denials: Denials,
     private readonly sessions: Sessions,
@@ -97,7 +96,7 @@ export class LogIn {
     }
   }
 
-  /** Each question is an attempt, and its answer comes from here only once it is counted. */
+  /** Each question is an attempt. Its answer leaves this method only after the count. */
   private async ask(credentials: Credentials): Promise<UpstreamGrant | UpstreamRefusal> {
     const attempt = await this.attempts.begin(credentials);
     if ('retryAfterSeconds' in attempt) return { granted: false, error: 'too_many_attempts', ...attempt };
@@ -111,7 +110,7 @@ export class LogIn {
     if (answer.granted || answer.passwordWas === 'right') await attempt.succeeded();
     else if (answer.passwordWas === 'untold') await attempt.undecided();
     else await attempt.failed();
-    // Not before it is counted, so that it has had its place until then.
+    // After the count: the attempt has had its place until then.
     if (attempt.counts) return answer;
     if (answer.granted) await this.giveBack(answer.refreshToken);
     throw new Busy('a log-in took so long that it does not count as an attempt any more');
@@ -126,7 +125,7 @@ export class LogIn {
     const { clock } = this.options;
     const grantedAtMs = clock.nowMs();
     const checked = await this.tokenCheck.check(grant.accessToken);
-    // As for a blocked user: whose access nobody could end gets none. Why is in the log of the check.
+    // As for a blocked user: a subject without a way to end its access gets none. The log of the check has the reason.
     if (!checked.active && checked.reason === 'invalid_subject')
       return { granted: false, error: 'invalid_grant' };
     if (!checked.active) {
@@ -138,16 +137,17 @@ export class LogIn {
     const { subject, issuedAtSeconds, expiresAtSeconds } = checked.principal;
     const facts = { subject, tokenId: tokenId(grant.accessToken), issuedAtSeconds, grantedNow: true };
     const { denied, subjectDenial, toBeAdmitted } = await this.denials.status(facts);
-    // The first log-in after "log out everywhere" cannot be told from one of before: by its time of issue, which is a whole second of
-    // another clock, it may be either. What is asked for now that the denial is known is later, whatever the clocks say.
+    // The time of issue is a whole second of another clock, and does not tell the first log-in after "log out everywhere" from one
+    // before. A grant that was requested with the denial known is later, whatever the clocks say.
     const isLater = subjectDenial !== undefined && subjectDenial === denialBefore;
-    // Denied by itself: issued, and logged out, within this second by a server that gives out the same token again.
+    // Without a denial of the subject, the token itself is denied: a log-out came within this second, and the server grants the same
+    // token again.
     if (denied && !isLater)
       return { why: REVOKED, subjectDenial, untilNextSecond: subjectDenial === undefined };
     const expiresInSeconds = leftOf({ ...grant, grantedAtMs }, clock);
     const issued = issuance.issue({ ...grant, expiresInSeconds }, checked.principal, undefined);
     if (!issued) return { granted: false, error: 'invalid_scope' };
-    // What its holder does not get may have any length.
+    // A token that its holder does not get may have any length.
     assertShort(issued.token.accessToken);
     const current = deniedToken(issued.token.accessToken, expiresAtSeconds);
     const nowSeconds = Math.floor(nowInSeconds(clock));
@@ -164,12 +164,12 @@ export class LogIn {
       refreshToken: grant.refreshToken,
       accessTokens: [current],
     };
-    // Auth0's tokens have no `jti`: two log-ins of one second can be given the same one, and a token that was two sessions' would
-    // end with the first of them.
+    // Auth0's tokens have no `jti`: two log-ins of one second can get the same token, which would end with the first of its two
+    // sessions.
     if (!(await this.sessions.start(issued, session)))
       return { why: TAKEN, subjectDenial: denialBefore, untilNextSecond: true };
     try {
-      // Not before it is known to be nobody else's: what an earlier holder has stays revoked.
+      // After `start`, which refuses the token of an earlier session: that one stays revoked.
       if (denied || toBeAdmitted) await this.denials.admit([current], subjectDenial);
       await this.endSurplus(session);
     } catch (error) {
@@ -180,7 +180,7 @@ export class LogIn {
     return { granted: true, token: issued.token };
   }
 
-  /** Those of the user that were used last longest ago, so that all that live are on his list. */
+  /** Ends the sessions that were used last longest ago, so that the user's list shows all that live. */
   private async endSurplus({ id, subject }: Session): Promise<void> {
     for (const entry of await this.sessions.surplusEntriesOf(subject)) {
       if (entry.id === id) continue;
@@ -189,7 +189,7 @@ export class LogIn {
     }
   }
 
-  /** A refresh token that nobody can find again must not stay in force. */
+  /** A refresh token without a session must not stay in force. */
   private async giveBack(refreshToken: string | undefined): Promise<void> {
     if (refreshToken === undefined) return;
     try {

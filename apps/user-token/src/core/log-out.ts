@@ -9,7 +9,7 @@ import { TokenCheck } from './token-check.js';
 import { tokenId } from './token-id.js';
 
 export interface LogOutOptions {
-  /** How long to wait for somebody else who refreshes the same session. */
+  /** How long to wait for a refresh of the same session. */
   readonly waitMs: number;
   /** How long a session may be left without a refresh. */
   readonly idleSeconds: number;
@@ -17,8 +17,8 @@ export interface LogOutOptions {
 }
 
 /**
- * Ends a session: its access tokens are refused everywhere from now on, then its refresh token is revoked upstream, then
- * it is forgotten. Each step may fail and be tried again by logging out again; access stays closed from the first on.
+ * Ends a session: first the access tokens everywhere, then the refresh token upstream, then the session itself. Each step may fail;
+ * another log-out tries again. Access stays closed from the first step on.
  */
 export class LogOut {
   constructor(
@@ -30,7 +30,7 @@ export class LogOut {
   ) {}
 
   /**
-   * By any access token that a session has or had, of our own front ends or of a client: the session ends with all that it has now.
+   * By any access token that a session has or had, of our own front ends or of a client. The session ends with all its tokens.
    *
    * @throws {StoreUnavailable} nothing has changed; {UpstreamUnavailable | Busy} access has ended, the refresh token is not revoked yet
    */
@@ -42,15 +42,15 @@ export class LogOut {
     return { ended: true };
   }
 
-  /** By the credential of the session; one that was refreshed since is followed to where the session is now. */
+  /** By a credential of the session, present or former. */
   async endSession(credential: string): Promise<void> {
     const state = await this.sessions.find(credential);
     if (state) await this.endFound(credential, state);
   }
 
   /**
-   * By what is known of the session without its credential. Its refresh token cannot be opened and so not be revoked upstream;
-   * it is deleted, and nobody else has it.
+   * By the entry of the session, without its credential. The refresh token stays sealed and in force upstream; its only copy is
+   * deleted.
    */
   async endEntry(entry: SessionEntry): Promise<void> {
     const { subject, id } = entry;
@@ -66,8 +66,8 @@ export class LogOut {
   }
 
   /**
-   * A Redis that comes back older brings the session back, with a refresh token that is in force upstream. Its last access token is what
-   * it is known by: that stays denied for as long as the session could be refreshed.
+   * A Redis that comes back older brings the session back, with a refresh token in force. The last access token identifies the
+   * session, and stays denied for as long as the session could be refreshed.
    */
   private untilIdle(accessTokens: readonly DeniedToken[]): readonly DeniedToken[] {
     const idleAtSeconds = nowInSeconds(this.waiting.clock) + this.waiting.idleSeconds;
@@ -84,12 +84,12 @@ export class LogOut {
       this.endHeld(held, denied),
     );
     if (ended || state.kind === 'open') return;
-    // A credential on the way from this one to the session's own is not known any more.
+    // The chain from this credential to the present one is broken.
     const entry = await this.sessions.entry(state.subject, state.sessionId);
     if (entry) await this.endEntry(entry);
   }
 
-  /** Closes access at once; a refresh that has not asked upstream yet sees it and gives up. */
+  /** Closes access at once. A refresh before its question to upstream sees that and gives up. */
   private async deny(state: SessionState): Promise<readonly DeniedToken[]> {
     const tokens = await this.sessions.accessTokensOf(state);
     await this.denials.deny(ownerOf(state).subject, tokens);
@@ -108,7 +108,7 @@ export class LogOut {
     return true;
   }
 
-  /** A token that opens no session: that of a client belongs to one all the same, and so may one whose link to it was lost. */
+  /** A token that opens no session may belong to one: a client's token does, and so does one whose link was lost. */
   private async endByCheck(accessToken: CanonicalToken): Promise<LogoutResult> {
     const checked = await this.tokenCheck.check(accessToken);
     if (!checked.active) return { ended: false, reason: checked.reason };

@@ -1,4 +1,4 @@
-/** What it takes to go on with a log-in that lacks a second factor. */
+/** A log-in that lacks a second factor. */
 export interface PendingMfa {
   /** Auth0's `mfa_token`; good for 10 minutes there. */
   readonly mfaToken: string;
@@ -7,9 +7,9 @@ export interface PendingMfa {
   readonly clientId?: string | undefined;
 }
 
-/** Hands a {@link PendingMfa} to the front end and takes it back, without anybody there being able to read or change it. */
+/** Handles of a {@link PendingMfa}, which the front end keeps and can neither read nor change. */
 export abstract class MfaHandles {
   abstract seal(pending: PendingMfa): string;
-  /** @returns undefined for what is not a handle of ours, or is too old */
+  /** @returns undefined for a handle that is not ours, or is too old */
   abstract open(handle: string): PendingMfa | undefined;
 }

@@ -1,8 +1,8 @@
 import { isIPv6 } from 'node:net';
 
 /**
- * What counts as one where addresses are counted. An IPv6 host has a /64 to itself: counting by address would let it start anew
- * 2^64 times. An IPv4 one is the same in either spelling.
+ * The part of an address that counts. An IPv6 host has a /64 to itself, and could start anew 2^64 times if its addresses counted. An
+ * IPv4 address is the same in either spelling.
  */
 export function networkOf(address: string): string {
   const [, mapped] = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address) ?? [];

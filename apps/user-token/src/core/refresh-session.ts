@@ -33,12 +33,11 @@ const REFUSED: GrantResult = { granted: false, error: 'invalid_grant' };
 const REUSED: GrantResult = { granted: false, error: 'token_reused' };
 const NOT_COVERED: GrantResult = { granted: false, error: 'invalid_scope' };
 
-/** Access tokens in force that a session remembers. One that is refreshed faster than they expire has its oldest ended. */
+/** Access tokens in force that a session remembers. A session with more, by frequent refreshes, loses its oldest. */
 const MAX_ACCESS_TOKENS = 64;
 
 /**
- * No later look at the token changes these. The others can be: a clock or a key set that is not right yet, and a wrong issuer or
- * audience, which speaks of our settings.
+ * No later look at the token changes these. The other reasons can pass: they come of a clock, of a key set, or of our settings.
  */
 const BAD_FOR_GOOD: ReadonlySet<InactiveReason> = new Set<InactiveReason>([
   'malformed',
@@ -46,22 +45,22 @@ const BAD_FOR_GOOD: ReadonlySet<InactiveReason> = new Set<InactiveReason>([
   'invalid_subject',
 ]);
 
-/** After so long the authorization server has another `iat` to give, and with it another token. */
+/** After so long the authorization server's `iat` differs, and with it the token. */
 const NEXT_SECOND_MS = 1_000;
 
-/** How often, and for how long, it is tried again to store a grant that the store did not take. */
+/** How often, and for how long, a grant that the store did not take is tried again. */
 const STORE_AGAIN_MS = 1_000;
 const STORE_AGAIN_FOR_MS = 600_000;
 
 export interface RefreshOptions extends SessionLifetimes {
-  /** How long to wait for somebody else who refreshes the same session. */
+  /** How long to wait for another refresh of the same session. */
   readonly waitMs: number;
-  /** How long after its expiry an access token may still be refreshed. */
+  /** How long after its expiry an access token may still refresh its session. */
   readonly expiredLimitSeconds: number;
   readonly clock: Clock;
 }
 
-/** A session with what it was granted last, which is stored, or about to be. */
+/** A session with its last grant, stored or about to be. */
 type GrantedSession = Session & { readonly unjudged: UnjudgedGrant };
 
 interface Unstored {
@@ -69,26 +68,25 @@ interface Unstored {
   readonly granted: GrantedSession;
 }
 
-/** `expired`: it was granted too long ago. `taken`: another session was given the same access token. */
+/** `expired`: the grant is too old. `taken`: another session has the same access token. */
 type UseOutcome = GrantResult | 'expired' | 'taken';
 
 /**
- * New tokens for the credential of a session. The holder of the session's lock asks upstream; everybody else who presents the
- * same credential meanwhile, or within its replay window, gets the same answer.
+ * New tokens for the credential of a session. The holder of the session's lock asks upstream. Every other request with the same
+ * credential, meanwhile or within its replay window, gets the same answer.
  *
- * What upstream grants spends the refresh token. So it is stored first and judged then: a refresh that gets no further is
- * taken up by the next, on any replica.
+ * A grant spends the refresh token. So the grant is stored first and judged afterwards: the next refresh, on any replica, can finish an
+ * interrupted one.
  */
 export class RefreshSession {
   /**
-   * Granted, but not stored, by credential. It is lost with this process, and the session with it; and until it is stored another
-   * replica cannot go on from it.
+   * Grants that the store did not take, by credential. They are lost with this process, and their sessions with them. Other replicas
+   * cannot go on from them.
    */
   private readonly unstored = new Map<string, Unstored>();
 
   constructor(
     private readonly authorizationServer: AuthorizationServer,
-    /** For tokens that were just granted. */
     private readonly tokenCheck: GrantCheck,
     private readonly denials: Denials,
     private readonly sessions: Sessions,
@@ -107,7 +105,7 @@ export class RefreshSession {
     );
   }
 
-  /** The end of a session that is gone, or the answer that was given to somebody else; undefined while it is to be made. */
+  /** The refusal of a session that is gone, or the answer that another request got; undefined without an answer so far. */
   private async answeredAlready(
     credential: string,
     issuance: TokenIssuance,
@@ -154,15 +152,15 @@ export class RefreshSession {
   private isOver(session: Session): boolean {
     const nowSeconds = nowInSeconds(this.options.clock);
     if (nowSeconds >= refreshableUntilSeconds(session, this.options)) return true;
-    // A client refreshes by a token that is made for it, and that lasts as long as the session.
+    // A client's refresh token lasts as long as the session.
     const { clientId, expiresAtSeconds } = session;
     return clientId === undefined && nowSeconds >= expiresAtSeconds + this.options.expiredLimitSeconds;
   }
 
   /**
-   * With the access that it gave, which no log-out could end once it is forgotten.
+   * Ends the session and its access, which no log-out could end without the session.
    *
-   * @throws {StoreUnavailable | UpstreamUnavailable} and then it can be ended again
+   * @throws {StoreUnavailable | UpstreamUnavailable} and then another try can end it
    */
   private async end(credential: string, session: Session, lock: SessionLock): Promise<GrantResult> {
     await this.denials.deny(session.subject, session.accessTokens);
@@ -171,12 +169,12 @@ export class RefreshSession {
     return REFUSED;
   }
 
-  /** The session was revoked, perhaps while upstream was asked: what it gave is closed before anybody has it. */
+  /** Ends a revoked session, perhaps with a grant that came after the revocation. */
   private async giveUp(credential: string, session: Session, lock: SessionLock): Promise<GrantResult> {
     try {
       return await this.end(credential, session, lock);
     } catch (error) {
-      // It stays where it is, for a log-out that waits for this one.
+      // The session stays for a log-out that waits for this refresh.
       this.log.warn(
         { err: error },
         'the refresh token of a session that was revoked is still in force upstream',
@@ -186,8 +184,8 @@ export class RefreshSession {
   }
 
   /**
-   * The answer that was given before; a session that was logged out since has taken it back. After the replay window there are
-   * two holders of what should have one: the session ends for both.
+   * The earlier answer, unless the session has ended since. After the replay window the credential has two holders: the session ends
+   * for both.
    */
   private async replay(
     credential: string,
@@ -197,7 +195,7 @@ export class RefreshSession {
     const { subject, sessionId, token, expiresAtSeconds } = state;
     const nowSeconds = nowInSeconds(this.options.clock);
     if (nowSeconds >= state.reuseUntilSeconds) return REFUSED;
-    // Not by the token that was replaced: it may have expired before the log-out, and then nothing is said of it.
+    // By the session, since the replaced token may have expired before the log-out, which then does not deny it.
     const entry = await this.sessions.entry(subject, sessionId);
     if (!entry || (await this.isDenied(entry))) return REFUSED;
     if (nowSeconds >= state.replayUntilSeconds) {
@@ -217,7 +215,7 @@ export class RefreshSession {
     return denied;
   }
 
-  /** What an earlier refresh was granted and did not get to hand out. */
+  /** The grant of an earlier refresh that handed out no answer. */
   private async grantedBefore(
     credential: string,
     session: Session,
@@ -235,7 +233,7 @@ export class RefreshSession {
     session: Session,
     lock: SessionLock,
   ): Promise<GrantedSession | UpstreamRefusal> {
-    // Another may have asked by now. Who asks by a refresh token that is spent ends the session for both.
+    // Another refresh may have asked by now, and a question by a spent refresh token ends the session for both.
     if (!lock.isInForce) throw overtaken();
     const grant = await this.authorizationServer.grantRefresh(session.refreshToken!);
     if (!grant.granted) return { granted: false, error: grant.error };
@@ -276,7 +274,7 @@ export class RefreshSession {
     let failure: unknown;
     do {
       await delay(STORE_AGAIN_MS, undefined, { ref: false });
-      // A retry was quicker.
+      // Another refresh was quicker.
       if (!this.unstored.has(credentialId(credential))) return;
       try {
         return await this.settle(credential, former, granted);
@@ -288,8 +286,8 @@ export class RefreshSession {
   }
 
   /**
-   * Stores what was granted, wherever the session is by now. If another refresh was granted something since, the session goes on
-   * with that, and takes along what would otherwise stay in force for nobody; if it has ended, that is revoked.
+   * Stores a grant, wherever the session is by now. If another refresh has a later grant, the session goes on with that one and keeps
+   * this refresh token to revoke it at its end. If the session has ended, the refresh token is revoked now.
    */
   private async settle(credential: string, former: Session, granted: GrantedSession): Promise<void> {
     const { refreshToken, unjudged } = granted;
@@ -313,10 +311,10 @@ export class RefreshSession {
     lock: SessionLock,
   ): Promise<GrantResult> {
     const { error } = refusal;
-    // The refresh token is spent or revoked: only what others left behind may still be in force.
+    // The refresh token is spent or revoked. Only surplus ones may be in force.
     if (error === 'invalid_grant')
       await this.giveUp(credential, { ...session, refreshToken: undefined }, lock);
-    // The user may not come in any more: he is to log in again, and is told there.
+    // The user has lost access; the next log-in tells why.
     if (error === 'access_denied') return this.giveUp(credential, session, lock);
     return { granted: false, error };
   }
@@ -351,7 +349,7 @@ export class RefreshSession {
     const expiresInSeconds = leftOf(unjudged, this.options.clock);
     const grant = { ...unjudged, granted: true, refreshToken, expiresInSeconds } as const;
     const issued = issuance.issue(grant, principal, session);
-    // Nothing that the client may have is left: its user has lost it, or the client has.
+    // The user or the client has lost every scope.
     if (!issued) return this.end(credential, session, lock);
     const unusable = tooLong(issued.token.accessToken);
     if (unusable !== undefined) {
@@ -373,14 +371,14 @@ export class RefreshSession {
       this.denials.status({ ...factsOf(next), grantedNow: true }),
     ]);
     if (former.denied) return this.giveUp(credential, session, lock);
-    // By itself: it was that of another session.
+    // Without a denial of the subject, the token itself is denied: it was another session's.
     if (current.denied && current.subjectDenial === undefined) return 'taken';
     const nextCredential = credentialOf(issued.token);
     if (nextCredential !== credential && !(await this.sessions.reserve(nextCredential, next))) return 'taken';
-    // The session is later than the denial of its user, and what it is granted still later, whatever its `iat`.
+    // The session is later than the denial of its user, and its grant is later still, whatever the `iat`.
     if (current.denied || current.toBeAdmitted)
       await this.denials.admit(next.accessTokens.slice(-1), former.subjectDenial);
-    // Forgotten, it could not be ended by a log-out any more.
+    // A log-out ends only the tokens that the session remembers.
     if (session.accessTokens.length >= MAX_ACCESS_TOKENS)
       await this.denials.deny(session.subject, forgottenBy(next, session));
     if (!(await this.sessions.replace(credential, session, issued, next, lock))) throw overtaken();
@@ -414,7 +412,7 @@ function overtaken(): Busy {
   return new Busy('this refresh took too long, and another request has overtaken it');
 }
 
-/** As it is when so much is left of its access token. */
+/** The answer as it reads with so much left of its access token. */
 function aged(token: GrantedToken, leftSeconds: number): GrantedToken {
   const expiresInSeconds = Math.floor(leftSeconds);
   const { refreshExpiresInSeconds } = token;

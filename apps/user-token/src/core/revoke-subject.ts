@@ -3,7 +3,7 @@ import { Denials } from './denials.js';
 import { LogOut } from './log-out.js';
 import { SessionAccess } from './session-access.js';
 
-/** Ends all access of a user: every token issued to him so far, and with them every session that stands under one. */
+/** Ends all access of a user: every token issued so far, and every session under one of them. */
 export class RevokeSubject {
   constructor(
     private readonly access: SessionAccess,
@@ -16,9 +16,9 @@ export class RevokeSubject {
     await this.denials.denySubject(subject);
   }
 
-  /** For the user himself, by one of his tokens; its own session is ended upstream as well. */
+  /** At the user's own request, by an access token. Its session ends upstream as well. */
   async executeFor(accessToken: string): Promise<LogoutResult> {
-    // Only who still has access may end that of the other sessions.
+    // A token that was revoked may not end other sessions.
     const caller = await this.access.of(accessToken);
     if (!caller.permitted) return { ended: false, reason: caller.reason };
     await this.denials.denySubject(caller.subject);

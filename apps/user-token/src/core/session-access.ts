@@ -10,8 +10,8 @@ export interface SessionAccessOptions {
 }
 
 /**
- * Which tokens let their holder see and end all sessions of their user: those of our own front ends. A token that the user gave to
- * somebody else, who asked the same tenant for it, speaks for him where it is meant for; his sessions here are none of its business.
+ * Which tokens may see and end all sessions of their user: those of our own front ends. Another client of the same tenant may hold a
+ * token of the same user for its own purposes; the sessions here are not its business.
  */
 export class SessionAccess {
   constructor(

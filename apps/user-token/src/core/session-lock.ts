@@ -1,14 +1,14 @@
 import { Busy } from './busy.js';
 import { credentialId, credentialOf, type Session, type SessionLock, type Sessions } from './sessions.js';
 
-/** How a caller waits for the exclusive right to change a session. */
+/** A caller's wait for the exclusive right to change a session. */
 export interface Waiting<T> {
   readonly waitMs: number;
-  /** Asked before each try; a value ends the waiting without the lock. */
+  /** Runs before each try. A value ends the wait without the lock. */
   readonly meanwhile?: () => Promise<T | undefined>;
 }
 
-/** A session that is open, and that only the holder of the lock may change. */
+/** An open session that only the holder of the lock may change. */
 export interface HeldSession {
   readonly credential: string;
   readonly session: Session;
@@ -16,9 +16,9 @@ export interface HeldSession {
 }
 
 /**
- * Does `work` while nobody else, on any replica, refreshes or ends the session under this credential.
+ * Does `work` while no other request, on any replica, refreshes or ends the session under this credential.
  *
- * @throws {Busy} when somebody else holds the session for longer than `waitMs`
+ * @throws {Busy} when another request holds the session for longer than `waitMs`
  */
 export async function whileHolding<T>(
   sessions: Sessions,
@@ -35,10 +35,10 @@ export async function whileHolding<T>(
 }
 
 /**
- * The same for the session that this credential opens or once opened, under whatever credential it is now.
+ * The same for the session that this credential opens or once opened, under its present credential.
  *
  * @returns undefined when the credential does not lead to a session
- * @throws {Busy} when somebody else holds the session for longer than `waitMs`
+ * @throws {Busy} when another request holds the session for longer than `waitMs`
  */
 export async function whileHoldingCurrent<T>(
   sessions: Sessions,
@@ -56,7 +56,7 @@ export async function whileHoldingCurrent<T>(
     }
     const current = credential;
     const worked = await whileHolding(sessions, credentialId(current), waiting, async (lock) => {
-      // Nobody refreshes this session now, but somebody may have while the lock was waited for.
+      // A refresh may have come before the lock.
       const now = await sessions.find(current);
       if (now?.kind !== 'open') return undefined;
       return { result: await work({ credential: current, session: now.session, lock }) };

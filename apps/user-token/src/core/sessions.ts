@@ -2,23 +2,23 @@ import { credentialId, type GrantedToken, type Principal } from '@app/contract';
 import type { Clock } from './clock.js';
 import { deniedToken, type DeniedToken, type TokenFacts } from './denials.js';
 
-/** Where somebody logged in from; shown to him, believed by nobody. */
+/** The device of a log-in: shown to its user, and no evidence of anything. */
 export interface Device {
   readonly userAgent?: string | undefined;
   readonly address?: string | undefined;
 }
 
 /**
- * What is kept for the holder of a credential: for our own front ends that is the access token, for a registered client the
- * refresh token that we gave it.
+ * A session, kept under its credential: for our own front ends the access token, for a registered client the refresh token of our
+ * own.
  */
 export interface Session {
-  /** Names the session to its user; opens nothing. */
+  /** Names the session to its user. It opens nothing. */
   readonly id: string;
   readonly subject: string;
   /** OAuth client that the session belongs to; absent for our own front ends. */
   readonly clientId?: string | undefined;
-  /** All that was granted at log-in, separated by spaces; a token may carry less. */
+  /** Scopes of the log-in, separated by spaces; a token may carry less. */
   readonly scope: string;
   readonly startedAtSeconds: number;
   /** Last log-in or refresh. */
@@ -30,15 +30,15 @@ export interface Session {
   readonly expiresAtSeconds: number;
   /** Upstream refresh token; absent where the authorization server gave none. */
   readonly refreshToken?: string | undefined;
-  /** What the authorization server gave at the last refresh, for as long as it is not known whether it is good. */
+  /** Grant of the last refresh, until it is judged. */
   readonly unjudged?: UnjudgedGrant | undefined;
-  /** Upstream refresh tokens of refreshes that others overtook; nobody uses them, and they are revoked with the session. */
+  /** Unused upstream refresh tokens, of refreshes that others overtook. They are revoked with the session. */
   readonly surplusRefreshTokens?: readonly string[] | undefined;
   /** Access tokens of this session that may be in force, the current one last. */
   readonly accessTokens: readonly DeniedToken[];
 }
 
-/** A grant without its refresh token, which is that of its session already. */
+/** A grant without its refresh token, which the session has already. */
 export interface UnjudgedGrant {
   readonly accessToken: string;
   /** Life of the access token from `grantedAtMs` on; 0 where the authorization server does not tell. */
@@ -54,10 +54,10 @@ export interface SessionLifetimes {
   readonly absoluteSeconds: number;
 }
 
-/** Sessions that a user may have at a time: as many as fit into one message, however long their user agents are. */
+/** Sessions of a user at a time: as many as fit into one message, with the longest user agents. */
 export const MAX_SESSIONS = 64;
 
-/** A session as its user may see and end it: without what it takes to refresh it. */
+/** A session as its user may see and end it: without the means to refresh it. */
 export interface SessionEntry extends Omit<
   Session,
   'refreshToken' | 'unjudged' | 'surplusRefreshTokens' | 'scope'
@@ -66,8 +66,8 @@ export interface SessionEntry extends Omit<
 }
 
 /**
- * `refreshed`: replaced by another credential. Who presents the old one within the replay window gets the same new one; who
- * presents it later has reused it. It leads to its session for as long as it could be in force itself.
+ * `refreshed`: another credential has replaced it. Within the replay window the old credential gets the same new one; later it is
+ * reuse. It leads to its session for as long as it could be in force.
  */
 export type SessionState =
   | { readonly kind: 'open'; readonly session: Session }
@@ -78,44 +78,44 @@ export type SessionState =
       /** {@link Session.id} */
       readonly sessionId: string;
       readonly token: GrantedToken;
-      /** What denials of the access token that was replaced are looked up by. */
+      /** The facts that find the denial of the replaced access token. */
       readonly replaced: TokenFacts;
       /** Expiry of the new access token. */
       readonly expiresAtSeconds: number;
       readonly replayUntilSeconds: number;
-      /** Until when a refresh by it counts as reuse; from then on there is nothing to refresh. */
+      /** Until when a refresh by it counts as reuse. After that it refreshes nothing. */
       readonly reuseUntilSeconds: number;
     };
 
-/** An answer to a client, and what has to be stored with it. */
+/** An answer to a client, and the principal to store with it. */
 export interface Issued {
   readonly token: GrantedToken;
-  /** Of an access token of our own making, which nobody else can verify. */
+  /** For an access token of our own, which no signature proves. */
   readonly principal?: Principal | undefined;
 }
 
-/** Exclusive right to change a session; whoever lost it can write nothing more. */
+/** Exclusive right to change a session. A holder that has lost it can write nothing more. */
 export interface SessionLock {
-  /** False after so long that another holder may have it. */
+  /** False as soon as another may hold it. */
   readonly isInForce: boolean;
   release(): Promise<void>;
 }
 
 export { credentialId };
 
-/** What finds the session that a token answer belongs to. */
+/** The credential of the session that a token answer belongs to. */
 export function credentialOf(token: GrantedToken): string {
   return token.refreshToken ?? token.accessToken;
 }
 
-/** What is left of the life of a granted access token, in whole seconds: all of it, as the issuer says, while it is fresh. */
+/** The rest of a granted access token's life, in whole seconds. A fresh one has all that the issuer says. */
 export function leftOf({ expiresInSeconds, grantedAtMs }: UnjudgedGrant, clock: Clock): number {
   const nowMs = clock.nowMs();
   if (nowMs < grantedAtMs + 1000) return expiresInSeconds;
   return Math.max(0, Math.floor(Math.floor(grantedAtMs / 1000) + expiresInSeconds - nowMs / 1000));
 }
 
-/** Every upstream refresh token that has to be revoked when the session ends. */
+/** The upstream refresh tokens to revoke at the end of the session. */
 export function refreshTokensOf({ refreshToken, surplusRefreshTokens = [] }: Session): readonly string[] {
   return refreshToken === undefined ? surplusRefreshTokens : [refreshToken, ...surplusRefreshTokens];
 }
@@ -145,28 +145,28 @@ export function holds({ accessTokens }: SessionEntry, tokenId: string): boolean 
   return accessTokens.some((token) => token.tokenId === tokenId);
 }
 
-/** What the denial of a session's current access token is looked up by. */
+/** The facts that find the denial of a session's current access token. */
 export function factsOf({ subject, accessTokens, issuedAtSeconds }: Session | SessionEntry): TokenFacts {
   return { subject, tokenId: accessTokens.at(-1)!.tokenId, issuedAtSeconds };
 }
 
 /**
- * Sessions, opened by their credential only; the entries of a user's sessions by his subject. Every method rejects with
+ * Sessions, which only their credential opens, and their entries, which the subject of the user opens. Every method rejects with
  * `StoreUnavailable` when the store did not answer or did not take the write.
  */
 export abstract class Sessions {
   abstract find(credential: string): Promise<SessionState | undefined>;
 
-  /** Whose session this credential opens, or once opened. */
+  /** The owner of the session that this credential opens, or once opened. */
   async ownerOf(credential: string): Promise<SessionOwner | undefined> {
     const state = await this.find(credential);
     return state && ownerOf(state);
   }
 
-  /** The access tokens that have to be denied when the session of this credential ends, as far as they are known here. */
+  /** The access tokens to deny at the end of the session of this credential, as far as they are known here. */
   async accessTokensOf(state: SessionState): Promise<readonly DeniedToken[]> {
     if (state.kind === 'open') return state.session.accessTokens;
-    // Another tab of the user has refreshed: the session is what ends, with the tokens that it has now.
+    // Another tab of the user has refreshed: the session ends with the tokens that it has now.
     const { subject, sessionId, replaced, token, expiresAtSeconds } = state;
     const entry = await this.entry(subject, sessionId);
     return [
@@ -176,10 +176,10 @@ export abstract class Sessions {
     ];
   }
 
-  /** @returns false when the credential opens another session or has done so, and then nothing has changed */
+  /** @returns false when the credential opens or once opened another session, and then nothing has changed */
   abstract start(issued: Issued, session: Session): Promise<boolean>;
   /**
-   * Changes what is kept of a session under the same credential, except what its entry shows.
+   * Changes a session under the same credential, but for the data of its entry.
    *
    * @returns false when the lock was lost meanwhile, and then nothing has changed
    */
@@ -187,11 +187,11 @@ export abstract class Sessions {
   /**
    * Keeps the next credential of a session from all other sessions.
    *
-   * @returns false when it opens another one or has done so
+   * @returns false when it opens or once opened another one
    */
   abstract reserve(credential: string, session: Session): Promise<boolean>;
   /**
-   * Moves a session under its new credential, leaves the answer for those who still present the old one, and gives the lock back.
+   * Moves a session under its new credential, leaves the answer for the old one, and releases the lock.
    *
    * @returns false when the lock was lost meanwhile, and then nothing has changed
    */
@@ -216,9 +216,9 @@ export abstract class Sessions {
     return this.end({ ...session, credentialId: credentialId(credential) }, lock);
   }
 
-  /** A user's sessions, the one used last first. */
+  /** A user's sessions, the last one used first. */
   abstract entriesOf(subject: string): Promise<readonly SessionEntry[]>;
-  /** Those of a user's sessions that are more than {@link MAX_SESSIONS}: the ones that were used last longest ago. */
+  /** A user's sessions beyond {@link MAX_SESSIONS}: those that were used last longest ago. */
   abstract surplusEntriesOf(subject: string): Promise<readonly SessionEntry[]>;
   abstract entry(subject: string, id: string): Promise<SessionEntry | undefined>;
 
@@ -230,8 +230,8 @@ export abstract class Sessions {
   /**
    * The exclusive right to change the session under this credential.
    *
-   * @param wait how long to wait for another holder (default: not at all), and what is asked before each try: true ends the waiting
-   * @returns undefined while another holder has it
+   * @param wait for another holder; default: none. `unless` runs before each try, and true ends the wait
+   * @returns undefined while another has it
    */
   abstract lock(
     credentialId: string,

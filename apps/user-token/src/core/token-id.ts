@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
 
 /**
- * Identity of a token whatever its spelling: SHA-256 of what the issuer signed, since Auth0's own token profile has no
- * `jti`; of the whole for an opaque token.
+ * Identity of a token in any spelling: SHA-256 of the part that the issuer signed, since Auth0's own token profile has no `jti`. For
+ * an opaque token it is the hash of the whole.
  */
 export function tokenId(accessToken: string): string {
   const parts = accessToken.split('.');

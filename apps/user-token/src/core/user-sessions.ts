@@ -13,7 +13,7 @@ import {
 } from './sessions.js';
 import { tokenId } from './token-id.js';
 
-/** A user's own sessions, by one of his access tokens. */
+/** The sessions of a user, for a front end with an access token of the user. */
 export class UserSessions {
   constructor(
     private readonly access: SessionAccess,
@@ -37,20 +37,20 @@ export class UserSessions {
     };
   }
 
-  /** @throws {UpstreamUnavailable | Busy | StoreUnavailable | DenialsUnknown} and then it may be tried again */
+  /** @throws {UpstreamUnavailable | Busy | StoreUnavailable | DenialsUnknown} and then the user may try again */
   async end(accessToken: string, sessionId: string): Promise<EndSessionResult> {
     const caller = await this.access.of(accessToken);
     if (!caller.permitted) return { ended: false, reason: caller.reason };
     const entry = await this.sessions.entry(caller.subject, sessionId);
     if (!entry || !(await this.isOpen(entry))) return { ended: false, reason: 'unknown_session' };
-    // His own session opens with the token at hand, and is then ended upstream as well.
+    // The session of this token opens with it, and ends upstream as well.
     if (holds(entry, tokenId(accessToken))) await this.logOut.endSession(accessToken);
     const left = await this.sessions.entry(caller.subject, sessionId);
     if (left) await this.logOut.endEntry(left);
     return { ended: true };
   }
 
-  /** Entries outlive a log-out everywhere, which denies what was issued so far and looks at none of them. */
+  /** A log-out everywhere denies the tokens and leaves the entries. */
   private async isOpen(entry: SessionEntry): Promise<boolean> {
     const nowSeconds = nowInSeconds(this.clock);
     const isRefreshable = nowSeconds < refreshableUntilSeconds(entry, this.lifetimes);

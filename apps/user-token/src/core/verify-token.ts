@@ -9,7 +9,7 @@ import { Denials } from './denials.js';
 import { issuedAtForDenials, TokenCheck, type CheckedToken } from './token-check.js';
 import { tokenId } from './token-id.js';
 
-/** Whether a token is active, and for whom. */
+/** Whether a token is active, and its principal. */
 export class VerifyToken {
   private readonly checksUnderWay = new Map<CanonicalToken, Promise<CheckedToken>>();
 
@@ -20,8 +20,8 @@ export class VerifyToken {
   ) {}
 
   /**
-   * @param requestId of the caller, where the log does not know it by itself
-   * @throws {UpstreamUnavailable | Busy | DenialsUnknown} when no verdict can be reached
+   * @param requestId of the caller, where the log has none of its own
+   * @throws {UpstreamUnavailable | Busy | DenialsUnknown} without a verdict
    */
   async execute(accessToken: string, requestId?: string): Promise<Verdict> {
     const refused = (reason: InactiveReason, detail?: string): Verdict => {
@@ -32,7 +32,7 @@ export class VerifyToken {
     const id = tokenId(accessToken);
     const checked = await this.check(accessToken);
     if (!checked.active) return refused(checked.reason, checked.detail);
-    // Read by every caller for himself, after the shared check: a denial written in between is seen.
+    // After the shared check, and for each caller: a denial between both counts.
     const { subject } = checked.principal;
     const issuedAtSeconds = issuedAtForDenials(checked);
     const { denied, epoch, generation } = await this.denials.status({

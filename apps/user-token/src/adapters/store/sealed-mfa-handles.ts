@@ -5,7 +5,7 @@ import type { SealedBox } from './sealed-box.js';
 const LIFETIME_SECONDS = 600;
 const PURPOSE = 'mfa_handle:v1';
 
-/** Handles that carry what they stand for, sealed under this deployment's secret: nothing is stored. */
+/** Handles that hold their log-in, sealed under this deployment's secret. The store has nothing of it. */
 export class SealedMfaHandles extends MfaHandles {
   constructor(private readonly box: SealedBox) {
     super();

@@ -16,17 +16,17 @@ export interface AttemptLimits {
 }
 
 export interface AttemptTimes {
-  /** Longest time that an attempt may take; then its place is free again, for whoever made it may be gone. */
+  /** Longest time of an attempt. After that its place is free again: the process that made it may be gone. */
   readonly leaseMs: number;
-  /** How long to wait for the outcome of others. */
+  /** How long to wait for the outcome of other attempts. */
   readonly waitMs: number;
 }
 
-/** How soon it is tried again, and how much later each time, up to the longest. */
+/** The first wait between tries, its growth, and the longest wait. */
 const POLL_MS = { first: 50, factor: 2, longest: 400 };
-/** Of one process: more would only be so many more questions to Redis. */
+/** In one process. More would only ask Redis more often. */
 const MAX_WAITING = 100;
-/** While others are undecided, which rarely takes as long. */
+/** While other attempts are undecided, rarely for so long. */
 const UNDECIDED_RETRY_SECONDS = 2;
 
 /** Attempts counted in the shared store, so that all replicas count together. */
@@ -61,7 +61,7 @@ export class StoreAttempts extends Attempts {
     try {
       return await this.store.holdAll(limits, { holder, leaseMs: this.times.leaseMs });
     } catch (error) {
-      // An answer that came too late may have been that the places are held.
+      // The late answer may have been that the attempt has its places.
       void quietly(() => this.store.giveUpAll(limits, { holder }));
       throw error;
     }
@@ -94,7 +94,7 @@ export class StoreAttempts extends Attempts {
       succeeded: () =>
         quietly(async () => {
           await store.giveUpAll(limits, { holder });
-          // One good log-in must not wipe out what else came from this address, nor that of a look-alike what belongs to another account.
+          // A good log-in clears neither the count of its address nor, as a look-alike, the count of another account.
           if (!isLookAlike(username)) await store.delete(limits[0]!.key);
         }),
       failed: () => store.giveUpAll(limits, { holder, countForMs }),
@@ -112,17 +112,17 @@ function retryAfterSeconds(full: NoPlace): number {
   return full.reason === 'held' ? UNDECIDED_RETRY_SECONDS : Math.ceil(full.waitMs / 1000);
 }
 
-/** Nothing is lost but time: a place that could not be given up is free at the end of its lease. */
+/** A failure costs only time: the place is free at the end of its lease. */
 async function quietly(giveUp: () => Promise<void>): Promise<void> {
   await giveUp().catch(() => undefined);
 }
 
-/** Spellings that a directory may take for the same account share a count. The password is never touched. */
+/** Spellings that a directory may take for the same account share a count. The password stays as it is. */
 function comparable(username: string): string {
   return username.normalize('NFKC').trim().toLowerCase();
 }
 
-/** Of spellings that share a count, one that a directory may also hold as an account of its own, e.g. in full-width letters. */
+/** A spelling that shares a count, and that a directory may hold as an account of its own, e.g. in full-width letters. */
 function isLookAlike(username: string): boolean {
   return username.normalize('NFC').trim().toLowerCase() !== comparable(username);
 }
