@@ -111,24 +111,4 @@ describe('A composed user-token', () => {
     await userToken.settled();
     await userToken.close();
   });
-
-  it('follows what is revoked until it is closed', async () => {
-    const watched: string[] = [];
-    const subscribe = store.subscribe.bind(store);
-    store.subscribe = (channel, ...rest) => {
-      watched.push(channel);
-      const subscription = subscribe(channel, ...rest);
-      const close = subscription.close.bind(subscription);
-      subscription.close = () => {
-        watched.splice(watched.indexOf(channel), 1);
-        return close();
-      };
-      return subscription;
-    };
-    const userToken = compose({ config, store, logger });
-    expect(watched).toHaveLength(1);
-    await userToken.settled();
-    await userToken.close();
-    expect(watched).toHaveLength(0);
-  });
 });

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createLogger } from '@app/ops';
 import { openStore, type SharedStore } from '@app/store';
@@ -472,4 +472,55 @@ it('a user-token tells services of the version before nothing of a verdict that 
     await store.close();
     await issuer.stop();
   }
+});
+
+describe('the store of a user-token', () => {
+  const logger = createLogger({ service: 'user-token', environment: 'test', level: 'silent' });
+  let store: SharedStore;
+  let followed: string[];
+
+  beforeEach(() => {
+    store = openStore('memory:');
+    followed = [];
+    const subscribe = store.subscribe.bind(store);
+    store.subscribe = (channel, listener) => {
+      const subscription = subscribe(channel, listener);
+      followed.push(channel);
+      const close = subscription.close.bind(subscription);
+      subscription.close = () => {
+        followed.splice(followed.indexOf(channel), 1);
+        return close();
+      };
+      return subscription;
+    };
+  });
+
+  afterEach(() => store.close());
+
+  const start = (port: number) => {
+    const config = readUserTokenConfig({
+      ENVIRONMENT: 'local',
+      PORT: String(port),
+      OPS_PORT: String(port),
+      AUTH0_ISSUER_URL: 'http://localhost:1/',
+    });
+    return startUserToken(config, { store, logger });
+  };
+
+  it('is followed until it stops', async () => {
+    const userToken = await start(0);
+    expect(followed).toHaveLength(1);
+    await userToken.stop();
+    expect(followed).toHaveLength(0);
+  });
+
+  it('is not followed any more once the start has failed', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    await new Promise((resolve) => other.close(resolve));
+    // Both are free until the first listens.
+    await expect(start(port)).rejects.toThrow(/in use|PORT/);
+    expect(followed).toHaveLength(0);
+  });
 });

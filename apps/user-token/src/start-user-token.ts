@@ -77,47 +77,20 @@ export async function startUserToken(
   { store, logger, renewedTls }: UserTokenEnvironment,
 ): Promise<RunningUserToken> {
   const inFlight = new InFlight();
-  const { host, port, tls, opsHost, opsPort } = config;
+  const { host, port, opsHost, opsPort } = config;
   const listening: Listening = { service: 'user-token', host, port, setting: 'PORT' };
   // Before the preparation, which takes longer than an operator should wait for this error.
   await ensureListenable(listening);
   await ensureListenable({ service: 'user-token ops', host: opsHost, port: opsPort, setting: 'OPS_PORT' });
-  const tcpServer = new QuietTcpServer(
-    {
-      host,
-      port,
-      tls: tls && { ...tls, requestCert: true, rejectUnauthorized: true },
-      connections: {
-        introduced: config.maxConnections,
-        introducedPerAddress: config.maxConnectionsPerAddress,
-        pending: config.maxPendingConnections,
-        pendingMs: INTRODUCTION_TIMEOUT_MS,
-      },
-      idleMs: IDLE_TIMEOUT_MS,
-      maxMessageChars: MAX_MESSAGE_LENGTH,
-      messageTimeoutMs: MESSAGE_TIMEOUT_MS,
-      maxUnreadBytes: MAX_UNREAD_BYTES,
-    },
-    logger,
-  );
+  const tcpServer = tcpServerOf(config, logger);
   renewedTls?.onRenewal((material) => tcpServer.renew(material));
   const userToken = compose({ config, store, logger });
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(
     UserTokenModule.over(userToken.useCases, { logger, inFlight, clock: store }),
     { strategy: tcpServer, logger: new NestLogger(logger), abortOnError: false },
   );
-  const issuer = new DependencyWatch({
-    names: ISSUER_CHECKS,
-    look: () => userToken.issuerChecks.look(),
-    everyMs: config.issuerCheckSeconds * 1000,
-    retryMs: ISSUER_RETRY_MS,
-    log: logger,
-  });
-  const clock = new ClockWatch(
-    () => (store.available ? store.nowMs() - Date.now() : undefined),
-    'Redis',
-    logger,
-  );
+  const issuer = issuerWatchOf(config, userToken, logger);
+  const clock = clockWatchOf(store, logger);
   let ops: OpsListener;
   try {
     await prepare(store, userToken, issuer);
@@ -148,7 +121,7 @@ export async function startUserToken(
   const authority = authorityOf(host, boundPort);
   logger.info({ port: boundPort }, `user-token listens on ${authority}`);
   return {
-    addresses: { tcp: `${tls ? 'tls+tcp' : 'tcp'}://${authority}` },
+    addresses: { tcp: `${config.tls ? 'tls+tcp' : 'tcp'}://${authority}` },
     port: boundPort,
     opsPort: ops.port,
     stopTimeoutMs: config.drainDelayMs + STOP_TIMEOUT_MS,
@@ -168,4 +141,44 @@ export async function startUserToken(
       await ops.close();
     },
   };
+}
+
+function tcpServerOf(config: UserTokenConfig, logger: Logger): QuietTcpServer {
+  const { host, port, tls } = config;
+  return new QuietTcpServer(
+    {
+      host,
+      port,
+      tls: tls && { ...tls, requestCert: true, rejectUnauthorized: true },
+      connections: {
+        introduced: config.maxConnections,
+        introducedPerAddress: config.maxConnectionsPerAddress,
+        pending: config.maxPendingConnections,
+        pendingMs: INTRODUCTION_TIMEOUT_MS,
+      },
+      idleMs: IDLE_TIMEOUT_MS,
+      maxMessageChars: MAX_MESSAGE_LENGTH,
+      messageTimeoutMs: MESSAGE_TIMEOUT_MS,
+      maxUnreadBytes: MAX_UNREAD_BYTES,
+    },
+    logger,
+  );
+}
+
+function issuerWatchOf(
+  { issuerCheckSeconds }: UserTokenConfig,
+  { issuerChecks }: UserToken,
+  log: Logger,
+): DependencyWatch<IssuerCheck> {
+  return new DependencyWatch({
+    names: ISSUER_CHECKS,
+    look: () => issuerChecks.look(),
+    everyMs: issuerCheckSeconds * 1000,
+    retryMs: ISSUER_RETRY_MS,
+    log,
+  });
+}
+
+function clockWatchOf(store: SharedStore, logger: Logger): ClockWatch {
+  return new ClockWatch(() => (store.available ? store.nowMs() - Date.now() : undefined), 'Redis', logger);
 }
