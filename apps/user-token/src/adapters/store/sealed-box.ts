@@ -34,7 +34,7 @@ export class SealedBox {
     return Buffer.concat([nonce, text, tag]).toString('base64url');
   }
 
-  /** @returns undefined when the value is not one that was sealed for this token, in this place, under one of the secrets */
+  /** @returns undefined for a value that was not sealed for this token, in this place, under one of the secrets */
   open(keyMaterial: string, place: string, sealed: string): string | undefined {
     for (const keys of this.derived) {
       const content = tryOpen(keys.memo(keyMaterial), place, Buffer.from(sealed, 'base64url'));

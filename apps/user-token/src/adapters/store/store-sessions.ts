@@ -42,18 +42,18 @@ import type { SealedBox } from './sealed-box.js';
 export interface StoreSessionsOptions {
   /** How long a session may be left without a refresh. */
   readonly idleSeconds: number;
-  /** How long others who present the same old access token get the answer of its refresh. */
+  /** How long a refreshed access token still gets the answer of its refresh. */
   readonly replayWindowSeconds: number;
-  /** The same for the old refresh token of a registered client; 0 for not at all. */
+  /** The same for the refresh token of a registered client; 0 for not at all. */
   readonly clientReplayWindowSeconds: number;
-  /** How long the reuse of a credential that was refreshed is noticed. Longer than the replay windows. */
+  /** How long a refresh by a refreshed credential counts as reuse. Longer than the replay windows. */
   readonly reuseDetectionSeconds: number;
-  /** Longest time that a refresh may hold its lock. */
+  /** Longest time of a refresh under its lock. */
   readonly lockMs: number;
   readonly clock: Clock;
 }
 
-/** Far more than a user has for longer than it takes to end the surplus ones: what is dropped from the list is not found again. */
+/** Far more than a user has before the surplus ones end. An entry that leaves the list is lost. */
 const MAX_ENTRIES = 16 * MAX_SESSIONS;
 const READ_TIMEOUT_MS = 1_000;
 /** One use case asks several times for the names of the same few credentials. */
@@ -63,8 +63,8 @@ const MAX_NAMED = 256;
 type Stored = SessionState | { readonly kind: 'reserved'; readonly sessionId: string };
 
 /**
- * Sessions in the shared store: a sealed value under the hash of its credential, an entry for its user sealed by his subject,
- * and an issued access token's principal sealed by that token. What belongs together is written together.
+ * Sessions in the shared store: a sealed value under the hash of its credential, an entry for its user sealed under the subject,
+ * and the principal of an issued access token sealed under that token. One transaction writes what belongs together.
  */
 export class StoreSessions extends Sessions {
   private readonly names = new LRUCache<string, string>({ max: MAX_NAMED, memoMethod: credentialId });
@@ -90,13 +90,13 @@ export class StoreSessions extends Sessions {
   }
 
   override update(credential: string, session: Session, lock: SessionLock): Promise<boolean> {
-    // It is not used by that, and ends with its entry. The time of its last use is a whole second.
+    // An update is no use of the session, which ends with its entry. The time of its last use is a whole second.
     const ttlMs = this.ttlMsOf(session, session.usedAtSeconds + 1);
     return held(lock).write(this.stateWrites(credential, session, ttlMs));
   }
 
   override async reserve(credential: string, session: Session): Promise<boolean> {
-    // A client's is made here, of random bits.
+    // A client's credential is ours, of random bits.
     if (session.clientId !== undefined) return true;
     const [place] = this.placesOf(credential);
     const reserved = this.seal(credential, place, {
@@ -186,7 +186,7 @@ export class StoreSessions extends Sessions {
       replayUntilSeconds: nowSeconds + windowSeconds,
       reuseUntilSeconds,
     };
-    // Those that were replaced before lead to the session by way of this one, for as long as they could be in force.
+    // Earlier credentials lead to the session by way of this one, for as long as they could be in force.
     const untilSeconds = Math.max(
       reuseUntilSeconds,
       ...former.accessTokens.map((accessToken) => accessToken.expiresAtSeconds),
@@ -224,7 +224,7 @@ export class StoreSessions extends Sessions {
     return setWrites(places, this.seal(credential, places[0], state), ttlMs);
   }
 
-  /** A session can be ended for as long as one of its tokens could be in force, though it may be too late to refresh it. */
+  /** A log-out can end a session for as long as one of its tokens could be in force, even when it is too late for a refresh. */
   private ttlMsOf({ accessTokens }: Session, usedAtSeconds = nowInSeconds(this.options.clock)): number {
     const { idleSeconds, clock } = this.options;
     const ends = accessTokens.map(({ expiresAtSeconds }) => expiresAtSeconds);
@@ -243,7 +243,7 @@ export class StoreSessions extends Sessions {
     return [...new Set((await Promise.all(lists)).flat())];
   }
 
-  /** The one used last first. */
+  /** The last one used first. */
   private async openEntries(subject: string, ids: readonly string[]): Promise<SessionEntry[]> {
     if (ids.length === 0) return [];
     const places = ids.map((id) => entryPlaces(subject, id));
@@ -254,7 +254,7 @@ export class StoreSessions extends Sessions {
       .sort((a, b) => b.usedAtSeconds - a.usedAtSeconds);
   }
 
-  /** Without what takes the credential to see. */
+  /** Without the data that only the credential opens. */
   private sealEntry(session: Session, credential: string): string {
     const { refreshToken: _, unjudged: __, surplusRefreshTokens: ___, scope: ____, ...shown } = session;
     const entry: SessionEntry = { ...shown, credentialId: this.names.memo(credential) };
@@ -275,7 +275,7 @@ export class StoreSessions extends Sessions {
   }
 }
 
-/** Access tokens of our own, where {@link StoreSessions} left them. */
+/** Access tokens of our own, from the places where {@link StoreSessions} writes them. */
 export class StoreIssuedAccessTokens extends IssuedAccessTokens {
   constructor(
     private readonly store: KeyValues,
@@ -302,7 +302,7 @@ async function open<T>(
   return content === undefined ? undefined : (JSON.parse(content) as T);
 }
 
-/** Where something is, and where it may still be that was written under a former name. */
+/** The place of a value, and its place under a former name. */
 type Places = readonly [place: string, formerPlace: string];
 
 /** A value under the present name is the newer one. */
@@ -316,7 +316,7 @@ function opened(
   return formerly ? box.open(keyMaterial, bareName(formerPlace), formerly) : undefined;
 }
 
-/** What stood under the former name is over with that. */
+/** Deletes the value under the former name as well. */
 function setWrites([key, formerPlace]: Places, value: string, ttlMs: number): Write[] {
   return [
     { op: 'set', key, value, ttlMs },
@@ -328,7 +328,7 @@ function placesOf(id: string): Places {
   return [sessionKey(id), formerName(former.sessionKey(id))];
 }
 
-/** Whoever changes a session holds both locks: a user-token of before knows only one. */
+/** A change of a session takes both locks: an earlier version of user-token knows only one. */
 function lockPlaces(id: string): readonly string[] {
   const formerPlace = formerName(former.sessionLockKey(id));
   return isFormerCredentialId(id) ? [formerPlace] : [sessionLockKey(id), formerPlace];
