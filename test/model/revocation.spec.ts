@@ -4,7 +4,7 @@ import { createLogger } from '@app/ops';
 import { StoreUnavailable } from '@app/store';
 import fc from 'fast-check';
 import { StoreDenials } from '../../apps/user-token/src/adapters/denials/store-denials.js';
-import { DenialsUnknown } from '../../apps/user-token/src/core/denials.js';
+import { DenialsUnknown } from '../../apps/user-token/src/core/tokens/denials.js';
 import { SharedTokenCache } from '../../libs/auth/src/cache/shared-token-cache.js';
 import { MovableRedis, MovableStore, turn } from './movable-store.js';
 

@@ -1,12 +1,12 @@
 import { issuedTokenKind, type GrantedToken, type GrantResult } from '@app/contract';
 import { Busy } from '../../../apps/user-token/src/core/busy.js';
-import type { AskingClient } from '../../../apps/user-token/src/core/token-issuance.js';
+import type { AskingClient } from '../../../apps/user-token/src/core/tokens/token-issuance.js';
 import {
   credentialId,
   credentialOf,
   refreshTokensOf,
   type SessionState,
-} from '../../../apps/user-token/src/core/sessions.js';
+} from '../../../apps/user-token/src/core/sessions/sessions.js';
 import { Operation, type Replica, type SteppedCore, type Stop } from './stepped-core.js';
 
 export const PORTAL: AskingClient = { clientId: 'portal', allowed: ['read:venues', 'write:venues'] };

@@ -21,16 +21,19 @@ import {
   type UpstreamRefusal,
   type UserInfo,
 } from '../../../apps/user-token/src/core/authorization-server.js';
-import { TokenIssuances, type AskingClient } from '../../../apps/user-token/src/core/token-issuance.js';
-import { IssuedTokens } from '../../../apps/user-token/src/core/issued-tokens.js';
-import { LogIn } from '../../../apps/user-token/src/core/log-in.js';
-import { LogOut } from '../../../apps/user-token/src/core/log-out.js';
-import { RefreshSession } from '../../../apps/user-token/src/core/refresh-session.js';
-import { RevokeSubject } from '../../../apps/user-token/src/core/revoke-subject.js';
-import { SessionAccess } from '../../../apps/user-token/src/core/session-access.js';
-import { TokenCheck, type CheckedToken } from '../../../apps/user-token/src/core/token-check.js';
-import { UserSessions } from '../../../apps/user-token/src/core/user-sessions.js';
-import { VerifyToken } from '../../../apps/user-token/src/core/verify-token.js';
+import {
+  TokenIssuances,
+  type AskingClient,
+} from '../../../apps/user-token/src/core/tokens/token-issuance.js';
+import { IssuedTokens } from '../../../apps/user-token/src/core/tokens/issued-tokens.js';
+import { LogIn } from '../../../apps/user-token/src/core/log-in/log-in.js';
+import { LogOut } from '../../../apps/user-token/src/core/sessions/log-out.js';
+import { RefreshSession } from '../../../apps/user-token/src/core/sessions/refresh-session.js';
+import { RevokeSubject } from '../../../apps/user-token/src/core/sessions/revoke-subject.js';
+import { SessionAccess } from '../../../apps/user-token/src/core/sessions/session-access.js';
+import { TokenCheck, type CheckedToken } from '../../../apps/user-token/src/core/tokens/token-check.js';
+import { UserSessions } from '../../../apps/user-token/src/core/sessions/user-sessions.js';
+import { VerifyToken } from '../../../apps/user-token/src/core/tokens/verify-token.js';
 import { giveGeneration } from '../redis/store-generation.js';
 
 const ISSUER = 'https://issuer.example/';

@@ -4,14 +4,17 @@ import { credentialId, sessionKey, sessionLockKey, type GrantedToken, type Grant
 import { readUserTokenConfig } from '../../../apps/user-token/src/config.js';
 import { compose, type Ports, type UserToken } from '../../../apps/user-token/src/compose.js';
 import type { Clock } from '../../../apps/user-token/src/core/clock.js';
-import type { AskingClient, TokenIssuances } from '../../../apps/user-token/src/core/token-issuance.js';
-import type { IssuedTokens } from '../../../apps/user-token/src/core/issued-tokens.js';
-import type { LogIn } from '../../../apps/user-token/src/core/log-in.js';
-import type { LogOut } from '../../../apps/user-token/src/core/log-out.js';
-import type { RefreshSession } from '../../../apps/user-token/src/core/refresh-session.js';
-import type { RevokeSubject } from '../../../apps/user-token/src/core/revoke-subject.js';
-import type { UserSessions } from '../../../apps/user-token/src/core/user-sessions.js';
-import type { VerifyToken } from '../../../apps/user-token/src/core/verify-token.js';
+import type {
+  AskingClient,
+  TokenIssuances,
+} from '../../../apps/user-token/src/core/tokens/token-issuance.js';
+import type { IssuedTokens } from '../../../apps/user-token/src/core/tokens/issued-tokens.js';
+import type { LogIn } from '../../../apps/user-token/src/core/log-in/log-in.js';
+import type { LogOut } from '../../../apps/user-token/src/core/sessions/log-out.js';
+import type { RefreshSession } from '../../../apps/user-token/src/core/sessions/refresh-session.js';
+import type { RevokeSubject } from '../../../apps/user-token/src/core/sessions/revoke-subject.js';
+import type { UserSessions } from '../../../apps/user-token/src/core/sessions/user-sessions.js';
+import type { VerifyToken } from '../../../apps/user-token/src/core/tokens/verify-token.js';
 import { ScriptedIssuer } from '../issuer/scripted-issuer.js';
 import { giveGeneration } from '../redis/store-generation.js';
 

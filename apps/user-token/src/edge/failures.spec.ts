@@ -3,7 +3,7 @@ import { StoreUnavailable } from '@app/store';
 import { failureSchema, type Failure } from '@app/contract';
 import { UpstreamUnavailable } from '../core/authorization-server.js';
 import { Busy } from '../core/busy.js';
-import { DenialsUnknown } from '../core/denials.js';
+import { DenialsUnknown } from '../core/tokens/denials.js';
 import { Failures } from './failures.js';
 
 describe('the failure that stands for an exception', () => {

@@ -4,7 +4,7 @@ import { StoreUnavailable } from '@app/store';
 import { failureOnWire, failureSchema, type Failure, type FailureOnWire } from '@app/contract';
 import { UpstreamUnavailable } from '../core/authorization-server.js';
 import { Busy } from '../core/busy.js';
-import { DenialsUnknown } from '../core/denials.js';
+import { DenialsUnknown } from '../core/tokens/denials.js';
 import type { Log } from '../core/log.js';
 
 /** Turns whatever a handler threw into a failure of the contract; what is not foreseen is logged and told as `internal`. */

@@ -1,8 +1,8 @@
 import { Controller } from '@nestjs/common';
 import type { RequestOf, ResultOf } from '@app/contract';
-import { TokenIssuances } from '../core/token-issuance.js';
-import { IssuedTokens } from '../core/issued-tokens.js';
-import { RefreshSession } from '../core/refresh-session.js';
+import { TokenIssuances } from '../core/tokens/token-issuance.js';
+import { IssuedTokens } from '../core/tokens/issued-tokens.js';
+import { RefreshSession } from '../core/sessions/refresh-session.js';
 import { Operation } from './operation.decorator.js';
 
 /** The tokens of registered clients; who calls has authenticated the client. */

@@ -1,11 +1,11 @@
 import { Controller } from '@nestjs/common';
 import type { RequestOf, ResultOf } from '@app/contract';
-import { TokenIssuances } from '../core/token-issuance.js';
-import { LogIn } from '../core/log-in.js';
-import { LogOut } from '../core/log-out.js';
-import { RefreshSession } from '../core/refresh-session.js';
-import { RevokeSubject } from '../core/revoke-subject.js';
-import { UserSessions } from '../core/user-sessions.js';
+import { TokenIssuances } from '../core/tokens/token-issuance.js';
+import { LogIn } from '../core/log-in/log-in.js';
+import { LogOut } from '../core/sessions/log-out.js';
+import { RefreshSession } from '../core/sessions/refresh-session.js';
+import { RevokeSubject } from '../core/sessions/revoke-subject.js';
+import { UserSessions } from '../core/sessions/user-sessions.js';
 import { Operation } from './operation.decorator.js';
 
 @Controller()

@@ -10,7 +10,7 @@ import {
   type VerifyReply,
 } from '@app/contract';
 import { map, type Observable } from 'rxjs';
-import { VerifyToken } from '../core/verify-token.js';
+import { VerifyToken } from '../core/tokens/verify-token.js';
 import { asTheySettle } from './as-they-settle.js';
 import { Failures } from './failures.js';
 import { Operation } from './operation.decorator.js';

@@ -5,7 +5,7 @@ import { GENERATION_KEY, parseGeneration } from '@app/contract';
 import { RedisServer } from '@app/test-support/redis/redis-server';
 import { PATIENT } from '@app/test-support/timing/patient';
 import { until } from '@app/test-support/timing/until';
-import { DenialsUnknown, type TokenFacts } from '../../core/denials.js';
+import { DenialsUnknown, type TokenFacts } from '../../core/tokens/denials.js';
 import { StoreDenials, type StoreDenialsOptions } from './store-denials.js';
 
 const log = createLogger({ service: 'user-token', environment: 'test', level: 'silent' });

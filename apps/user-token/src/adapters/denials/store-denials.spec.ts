@@ -5,7 +5,7 @@ import { DENIAL_JOURNAL_KEY, subjectKey, tokenDenialKey } from '@app/contract';
 import { RedisServer } from '@app/test-support/redis/redis-server';
 import { PATIENT } from '@app/test-support/timing/patient';
 import { until } from '@app/test-support/timing/until';
-import { DenialsUnknown, type TokenFacts } from '../../core/denials.js';
+import { DenialsUnknown, type TokenFacts } from '../../core/tokens/denials.js';
 import { StoreDenials, type StoreDenialsOptions } from './store-denials.js';
 
 /** Longer than a replica takes to notice that it hears no others. */

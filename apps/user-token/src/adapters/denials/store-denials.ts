@@ -22,7 +22,7 @@ import {
   type DeniedToken,
   type DenialStatus,
   type TokenFacts,
-} from '../../core/denials.js';
+} from '../../core/tokens/denials.js';
 import type { Log } from '../../core/log.js';
 import { Announcements } from './announcements.js';
 import { CatchUp } from './catch-up.js';

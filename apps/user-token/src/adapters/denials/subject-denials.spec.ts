@@ -3,7 +3,7 @@ import { openStore, type SharedStore } from '@app/store';
 import { RedisServer } from '@app/test-support/redis/redis-server';
 import { PATIENT } from '@app/test-support/timing/patient';
 import { until } from '@app/test-support/timing/until';
-import type { TokenFacts } from '../../core/denials.js';
+import type { TokenFacts } from '../../core/tokens/denials.js';
 import { StoreDenials } from './store-denials.js';
 
 const log = createLogger({ service: 'user-token', environment: 'test', level: 'silent' });

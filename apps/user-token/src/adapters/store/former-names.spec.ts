@@ -16,7 +16,7 @@ import { RedisServer } from '@app/test-support/redis/redis-server';
 import { UseCases } from '@app/test-support/suite/use-cases';
 import { PATIENT } from '@app/test-support/timing/patient';
 import { until } from '@app/test-support/timing/until';
-import { tokenId } from '../../core/token-id.js';
+import { tokenId } from '../../core/tokens/token-id.js';
 import { SealedBox } from './sealed-box.js';
 
 const SUBJECT = 'auth0|ada';

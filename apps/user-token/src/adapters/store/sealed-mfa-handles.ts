@@ -1,4 +1,4 @@
-import { MfaHandles, type PendingMfa } from '../../core/mfa-handles.js';
+import { MfaHandles, type PendingMfa } from '../../core/log-in/mfa-handles.js';
 import type { SealedBox } from './sealed-box.js';
 
 /** Life of Auth0's `mfa_token`. */

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { openStore, type SharedStore } from '@app/store';
 import { RedisServer } from '@app/test-support/redis/redis-server';
 import { PATIENT } from '@app/test-support/timing/patient';
-import type { Attempt } from '../../core/attempts.js';
+import type { Attempt } from '../../core/log-in/attempts.js';
 import { StoreAttempts, type AttemptTimes } from './store-attempts.js';
 
 describe.each(['memory', 'redis'])('attempts to log in, at two user-tokens (%s)', (kind) => {

@@ -2,7 +2,7 @@ import { hash, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Counters, HoldableLimit, KeyValues, NoPlace } from '@app/store';
 import { attemptsKey, heldAttemptsKey } from '@app/contract';
-import { Attempts, type Attempt, type Attempter } from '../../core/attempts.js';
+import { Attempts, type Attempt, type Attempter } from '../../core/log-in/attempts.js';
 import { networkOf } from '../../core/network.js';
 
 export interface AttemptLimits {

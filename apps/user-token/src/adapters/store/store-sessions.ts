@@ -22,7 +22,7 @@ import {
   type Principal,
 } from '@app/contract';
 import { nowInSeconds, type Clock } from '../../core/clock.js';
-import { IssuedAccessTokens, type IssuedAccessToken } from '../../core/issued-tokens.js';
+import { IssuedAccessTokens, type IssuedAccessToken } from '../../core/tokens/issued-tokens.js';
 import { LRUCache } from 'lru-cache';
 import {
   credentialId,
@@ -35,8 +35,8 @@ import {
   type SessionEntry,
   type SessionLock,
   type SessionState,
-} from '../../core/sessions.js';
-import { tokenId } from '../../core/token-id.js';
+} from '../../core/sessions/sessions.js';
+import { tokenId } from '../../core/tokens/token-id.js';
 import type { SealedBox } from './sealed-box.js';
 
 export interface StoreSessionsOptions {

@@ -1,7 +1,7 @@
 import { openStore, StoreUnavailable, type Counters, type ServerFacts } from '@app/store';
 import { UNKNOWN_TOKENS_KEY, type CanonicalToken } from '@app/contract';
 import { Busy } from '../../core/busy.js';
-import { TokenCheck, type CheckedToken } from '../../core/token-check.js';
+import { TokenCheck, type CheckedToken } from '../../core/tokens/token-check.js';
 
 const WINDOW_MS = 60_000;
 

@@ -2,7 +2,7 @@ import { formerName, StoreUnavailable, type KeyValues, type StoreClock } from '@
 import { firstSightKey, GENERATION_KEY } from '@app/contract';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
-import { tokenId } from '../../core/token-id.js';
+import { tokenId } from '../../core/tokens/token-id.js';
 import type { SealedBox } from '../store/sealed-box.js';
 
 export interface FirstSightsOptions {

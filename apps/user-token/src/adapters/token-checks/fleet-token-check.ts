@@ -9,8 +9,8 @@ import {
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { Busy } from '../../core/busy.js';
-import { TokenCheck, type CheckedToken } from '../../core/token-check.js';
-import { tokenId } from '../../core/token-id.js';
+import { TokenCheck, type CheckedToken } from '../../core/tokens/token-check.js';
+import { tokenId } from '../../core/tokens/token-id.js';
 import type { FirstSights } from './first-sights.js';
 import type { SealedBox } from '../store/sealed-box.js';
 

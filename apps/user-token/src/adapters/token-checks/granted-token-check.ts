@@ -1,7 +1,7 @@
 import type { CheckResult } from '@app/ops';
 import type { InactiveReason } from '@app/contract';
 import type { Log } from '../../core/log.js';
-import { GrantCheck, type CheckedToken } from '../../core/token-check.js';
+import { GrantCheck, type CheckedToken } from '../../core/tokens/token-check.js';
 
 /** These reasons concern one user or one token; the others concern all tokens of the tenant. */
 const OF_ONE: ReadonlySet<InactiveReason> = new Set<InactiveReason>([

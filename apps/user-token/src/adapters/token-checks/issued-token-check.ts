@@ -1,7 +1,7 @@
 import { subjectSchema } from '@app/contract';
 import { nowInSeconds, type Clock } from '../../core/clock.js';
-import { TokenCheck, type CheckedToken } from '../../core/token-check.js';
-import type { IssuedAccessTokens } from '../../core/issued-tokens.js';
+import { TokenCheck, type CheckedToken } from '../../core/tokens/token-check.js';
+import type { IssuedAccessTokens } from '../../core/tokens/issued-tokens.js';
 
 /** Checks access tokens of registered clients by their record in the store. */
 export class IssuedTokenCheck extends TokenCheck {

@@ -9,7 +9,7 @@ import {
   type JWTVerifyResult,
 } from 'jose';
 import { tokenFacts, type InactiveReason } from '@app/contract';
-import { TokenCheck, type CheckedToken } from '../../core/token-check.js';
+import { TokenCheck, type CheckedToken } from '../../core/tokens/token-check.js';
 import { audienceOf, timeOf, type PrincipalClaims } from './principal-claims.js';
 
 export interface JwtOptions {

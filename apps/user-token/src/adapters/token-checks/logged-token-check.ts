@@ -1,5 +1,5 @@
 import type { CanonicalToken, RefusalLog } from '@app/contract';
-import { TokenCheck, type CheckedToken } from '../../core/token-check.js';
+import { TokenCheck, type CheckedToken } from '../../core/tokens/token-check.js';
 
 /** A check that logs its refusals. */
 export class LoggedTokenCheck extends TokenCheck {

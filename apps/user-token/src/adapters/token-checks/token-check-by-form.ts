@@ -1,5 +1,5 @@
 import { isCanonicalToken, isJwt, issuedTokenKind, type CanonicalToken } from '@app/contract';
-import { TokenCheck, type CheckedToken } from '../../core/token-check.js';
+import { TokenCheck, type CheckedToken } from '../../core/tokens/token-check.js';
 
 const MALFORMED: CheckedToken = {
   active: false,

@@ -1,5 +1,5 @@
 import { AuthorizationServer } from '../../core/authorization-server.js';
-import { TokenCheck, type CheckedToken } from '../../core/token-check.js';
+import { TokenCheck, type CheckedToken } from '../../core/tokens/token-check.js';
 import type { PrincipalClaims } from './principal-claims.js';
 
 /** Checks opaque tokens by a request to `/userinfo`. Their audience is that endpoint alone. */

@@ -1,6 +1,6 @@
 import { credentialId, type GrantedToken, type Principal } from '@app/contract';
-import type { Clock } from './clock.js';
-import { deniedToken, type DeniedToken, type TokenFacts } from './denials.js';
+import type { Clock } from '../clock.js';
+import { deniedToken, type DeniedToken, type TokenFacts } from '../tokens/denials.js';
 
 /** The device of a log-in: shown to its user, and no evidence of anything. */
 export interface Device {

@@ -1,12 +1,12 @@
 import { isCanonicalToken, type CanonicalToken, type LogoutResult } from '@app/contract';
-import { AuthorizationServer } from './authorization-server.js';
-import { Busy } from './busy.js';
-import { nowInSeconds, type Clock } from './clock.js';
-import { Denials, deniedToken, type DeniedToken } from './denials.js';
+import { AuthorizationServer } from '../authorization-server.js';
+import { Busy } from '../busy.js';
+import { nowInSeconds, type Clock } from '../clock.js';
+import { Denials, deniedToken, type DeniedToken } from '../tokens/denials.js';
 import { whileHolding, whileHoldingCurrent, type HeldSession } from './session-lock.js';
 import { ownerOf, refreshTokensOf, Sessions, type SessionEntry, type SessionState } from './sessions.js';
-import { TokenCheck } from './token-check.js';
-import { tokenId } from './token-id.js';
+import { TokenCheck } from '../tokens/token-check.js';
+import { tokenId } from '../tokens/token-id.js';
 
 export interface LogOutOptions {
   /** How long to wait for a refresh of the same session. */

@@ -1,6 +1,6 @@
 import type { EndSessionResult, ListedSession, ListSessionsResult } from '@app/contract';
-import { nowInSeconds, type Clock } from './clock.js';
-import { Denials } from './denials.js';
+import { nowInSeconds, type Clock } from '../clock.js';
+import { Denials } from '../tokens/denials.js';
 import { LogOut } from './log-out.js';
 import { SessionAccess } from './session-access.js';
 import {
@@ -11,7 +11,7 @@ import {
   type SessionEntry,
   type SessionLifetimes,
 } from './sessions.js';
-import { tokenId } from './token-id.js';
+import { tokenId } from '../tokens/token-id.js';
 
 /** The sessions of a user, for a front end with an access token of the user. */
 export class UserSessions {

@@ -1,5 +1,5 @@
 import type { LogoutResult } from '@app/contract';
-import { Denials } from './denials.js';
+import { Denials } from '../tokens/denials.js';
 import { LogOut } from './log-out.js';
 import { SessionAccess } from './session-access.js';
 

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isCanonicalToken, type GrantedToken, type GrantResult, type InactiveReason } from '@app/contract';
-import { AuthorizationServer, UpstreamUnavailable, type UpstreamRefusal } from './authorization-server.js';
-import { Busy } from './busy.js';
-import { nowInSeconds, type Clock } from './clock.js';
-import { Denials, deniedToken, type DeniedToken } from './denials.js';
-import type { TokenIssuance } from './token-issuance.js';
-import type { Log } from './log.js';
+import { AuthorizationServer, UpstreamUnavailable, type UpstreamRefusal } from '../authorization-server.js';
+import { Busy } from '../busy.js';
+import { nowInSeconds, type Clock } from '../clock.js';
+import { Denials, deniedToken, type DeniedToken } from '../tokens/denials.js';
+import type { TokenIssuance } from '../tokens/token-issuance.js';
+import type { Log } from '../log.js';
 import { LogOut } from './log-out.js';
 import { whileHolding, whileHoldingCurrent } from './session-lock.js';
 import {
@@ -26,8 +26,8 @@ import {
   type SessionState,
   type UnjudgedGrant,
 } from './sessions.js';
-import { GrantCheck } from './token-check.js';
-import { tooLong } from './token-length.js';
+import { GrantCheck } from '../tokens/token-check.js';
+import { tooLong } from '../tokens/token-length.js';
 
 const REFUSED: GrantResult = { granted: false, error: 'invalid_grant' };
 const REUSED: GrantResult = { granted: false, error: 'token_reused' };

@@ -2,8 +2,8 @@ import { jest } from '@jest/globals';
 import type { ListedSession } from '@app/contract';
 import { ScriptedIssuer, type ScriptedAnswer } from '@app/test-support/issuer/scripted-issuer';
 import { UseCases } from '@app/test-support/suite/use-cases';
-import { Busy } from './busy.js';
-import { MAX_SESSIONS } from './sessions.js';
+import { Busy } from '../busy.js';
+import { MAX_SESSIONS } from '../sessions/sessions.js';
 
 describe('LogIn', () => {
   let issuer: ScriptedIssuer;

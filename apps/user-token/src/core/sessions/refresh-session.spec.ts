@@ -4,8 +4,8 @@ import { newKey, type TestKey } from '@app/test-support/issuer/mint-token';
 import { ScriptedIssuer, type ScriptedAnswer } from '@app/test-support/issuer/scripted-issuer';
 import { UseCases } from '@app/test-support/suite/use-cases';
 import { until } from '@app/test-support/timing/until';
-import { UpstreamUnavailable } from './authorization-server.js';
-import { Busy } from './busy.js';
+import { UpstreamUnavailable } from '../authorization-server.js';
+import { Busy } from '../busy.js';
 
 const OUTAGE: ScriptedAnswer = { status: 503, body: {} };
 

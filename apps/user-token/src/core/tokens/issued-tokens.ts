@@ -4,10 +4,10 @@ import {
   type RefreshTokenInspection,
   type RevokeTokenResult,
 } from '@app/contract';
-import { nowInSeconds, type Clock } from './clock.js';
+import { nowInSeconds, type Clock } from '../clock.js';
 import { Denials, deniedToken } from './denials.js';
-import { LogOut } from './log-out.js';
-import { factsOf, refreshableUntilSeconds, Sessions, type SessionLifetimes } from './sessions.js';
+import { LogOut } from '../sessions/log-out.js';
+import { factsOf, refreshableUntilSeconds, Sessions, type SessionLifetimes } from '../sessions/sessions.js';
 
 /** An access token of ours: its principal and its session. */
 export interface IssuedAccessToken {

@@ -1,7 +1,7 @@
 import { newIssuedToken, type GrantedToken, type Principal } from '@app/contract';
-import type { UpstreamGrant } from './authorization-server.js';
-import { nowInSeconds, type Clock } from './clock.js';
-import type { Issued, Session, SessionLifetimes } from './sessions.js';
+import type { UpstreamGrant } from '../authorization-server.js';
+import { nowInSeconds, type Clock } from '../clock.js';
+import type { Issued, Session, SessionLifetimes } from '../sessions/sessions.js';
 
 /** The holder of a session, and the tokens that it gets in place of the authorization server's. */
 export interface TokenIssuance {

@@ -1,6 +1,6 @@
 import { issuedTokenKind, type Principal, type SessionRefusal } from '@app/contract';
 import { Sessions } from './sessions.js';
-import { VerifyToken } from './verify-token.js';
+import { VerifyToken } from '../tokens/verify-token.js';
 
 export interface SessionAccessOptions {
   /** Our own client at the authorization server. */

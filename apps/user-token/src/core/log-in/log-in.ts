@@ -8,18 +8,25 @@ import {
   type Credentials,
   type UpstreamGrant,
   type UpstreamRefusal,
-} from './authorization-server.js';
-import { Busy } from './busy.js';
-import { nowInSeconds, type Clock } from './clock.js';
-import { deniedToken, Denials } from './denials.js';
-import type { TokenIssuance } from './token-issuance.js';
-import type { Log } from './log.js';
-import { LogOut } from './log-out.js';
+} from '../authorization-server.js';
+import { Busy } from '../busy.js';
+import { nowInSeconds, type Clock } from '../clock.js';
+import { deniedToken, Denials } from '../tokens/denials.js';
+import type { TokenIssuance } from '../tokens/token-issuance.js';
+import type { Log } from '../log.js';
+import { LogOut } from '../sessions/log-out.js';
 import { MfaHandles } from './mfa-handles.js';
-import { credentialId, credentialOf, leftOf, Sessions, type Device, type Session } from './sessions.js';
-import { GrantCheck } from './token-check.js';
-import { tokenId } from './token-id.js';
-import { tooLong } from './token-length.js';
+import {
+  credentialId,
+  credentialOf,
+  leftOf,
+  Sessions,
+  type Device,
+  type Session,
+} from '../sessions/sessions.js';
+import { GrantCheck } from '../tokens/token-check.js';
+import { tokenId } from '../tokens/token-id.js';
+import { tooLong } from '../tokens/token-length.js';
 
 /** The granted access token is of no use. */
 interface Unusable {

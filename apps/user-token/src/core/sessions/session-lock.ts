@@ -1,4 +1,4 @@
-import { Busy } from './busy.js';
+import { Busy } from '../busy.js';
 import { credentialId, credentialOf, type Session, type SessionLock, type Sessions } from './sessions.js';
 
 /** A caller's wait for the exclusive right to change a session. */
