@@ -54,7 +54,7 @@ const logIn = ({ logIn: useCase, issuances }: UseCases) =>
 const calls: Record<keyof Ports, [(useCases: UseCases) => Promise<unknown>, Partial<Ports>]> = {
   authorizationServer: [logIn, {}],
   tokenCheck: [({ verifyToken }) => verifyToken.execute(JWT), {}],
-  grantedTokenCheck: [logIn, { authorizationServer: granted }],
+  grantCheck: [logIn, { authorizationServer: granted }],
   issuedAccessTokens: [
     ({ issuedTokens }) => issuedTokens.revoke(newIssuedToken('access', SUBJECT), 'portal'),
     {},
@@ -87,7 +87,7 @@ describe('A composed user-token', () => {
 
   it.each<[keyof Ports, (useCases: UseCases) => Promise<unknown>, Partial<Ports>]>([
     ['denials', ({ verifyToken }) => verifyToken.execute(JWT), { tokenCheck: active }],
-    ['denials', logIn, { authorizationServer: granted, grantedTokenCheck: active }],
+    ['denials', logIn, { authorizationServer: granted, grantCheck: active }],
     [
       'sessions',
       ({ refreshSession, issuances }) => refreshSession.execute(JWT, issuances.of(undefined), {}),

@@ -35,7 +35,7 @@ import { RefreshSession } from './core/sessions/refresh-session.js';
 import { RevokeSubject } from './core/sessions/revoke-subject.js';
 import { SessionAccess } from './core/sessions/session-access.js';
 import type { Sessions } from './core/sessions/sessions.js';
-import type { TokenCheck } from './core/tokens/token-check.js';
+import type { GrantCheck, TokenCheck } from './core/tokens/token-check.js';
 import { TokenIssuances } from './core/tokens/token-issuance.js';
 import { UserSessions } from './core/sessions/user-sessions.js';
 import { VerifyToken } from './core/tokens/verify-token.js';
@@ -61,10 +61,8 @@ export interface Surroundings {
 /** The ports of the core. */
 export interface Ports {
   readonly authorizationServer: AuthorizationServer;
-  /** For tokens of any bearer. */
   readonly tokenCheck: TokenCheck;
-  /** For tokens that were just granted. */
-  readonly grantedTokenCheck: TokenCheck;
+  readonly grantCheck: GrantCheck;
   readonly issuedAccessTokens: IssuedAccessTokens;
   readonly sessions: Sessions;
   readonly denials: Denials;
@@ -119,7 +117,7 @@ export function compose(surroundings: Surroundings, given: Given = {}): UserToke
     useCases: useCasesOf(ground, ports),
     issuerKeys: issuer.keys,
     issuerChecks: issuer.checks,
-    grantedTokens: () => checks.grantedTokenCheck.state(),
+    grantedTokens: () => checks.grantCheck.state(),
     settled,
     close,
   };
@@ -228,7 +226,7 @@ function tokenChecksOf(
   return {
     authorizationServer: new DatedGrants(authorizationServer, firstSights, nowSeconds),
     tokenCheck: given.tokenCheck ?? ofAnyBearer(),
-    grantedTokenCheck: new GrantedTokenCheck(given.grantedTokenCheck ?? ofGrants(), logger),
+    grantCheck: new GrantedTokenCheck(given.grantCheck ?? ofGrants(), logger),
   };
 }
 
@@ -259,7 +257,7 @@ function logInsOf({ config, store }: Ground, given: Given) {
 }
 
 function useCasesOf({ config, logger, clock }: Ground, ports: Ports): UseCases {
-  const { authorizationServer, tokenCheck, grantedTokenCheck, issuedAccessTokens } = ports;
+  const { authorizationServer, tokenCheck, grantCheck, issuedAccessTokens } = ports;
   const { sessions, denials, attempts, mfaHandles } = ports;
   const lifetimes = {
     idleSeconds: config.sessionIdleSeconds,
@@ -281,7 +279,7 @@ function useCasesOf({ config, logger, clock }: Ground, ports: Ports): UseCases {
     verifyToken,
     logIn: new LogIn(
       authorizationServer,
-      grantedTokenCheck,
+      grantCheck,
       denials,
       sessions,
       logOut,
@@ -292,7 +290,7 @@ function useCasesOf({ config, logger, clock }: Ground, ports: Ports): UseCases {
     ),
     refreshSession: new RefreshSession(
       authorizationServer,
-      grantedTokenCheck,
+      grantCheck,
       denials,
       sessions,
       logOut,

@@ -55,7 +55,7 @@ export interface LogInOptions {
 export class LogIn {
   constructor(
     private readonly authorizationServer: AuthorizationServer,
-    private readonly tokenCheck: GrantCheck,
+    private readonly grantCheck: GrantCheck,
     private readonly denials: Denials,
     private readonly sessions: Sessions,
     private readonly logOut: LogOut,
@@ -131,7 +131,7 @@ export class LogIn {
   ): Promise<Outcome> {
     const { clock } = this.options;
     const grantedAtMs = clock.nowMs();
-    const checked = await this.tokenCheck.check(grant.accessToken);
+    const checked = await this.grantCheck.check(grant.accessToken);
     // As for a blocked user: a subject without a way to end its access gets none. The log of the check has the reason.
     if (!checked.active && checked.reason === 'invalid_subject')
       return { granted: false, error: 'invalid_grant' };

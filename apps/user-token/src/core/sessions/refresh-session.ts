@@ -87,7 +87,7 @@ export class RefreshSession {
 
   constructor(
     private readonly authorizationServer: AuthorizationServer,
-    private readonly tokenCheck: GrantCheck,
+    private readonly grantCheck: GrantCheck,
     private readonly denials: Denials,
     private readonly sessions: Sessions,
     private readonly logOut: LogOut,
@@ -327,7 +327,7 @@ export class RefreshSession {
     lock: SessionLock,
   ): Promise<UseOutcome> {
     const { refreshToken, unjudged } = session;
-    const checked = await this.tokenCheck.check(unjudged.accessToken);
+    const checked = await this.grantCheck.check(unjudged.accessToken);
     if (!checked.active) {
       const { reason } = checked;
       const isPast = unjudged.expiresInSeconds > 0 && leftOf(unjudged, this.options.clock) === 0;
