@@ -58,7 +58,7 @@ describe('the journal of the denials', () => {
   });
 
   it.each<[string, (journal: DenialJournal) => Promise<string | undefined>]>([
-    ['a position that nobody knows', async () => undefined],
+    ['an unknown position', async () => undefined],
     ['an entry that is no longer kept', async () => 'entry-0'],
     [
       'its start, once entries may have been dropped',
