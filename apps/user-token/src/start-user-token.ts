@@ -179,6 +179,6 @@ function issuerWatchOf(
   });
 }
 
-function clockWatchOf(store: SharedStore, logger: Logger): ClockWatch {
+function clockWatchOf(store: ServerFacts, logger: Logger): ClockWatch {
   return new ClockWatch(() => (store.available ? store.nowMs() - Date.now() : undefined), 'Redis', logger);
 }

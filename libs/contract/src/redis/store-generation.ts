@@ -2,7 +2,7 @@ const SEPARATOR = '/';
 
 /** A generation of the store, the value of `GENERATION_KEY`. */
 export interface StoreGeneration {
-  /** `SharedStore.serverId` of its server. */
+  /** `ServerFacts.serverId` of its store. */
   readonly serverId: string;
   /** Unique among the generations of this server. */
   readonly id: string;
