@@ -1,5 +1,10 @@
 export { AuthModule, type AuthAsyncOptions } from './auth.module.js';
 export { type AuthCacheOptions, type AuthOptions } from './auth.options.js';
+export {
+  readAuthorization,
+  SEVERAL_AUTHORIZATIONS,
+  type RequestHeaders,
+} from './http/authorization-header.js';
 export { bearerChallenge, type BearerChallenge } from './http/bearer-challenge.js';
 export { BearerRefusal, VerdictUnavailable } from './http/bearer-refusal.js';
 export { readBearerToken, type BearerRequest } from './http/bearer-token.js';

@@ -25,7 +25,7 @@ export { NestLogger } from './logs/nest-logger.js';
 export { startOps, type OpsListener, type OpsOptions } from './health/ops.listener.js';
 export { ProblemFilter, statusOf, type ProblemDetails } from './http/problem.filter.js';
 export { PUBLISHED_SECRETS } from './settings/published-secrets.js';
-export { currentRequestId, runWithRequestId } from './http/request-context.js';
+export { currentRequestId, isRequestId, runWithRequestId } from './http/request-context.js';
 export { RenewedTls } from './tls/renewed-tls.js';
 export { RequestFailures } from './http/request-failures.js';
 export { STOP_TIMEOUT_MS, type RunningService } from './run-service.js';

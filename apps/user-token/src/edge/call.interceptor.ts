@@ -1,6 +1,6 @@
 import type { CallHandler, ExecutionContext, NestInterceptor } from '@nestjs/common';
 import { RpcException } from '@nestjs/microservices';
-import { InFlight, runWithRequestId } from '@app/ops';
+import { InFlight, isRequestId, runWithRequestId } from '@app/ops';
 import type { Failure } from '@app/contract';
 import { Observable, tap } from 'rxjs';
 import type { Log } from '../core/log.js';
@@ -41,7 +41,7 @@ export class CallInterceptor implements NestInterceptor {
 /** Interceptors run before pipes: the payload may still be anything. */
 function requestIdOf(payload: unknown): string | undefined {
   const requestId = (payload as { requestId?: unknown } | null | undefined)?.requestId;
-  return typeof requestId === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(requestId) ? requestId : undefined;
+  return isRequestId(requestId) ? requestId : undefined;
 }
 
 function isInvalidPayload(error: unknown): boolean {

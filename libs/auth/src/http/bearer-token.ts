@@ -2,18 +2,19 @@
 import { isB64Token, isCanonicalToken, type CanonicalToken } from '@app/contract';
 import { credentialsOf, tokenIn } from '../cache/cache-keys.js';
 import { invalidRequest, invalidToken, TOKEN_MISSING, type Refusal } from '../tokens/refusal.js';
+import {
+  rawHeadersOf,
+  readAuthorization,
+  SEVERAL_AUTHORIZATIONS,
+  type RequestHeaders,
+} from './authorization-header.js';
 
 /** The parts of an Express or Fastify request that hold a token, or may hold a second one. */
-export interface BearerRequest {
-  /** Node's request below Fastify's. */
-  readonly raw?: { readonly rawHeaders?: readonly string[] };
-  readonly rawHeaders?: readonly string[];
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+export interface BearerRequest extends RequestHeaders {
   readonly query?: unknown;
   readonly body?: unknown;
 }
 
-const SEVERAL = Symbol('several');
 /** The scheme has nothing, or spaces, behind it. */
 const BEARER = /^Bearer(?: +|$)/i;
 const FORM = /^\s*application\/x-www-form-urlencoded\s*(?:;|$)/i;
@@ -39,13 +40,12 @@ export function readBearerToken(request: BearerRequest): CanonicalToken | Refusa
 /**
  * Reads the credentials of a request, in their plain spelling: what is behind `Bearer ` may not be a token ({@link faultOf}).
  *
- * Node keeps only the first of several Authorization headers, where a proxy may have checked the last, so the raw
- * headers are counted. A token in the query or in a form body is never used; next to a header it is an
+ * A token in the query or in a form body is never used; next to a header it is an
  * `invalid_request`, as one request must not use two methods (RFC 6750 section 2).
  */
 export function readCredentials(request: BearerRequest): string | Refusal {
   const authorization = readAuthorization(request);
-  if (authorization === SEVERAL) return SEVERAL_HEADERS;
+  if (authorization === SEVERAL_AUTHORIZATIONS) return SEVERAL_HEADERS;
   if (authorization === undefined) return TOKEN_MISSING;
   const credentials = isPlain(authorization) ? authorization : plainSpelling(authorization);
   if (credentials === undefined) return TOKEN_MISSING;
@@ -65,37 +65,6 @@ function isPlain(authorization: string): boolean {
 function plainSpelling(authorization: string): string | undefined {
   const scheme = BEARER.exec(authorization)?.[0];
   return scheme === undefined ? undefined : credentialsOf(authorization.slice(scheme.length));
-}
-
-function readAuthorization(request: BearerRequest): string | undefined | typeof SEVERAL {
-  const rawHeaders = rawHeadersOf(request);
-  if (rawHeaders.length === 0) return authorizationIn(request.headers);
-  let authorization: string | undefined;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i]!;
-    if (name.length !== 13 || !isAuthorization(name)) continue;
-    if (authorization !== undefined) return SEVERAL;
-    authorization = rawHeaders[i + 1]!;
-  }
-  return authorization;
-}
-
-function rawHeadersOf(request: BearerRequest): readonly string[] {
-  return request.raw?.rawHeaders ?? request.rawHeaders ?? [];
-}
-
-/**
- * For requests made by a serverless adapter, which have no raw headers. The adapter may keep several Authorization headers apart,
- * under names of other case or in a list; headers joined with commas are no bearer token (RFC 6750 section 2.1). A header
- * that it dropped cannot be detected.
- */
-function authorizationIn(headers: BearerRequest['headers']): string | undefined | typeof SEVERAL {
-  const values = Object.keys(headers).flatMap((name) => (isAuthorization(name) ? (headers[name] ?? []) : []));
-  return values.length > 1 ? SEVERAL : values[0];
-}
-
-function isAuthorization(name: string): boolean {
-  return name === 'Authorization' || name === 'authorization' || name.toLowerCase() === 'authorization';
 }
 
 function carriesSecondToken(request: BearerRequest): boolean {

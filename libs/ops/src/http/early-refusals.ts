@@ -4,6 +4,7 @@ import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { corsHeaders } from './cors.js';
+import { isRequestId } from './request-context.js';
 
 /** An error in the application's words. */
 export interface WordedError {
@@ -52,12 +53,10 @@ const STATUS_OF: Readonly<Record<string, number>> = {
 /** Time for a client to read its answer, in ms. Without it, further input would reset the connection at once. */
 const LINGER_MS = 1_000;
 
-const REQUEST_ID = /^[A-Za-z0-9_-]{1,64}$/;
-
 /** The request's own id, or a new one that it carries from now on. */
 export function requestIdOf({ headers }: IncomingMessage): string {
   const given = headers['x-request-id'];
-  if (typeof given === 'string' && REQUEST_ID.test(given)) return given;
+  if (isRequestId(given)) return given;
   return (headers['x-request-id'] = randomUUID());
 }
 

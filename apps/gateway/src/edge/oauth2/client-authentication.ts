@@ -1,3 +1,4 @@
+import { readAuthorization, SEVERAL_AUTHORIZATIONS } from '@app/auth';
 import { LRUCache } from 'lru-cache';
 import { isClientSecret, type Client, type ClientRegistry } from '../../core/client.js';
 import { OAuthError } from '../oauth-error.js';
@@ -79,13 +80,11 @@ function invalidClient(challenged: boolean): OAuthError {
   );
 }
 
-function authorizationOf({ raw }: FormRequest): string | undefined {
-  const values = raw.rawHeaders.filter(
-    (_, index, all) => index % 2 === 1 && all[index - 1]!.toLowerCase() === 'authorization',
-  );
-  // Node keeps only the first of several, but a proxy may have checked the last.
-  if (values.length > 1) throw invalid('The request has more than one Authorization header');
-  return values[0];
+function authorizationOf(request: FormRequest): string | undefined {
+  const authorization = readAuthorization(request);
+  if (authorization === SEVERAL_AUTHORIZATIONS)
+    throw invalid('The request has more than one Authorization header');
+  return authorization;
 }
 
 /**
