@@ -253,7 +253,7 @@ describe('the OAuth 2.0 façade', () => {
     });
 
     it('refuses a request with two Authorization headers', async () => {
-      const answer = await rawRequest(`${suite.gatewayUrl}/oauth2/token`, {
+      const answer = await rawRequest(`${suite.gatewayUrl}/oauth2/revoke`, {
         method: 'POST',
         headers: [
           'Authorization',
@@ -263,9 +263,11 @@ describe('the OAuth 2.0 façade', () => {
           'Content-Type',
           'application/x-www-form-urlencoded',
         ],
-        body: 'grant_type=password',
+        // With one of them, it is accepted.
+        body: 'token=no-such-token-0123456789',
       });
       expect(answer.status).toBe(400);
+      expect(answer.body).toContain('more than one Authorization header');
     });
 
     it('6: a refresh replaces both tokens, and may narrow the scope for one access token only', async () => {
