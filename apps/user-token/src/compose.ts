@@ -18,7 +18,6 @@ import { FleetTokenCheck } from './adapters/token-checks/fleet-token-check.js';
 import { GrantedTokenCheck } from './adapters/token-checks/granted-token-check.js';
 import { IssuedTokenCheck } from './adapters/token-checks/issued-token-check.js';
 import { JwksTokenCheck } from './adapters/token-checks/jwks-token-check.js';
-import { LoggedTokenCheck } from './adapters/token-checks/logged-token-check.js';
 import { PrincipalClaims } from './adapters/token-checks/principal-claims.js';
 import { TokenCheckByForm } from './adapters/token-checks/token-check-by-form.js';
 import { UserinfoTokenCheck } from './adapters/token-checks/userinfo-token-check.js';
@@ -272,8 +271,7 @@ function useCasesOf({ config, logger, clock }: Ground, ports: Ports): UseCases {
   const refusals = new RefusalLog(logger);
   const verifyToken = new VerifyToken(tokenCheck, denials, refusals);
   const access = new SessionAccess(verifyToken, sessions, config);
-  const loggedCheck = new LoggedTokenCheck(tokenCheck, refusals);
-  const logOut = new LogOut(authorizationServer, loggedCheck, denials, sessions, times);
+  const logOut = new LogOut(authorizationServer, tokenCheck, denials, sessions, refusals, times);
   return {
     issuances: new TokenIssuances(lifetimes, clock),
     verifyToken,

@@ -305,8 +305,9 @@ export class Replica {
       { perAccount: 1_000_000, perAddress: 1_000_000, windowSeconds: 60 },
       { leaseMs: 3_600_000, waitMs: 60_000 },
     );
-    const verifyToken = new VerifyToken(tokenCheck, denials, new RefusalLog(log));
-    const logOut = new LogOut(issuer, tokenCheck, denials, sessions, options);
+    const refusals = new RefusalLog(log);
+    const verifyToken = new VerifyToken(tokenCheck, denials, refusals);
+    const logOut = new LogOut(issuer, tokenCheck, denials, sessions, refusals, options);
     const access = new SessionAccess(verifyToken, sessions, { clientId: OWN_CLIENT, audience: [API] });
     return new Replica(
       new TokenIssuances(lifetimes, clock),

@@ -204,6 +204,15 @@ describe('LogOut', () => {
     expect(await core.isActive(elsewhere)).toBe(false);
     expect(await core.isActive(session.accessToken)).toBe(true);
   });
+
+  it('by a refused token ends nothing, and the log has the fault', async () => {
+    const { access_token: foreign } = (await issuer.grant({ aud: 'https://other.test/' })).body as {
+      access_token: string;
+    };
+    expect(await core.logOut.execute(foreign)).toEqual({ ended: false, reason: 'wrong_audience' });
+    const lines = core.logs.filter((line) => line.includes('an access token was refused: wrong_audience'));
+    expect(lines).toEqual([expect.stringContaining('https://other.test/')]);
+  });
 });
 
 describe("a user's sessions", () => {

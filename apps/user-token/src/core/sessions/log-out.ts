@@ -1,4 +1,4 @@
-import { isCanonicalToken, type CanonicalToken, type LogoutResult } from '@app/contract';
+import { isCanonicalToken, type CanonicalToken, type LogoutResult, type RefusalLog } from '@app/contract';
 import { AuthorizationServer } from '../authorization-server.js';
 import { Busy } from '../busy.js';
 import { nowInSeconds, type Clock } from '../clock.js';
@@ -26,6 +26,7 @@ export class LogOut {
     private readonly tokenCheck: TokenCheck,
     private readonly denials: Denials,
     private readonly sessions: Sessions,
+    private readonly refusals: RefusalLog,
     private readonly waiting: LogOutOptions,
   ) {}
 
@@ -111,7 +112,11 @@ export class LogOut {
   /** A token that opens no session may belong to one: a client's token does, and so does one whose link was lost. */
   private async endByCheck(accessToken: CanonicalToken): Promise<LogoutResult> {
     const checked = await this.tokenCheck.check(accessToken);
-    if (!checked.active) return { ended: false, reason: checked.reason };
+    if (!checked.active) {
+      const { reason, detail } = checked;
+      this.refusals.refused(reason, accessToken, { detail });
+      return { ended: false, reason };
+    }
     const { subject, expiresAtSeconds } = checked.principal;
     const entry = await this.sessions.entryWith(subject, tokenId(accessToken));
     if (entry) await this.endEntry(entry);
