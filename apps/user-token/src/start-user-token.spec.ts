@@ -353,7 +353,7 @@ describe('user-token among strangers', () => {
     await store.close();
   });
 
-  /** A stranger who connects again as soon as he is thrown out, and says the same. */
+  /** A stranger that connects again after each end of its connection, and says the same. */
   function flood(bytes: string): void {
     if (!flooding) return;
     const socket = connect(userToken.port, '127.0.0.1', () => bytes && socket.write(bytes));

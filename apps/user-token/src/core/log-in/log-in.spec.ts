@@ -247,7 +247,7 @@ describe('LogIn', () => {
       const [first, second] = one.accessToken === shared ? [one, other] : [other, one];
       expect(first.accessToken).toBe(shared);
       expect(second.accessToken).not.toBe(shared);
-      // What came with the token that could not be used is nobody's.
+      // The refresh token beside the useless access token has no owner.
       expect(issuer.revoked).toHaveLength(1);
       expect(await listed(shared)).toHaveLength(2);
       expect(await core.logOut.execute(shared)).toEqual({ ended: true });
