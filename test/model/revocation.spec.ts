@@ -33,7 +33,7 @@ class Fleet {
   private readonly guards = [this.newGuard(), this.newGuard()];
 
   async close(): Promise<void> {
-    await Promise.all(this.replicas.map(({ denials }) => denials.onApplicationShutdown()));
+    await Promise.all(this.replicas.map(({ denials }) => denials.close()));
     await Promise.all([...this.redis.stores].map((store) => store.close()));
   }
 
@@ -67,7 +67,7 @@ class Fleet {
 
   async restart(which: number): Promise<void> {
     const index = which % this.replicas.length;
-    await this.replicas[index]!.denials.onApplicationShutdown();
+    await this.replicas[index]!.denials.close();
     await this.replicas[index]!.store.close();
     this.replicas[index] = this.newReplica();
   }

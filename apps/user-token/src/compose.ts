@@ -240,7 +240,7 @@ function denialsOf({ config, store, logger }: Ground, given: Given) {
     subjectDenialSeconds: Math.max(MAX_TOKEN_LIFETIME_SECONDS, config.sessionIdleSeconds),
   };
   const denials = new StoreDenials(store, options, logger);
-  return { denials, settled: () => denials.settled, close: () => denials.onApplicationShutdown() };
+  return { denials, settled: () => denials.settled, close: () => denials.close() };
 }
 
 function logInsOf({ config, store }: Ground, given: Given) {

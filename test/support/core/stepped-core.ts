@@ -381,7 +381,7 @@ export class SteppedCore {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.replicas.map(({ denials }) => denials.onApplicationShutdown()));
+    await Promise.all(this.replicas.map(({ denials }) => denials.close()));
     await this.store.close();
     this.date.mockRestore();
   }

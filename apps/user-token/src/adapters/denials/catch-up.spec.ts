@@ -35,5 +35,5 @@ it('a gap that ended while Redis was slow is closed: a later absence of Redis co
   const issuedAtSeconds = redis.nowMs / 1000 + 10;
   const facts = { subject: 'auth0|ada', tokenId: 'any', issuedAtSeconds };
   expect(await denials.status(facts)).toMatchObject({ denied: false });
-  await denials.onApplicationShutdown();
+  await denials.close();
 });

@@ -178,7 +178,7 @@ it('a replica knows what it missed without reading all, however often and long i
       );
       expect(deniedNow.map(({ denied }) => denied)).toEqual(Array<boolean>(ended).fill(true));
       expect(store.scans).toBe(scansBefore);
-      await Promise.all([denials.onApplicationShutdown(), others.onApplicationShutdown()]);
+      await Promise.all([denials.close(), others.close()]);
     }),
     { numRuns: 100, seed: 7 },
   );

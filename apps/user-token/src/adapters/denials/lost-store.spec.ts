@@ -48,7 +48,7 @@ describe('a Redis that lost data', () => {
   async function end(denials: StoreDenials): Promise<void> {
     const index = replicas.findIndex((replica) => replica.denials === denials);
     const [replica] = replicas.splice(index, 1);
-    await denials.onApplicationShutdown();
+    await denials.close();
     await replica?.store.close();
   }
 

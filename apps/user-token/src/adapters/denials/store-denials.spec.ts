@@ -27,7 +27,7 @@ describe('denials of two replicas', () => {
 
   afterEach(async () => {
     for (const { store, denials: ofReplica } of replicas) {
-      await ofReplica.onApplicationShutdown();
+      await ofReplica.close();
       await store.close();
     }
     await redis.stop();
@@ -57,7 +57,7 @@ describe('denials of two replicas', () => {
       replicas.findIndex(({ denials: of }) => of === ended),
       1,
     );
-    await ended.onApplicationShutdown();
+    await ended.close();
     await found!.store.close();
   }
 
@@ -131,7 +131,7 @@ describe('denials of two replicas', () => {
   });
 
   it('a replica that fills an empty Redis keeps the later denials of other processes', async () => {
-    await others.onApplicationShutdown();
+    await others.close();
     const seen = token('any', 'auth0|everywhere');
     const expiresAtSeconds = Date.now() / 1000 + 3_600;
     const padding = Array.from({ length: 900 }, (_, i) => ({ tokenId: `padding-${i}`, expiresAtSeconds }));
@@ -155,7 +155,7 @@ describe('denials of two replicas', () => {
   });
 
   it('an empty Redis without room for writes is filled as soon as it has some', async () => {
-    await others.onApplicationShutdown();
+    await others.close();
     const ended = token('ended');
     await deny(denials, ended);
     await redis.cli('FLUSHALL');

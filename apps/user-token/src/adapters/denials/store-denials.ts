@@ -153,8 +153,7 @@ export class StoreDenials extends Denials {
     await this.subjects.deny(subjectKey(subject));
   }
 
-  /** Nest's shutdown hook. */
-  async onApplicationShutdown(): Promise<void> {
+  async close(): Promise<void> {
     this.endReports();
     this.catchUp.close();
     await this.announcements.close();

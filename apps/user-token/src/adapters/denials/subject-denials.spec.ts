@@ -38,7 +38,7 @@ describe('a denial of a whole subject', () => {
   });
 
   afterEach(async () => {
-    await Promise.all([denials, other].map((each) => each.onApplicationShutdown()));
+    await Promise.all([denials, other].map((each) => each.close()));
     await Promise.all(stores.map((store) => store.close()));
     await redis.stop();
   });
