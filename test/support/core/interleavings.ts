@@ -168,7 +168,7 @@ export async function interleave(core: SteppedCore, pair: Pair): Promise<string[
   const count = undisturbed.calls.length;
   if (count < 3) throw new Error(`${pair.stopped} made ${count} calls only`);
   const stops = Array.from({ length: count }, (_, index) =>
-    (['before', 'after'] as const).map((side) => ({ ordinal: index + 1, side })),
+    (['before', 'after'] as const).map((side) => ({ at: index + 1, side })),
   ).flat();
   // Each has a user of its own; together they wait no longer for locks than one does.
   const orders = await Promise.all(stops.map((stop) => Interleaving.of(core, pair, stop)));

@@ -1,9 +1,16 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { jest } from '@jest/globals';
-import { createLogger } from '@app/ops';
-import { openStore, type SharedStore } from '@app/store';
-import { RefusalLog, type GrantedToken, type GrantResult, type Principal } from '@app/contract';
+import { createLogger, type Logger } from '@app/ops';
+import { openStore, StoreUnavailable, type SharedStore } from '@app/store';
+import {
+  credentialId,
+  RefusalLog,
+  sessionKey,
+  type GrantedToken,
+  type GrantResult,
+  type Principal,
+} from '@app/contract';
 import { StoreDenials } from '../../../apps/user-token/src/adapters/denials/store-denials.js';
 import { IssuedTokenCheck } from '../../../apps/user-token/src/adapters/token-checks/issued-token-check.js';
 import { SealedBox } from '../../../apps/user-token/src/adapters/store/sealed-box.js';
@@ -39,13 +46,14 @@ import { giveGeneration } from '../redis/store-generation.js';
 const ISSUER = 'https://issuer.example/';
 const API = 'https://api.example/';
 const OWN_CLIENT = 'own-client';
-const ACCESS_SECONDS = 3_600;
 const SCOPE = 'read:venues write:venues';
 const LOCK_MS = 17_000;
+/** Longer than locks are outlasted in one spec. */
+const REPLAY_SECONDS = 600;
 
-/** Where an operation is stopped: at which of its calls, and on which side of it. */
+/** Where an operation is stopped: at which of its calls, by number or name, and on which side of it. */
 export interface Stop {
-  readonly ordinal: number;
+  readonly at: number | string;
   readonly side: 'before' | 'after';
 }
 
@@ -60,6 +68,8 @@ export class Operation<T> {
   readonly outcome: Promise<Outcome<T>>;
   isSettled = false;
   isStopped = false;
+  /** Where it has got: its last call, and whether that is answered. */
+  reached: Stop | undefined;
   /** How many calls are stopped. */
   private steps = 0;
   private held: (() => void)[] = [];
@@ -78,11 +88,11 @@ export class Operation<T> {
 
   async call<R>(name: string, carryOut: () => Promise<R>): Promise<R> {
     const ordinal = this.calls.push(name);
-    await this.reach(ordinal, 'before');
+    await this.reach([ordinal, name], 'before');
     try {
       return await carryOut();
     } finally {
-      await this.reach(ordinal, 'after');
+      await this.reach([ordinal, name], 'after');
     }
   }
 
@@ -95,17 +105,20 @@ export class Operation<T> {
     }
   }
 
-  /** Goes on to the end, or to the next side of a call where it stops at every one. */
-  goOn(): void {
-    if (this.stop !== 'every') this.stop = undefined;
+  /** Goes on to the end, or to where it stops next: at every side of a call, or there. */
+  goOn(next?: Stop): void {
+    if (this.stop !== 'every') this.stop = next;
     this.isStopped = false;
     for (const letOn of this.held.splice(0)) letOn();
   }
 
-  private async reach(ordinal: number, side: Stop['side']): Promise<void> {
+  private async reach(call: readonly Stop['at'][], side: Stop['side']): Promise<void> {
+    // What it has left to be done later.
+    if (this.isSettled) return;
     this.steps += 1;
+    this.reached = { at: call.at(-1)!, side };
     const { stop } = this;
-    if (stop === 'every' || (stop?.ordinal === ordinal && stop.side === side)) this.isStopped = true;
+    if (stop === 'every' || (stop?.side === side && call.includes(stop.at))) this.isStopped = true;
     // What it does at the same time stops with it.
     if (this.isStopped) await new Promise<void>((resolve) => this.held.push(resolve));
   }
@@ -121,8 +134,10 @@ function atGate<R>(name: string, carryOut: () => Promise<R>): Promise<R> {
 function gated<T extends object>(of: T, name: string, methods: readonly (keyof T & string)[]): T {
   const gate: Partial<Record<string, unknown>> = {};
   for (const method of methods) {
-    const call = (of[method] as (...args: unknown[]) => Promise<unknown>).bind(of);
-    gate[method] = (...args: unknown[]) => atGate(`${name}.${method}`, () => call(...args));
+    // Looked up at each call: a spec may have changed it meanwhile.
+    const call = (args: unknown[]) =>
+      (of[method] as (...args: unknown[]) => Promise<unknown>).apply(of, args);
+    gate[method] = (...args: unknown[]) => atGate(`${name}.${method}`, () => call(args));
   }
   return new Proxy(of, {
     get: (target, property) => gate[property as string] ?? (Reflect.get(target, property, target) as unknown),
@@ -142,6 +157,21 @@ const STORE_CALLS = [
   'giveUpAll',
 ] as const;
 
+type UpstreamAnswer = UpstreamGrant | UpstreamRefusal;
+
+/** The same store, which refuses so many of the next calls of these methods. */
+function refusing(store: SharedStore, refusals: Map<string, number>): SharedStore {
+  return new Proxy(store, {
+    get: (target, property: string) => {
+      const left = refusals.get(property) ?? 0;
+      if (left > 0) refusals.set(property, left - 1);
+      if (left > 0) return () => Promise.reject(new StoreUnavailable('full'));
+      const value: unknown = Reflect.get(target, property, target);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
 interface UpstreamToken {
   readonly family: number;
   readonly subject: string;
@@ -155,27 +185,25 @@ export class HandIssuer extends AuthorizationServer {
   readonly accessTokens = new Map<string, { readonly principal: Principal; readonly family: number }>();
   /** Whether a spent refresh token is still taken: Auth0's "reuse interval". */
   leeway = false;
+  /** What it makes of its next answers to grants, one after the other. */
+  readonly answersNext: ((usual: UpstreamAnswer) => UpstreamAnswer)[] = [];
+  /** What is found when these access tokens are checked, or why nothing is; the others are good until they expire. */
+  readonly verdicts = new Map<string, CheckedToken | Error>();
+  /** Life of an access token. */
+  lifeSeconds = 3_600;
   private families = 0;
 
   constructor(private readonly nowMs: () => number) {
     super();
   }
 
-  override async grantPassword({ username }: Credentials): Promise<UpstreamGrant> {
+  override async grantPassword({ username }: Credentials): Promise<UpstreamAnswer> {
     this.families += 1;
-    return this.grant(`auth0|${username}`, this.families);
+    return this.asAnswered(this.grant(`auth0|${username}`, this.families));
   }
 
-  override async grantRefresh(refreshToken: string): Promise<UpstreamGrant | UpstreamRefusal> {
-    const token = this.refreshTokens.get(refreshToken);
-    if (!token) return { granted: false, error: 'invalid_grant' };
-    token.asked += 1;
-    if (token.state === 'in force' || (token.state === 'spent' && this.leeway)) {
-      token.state = 'spent';
-      return this.grant(token.subject, token.family);
-    }
-    if (token.state === 'spent') this.endFamily(token.family);
-    return { granted: false, error: 'invalid_grant' };
+  override async grantRefresh(refreshToken: string): Promise<UpstreamAnswer> {
+    return this.asAnswered(this.refresh(refreshToken));
   }
 
   override async revoke(refreshToken: string): Promise<void> {
@@ -207,6 +235,22 @@ export class HandIssuer extends AuthorizationServer {
       .map(([accessToken]) => accessToken);
   }
 
+  private refresh(refreshToken: string): UpstreamAnswer {
+    const token = this.refreshTokens.get(refreshToken);
+    if (!token) return { granted: false, error: 'invalid_grant' };
+    token.asked += 1;
+    if (token.state === 'in force' || (token.state === 'spent' && this.leeway)) {
+      token.state = 'spent';
+      return this.grant(token.subject, token.family);
+    }
+    if (token.state === 'spent') this.endFamily(token.family);
+    return { granted: false, error: 'invalid_grant' };
+  }
+
+  private asAnswered(usual: UpstreamAnswer): UpstreamAnswer {
+    return this.answersNext.shift()?.(usual) ?? usual;
+  }
+
   private grant(subject: string, family: number): UpstreamGrant {
     const issuedAtSeconds = Math.floor(this.nowMs() / 1000);
     const accessToken = `${part({ alg: 'RS256' })}.${part({ sub: subject, jti: randomUUID() })}.${randomBytes(48).toString('base64url')}`;
@@ -219,12 +263,12 @@ export class HandIssuer extends AuthorizationServer {
       issuer: ISSUER,
       audience: [API],
       issuedAtSeconds,
-      expiresAtSeconds: issuedAtSeconds + ACCESS_SECONDS,
+      expiresAtSeconds: issuedAtSeconds + this.lifeSeconds,
       claims: {},
     };
     this.accessTokens.set(accessToken, { principal, family });
     this.refreshTokens.set(refreshToken, { family, subject, state: 'in force', asked: 0 });
-    return { granted: true, accessToken, refreshToken, expiresInSeconds: ACCESS_SECONDS, scope: SCOPE };
+    return { granted: true, accessToken, refreshToken, expiresInSeconds: this.lifeSeconds, scope: SCOPE };
   }
 
   private endFamily(family: number): void {
@@ -245,6 +289,9 @@ class HandTokenCheck extends TokenCheck {
   }
 
   override async check(accessToken: string): Promise<CheckedToken> {
+    const verdict = this.issuer.verdicts.get(accessToken);
+    if (verdict instanceof Error) throw verdict;
+    if (verdict) return verdict;
     const known = this.issuer.accessTokens.get(accessToken);
     if (!known) return { active: false, reason: 'invalid' };
     if (this.nowMs() / 1000 >= known.principal.expiresAtSeconds) return { active: false, reason: 'expired' };
@@ -265,10 +312,10 @@ export class Replica {
     readonly userSessions: UserSessions,
     readonly issuedTokens: IssuedTokens,
     readonly verifyToken: VerifyToken,
+    readonly mfaHandles: SealedMfaHandles,
   ) {}
 
-  static async open(shared: SharedStore, server: HandIssuer): Promise<Replica> {
-    const log = createLogger({ service: 'user-token', environment: 'test', level: 'silent' });
+  static async open(shared: SharedStore, server: HandIssuer, log: Logger): Promise<Replica> {
     const store = gated(shared, 'store', STORE_CALLS);
     const issuer = gated(server, 'issuer', ['grantPassword', 'grantRefresh', 'revoke']);
     const clock = shared;
@@ -276,8 +323,8 @@ export class Replica {
     const lifetimes = { idleSeconds: 14 * 24 * 3600, absoluteSeconds: 90 * 24 * 3600 };
     const sessions = new StoreSessions(store, box, {
       idleSeconds: lifetimes.idleSeconds,
-      replayWindowSeconds: 60,
-      clientReplayWindowSeconds: 60,
+      replayWindowSeconds: REPLAY_SECONDS,
+      clientReplayWindowSeconds: REPLAY_SECONDS,
       reuseDetectionSeconds: 24 * 3600,
       lockMs: LOCK_MS,
       clock,
@@ -305,6 +352,7 @@ export class Replica {
       { perAccount: 1_000_000, perAddress: 1_000_000, windowSeconds: 60 },
       { leaseMs: 3_600_000, waitMs: 60_000 },
     );
+    const mfaHandles = new SealedMfaHandles(box);
     const refusals = new RefusalLog(log);
     const verifyToken = new VerifyToken(tokenCheck, denials, refusals);
     const logOut = new LogOut(issuer, tokenCheck, denials, sessions, refusals, options);
@@ -313,23 +361,14 @@ export class Replica {
       new TokenIssuances(lifetimes, clock),
       sessions,
       denials,
-      new LogIn(
-        issuer,
-        granted,
-        denials,
-        sessions,
-        logOut,
-        attempts,
-        new SealedMfaHandles(box),
-        options,
-        log,
-      ),
+      new LogIn(issuer, granted, denials, sessions, logOut, attempts, mfaHandles, options, log),
       new RefreshSession(issuer, granted, denials, sessions, logOut, options, log),
       logOut,
       new RevokeSubject(access, denials, logOut),
       new UserSessions(access, denials, sessions, logOut, lifetimes, clock),
       new IssuedTokens(issuedAccessTokens, sessions, denials, logOut, lifetimes, clock),
       verifyToken,
+      mfaHandles,
     );
   }
 
@@ -338,18 +377,25 @@ export class Replica {
   }
 
   async loggedIn(username: string, client?: AskingClient): Promise<GrantedToken> {
-    const result = await this.tryLogIn(username, client);
-    if (!result.granted) throw new Error(`not granted: ${result.error}`);
-    return result.token;
+    return granted(await this.tryLogIn(username, client));
   }
 
   tryRefresh(credential: string, client?: AskingClient): Promise<GrantResult> {
     return this.refreshSession.execute(credential, this.issuances.of(client), {});
   }
 
+  async refreshed(credential: string, client?: AskingClient): Promise<GrantedToken> {
+    return granted(await this.tryRefresh(credential, client));
+  }
+
   async isActive(accessToken: string): Promise<boolean> {
     return (await this.verifyToken.execute(accessToken)).active;
   }
+}
+
+function granted(result: GrantResult): GrantedToken {
+  if (!result.granted) throw new Error(`not granted: ${result.error}`);
+  return result.token;
 }
 
 /** Two user-tokens on one store in this process, an authorization server in it, and the clock of them all, which the spec moves. */
@@ -359,25 +405,56 @@ export class SteppedCore {
   private constructor(
     readonly store: SharedStore,
     readonly issuer: HandIssuer,
-    readonly replicas: readonly [Replica, Replica],
+    readonly replicas: [Replica, Replica],
+    /** What they have logged, if they do. */
+    readonly logs: readonly string[],
+    private readonly refusals: Map<string, number>,
+    private readonly openReplica: () => Promise<Replica>,
     private readonly date: { mockRestore: () => void },
   ) {}
 
-  static async open(): Promise<SteppedCore> {
+  static async open({ level = 'silent' }: { level?: 'silent' | 'debug' } = {}): Promise<SteppedCore> {
     let nowMs = () => 1_800_000_000_000;
     const date = jest.spyOn(Date, 'now').mockImplementation(() => nowMs());
     const store = openStore('memory:');
     await giveGeneration(store);
     const issuer = new HandIssuer(() => Date.now());
-    const replicas = await Promise.all([Replica.open(store, issuer), Replica.open(store, issuer)]);
-    const core = new SteppedCore(store, issuer, replicas, date);
+    const logs: string[] = [];
+    const destination = { write: (line: string) => void logs.push(line) };
+    const log = createLogger({ service: 'user-token', environment: 'test', level, destination });
+    const refusals = new Map<string, number>();
+    const shared = refusing(store, refusals);
+    const openReplica = () => Replica.open(shared, issuer, log);
+    const replicas = await Promise.all([openReplica(), openReplica()]);
+    const core = new SteppedCore(store, issuer, replicas, logs, refusals, openReplica, date);
     nowMs = () => core.nowMs;
     return core;
   }
 
+  pass(seconds: number): void {
+    this.nowMs += seconds * 1_000;
+  }
+
   /** Moves the clock past the end of each lock of a session. */
   outlastLocks(): void {
-    this.nowMs += LOCK_MS + 1_000;
+    this.pass(LOCK_MS / 1_000 + 1);
+  }
+
+  /** Another process takes the place of this one, which has crashed. */
+  async restart(at: 0 | 1): Promise<void> {
+    const { denials } = this.replicas[at];
+    this.replicas[at] = await this.openReplica();
+    await denials.onApplicationShutdown();
+  }
+
+  /** What a store does that loses a value. */
+  forget(credential: string): Promise<void> {
+    return this.store.delete(sessionKey(credentialId(credential)));
+  }
+
+  /** The store refuses the next calls of this method. */
+  refuseNext(method: (typeof STORE_CALLS)[number], times = 1): void {
+    this.refusals.set(method, times);
   }
 
   async close(): Promise<void> {
