@@ -5,6 +5,7 @@ import { Operation, SteppedCore, type Replica } from '@app/test-support/core/ste
 import { until } from '@app/test-support/timing/until';
 import { UpstreamUnavailable, type UpstreamGrant } from '../authorization-server.js';
 import { Busy } from '../busy.js';
+import { refreshTokensOf } from './sessions.js';
 
 const ADA = 'auth0|ada';
 const DAY_SECONDS = 24 * 3600;
@@ -171,6 +172,35 @@ describe('RefreshSession', () => {
       expect(next).toMatchObject({ granted: true, token: { accessToken: granted } });
       expect(core.issuer.askedAgain(ADA)).toEqual([]);
     });
+  });
+
+  it('two of which lose their locks twice keep what both were granted', async () => {
+    core.issuer.leeway = true;
+    const { accessToken } = await replica.loggedIn('ada');
+    const refreshes: Operation<unknown>[] = [];
+    while (refreshes.length < 2) {
+      const refresh = new Operation(() => replica.tryRefresh(accessToken), {
+        at: 'issuer.grantRefresh',
+        side: 'after',
+      });
+      await refresh.idle();
+      refreshes.push(refresh);
+      core.outlastLocks();
+    }
+    for (const refresh of refreshes) {
+      refresh.goOn({ at: 'store.setIfAbsent', side: 'after' });
+      await refresh.idle();
+      core.outlastLocks();
+      refresh.goOn();
+      expect(await refresh.outcome).toEqual({ error: overtaken });
+    }
+    expect(inForce()).toHaveLength(2);
+    await until(async () => {
+      const state = await replica.sessions.find(accessToken);
+      return state?.kind === 'open' && refreshTokensOf(state.session).length === 2;
+    }, 20_000);
+    await replica.logOut.execute(accessToken);
+    expect(inForce()).toEqual([]);
   });
 
   describe('that comes while another changes its session', () => {

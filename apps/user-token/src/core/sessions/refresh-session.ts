@@ -64,8 +64,9 @@ export interface RefreshOptions extends SessionLifetimes {
 type GrantedSession = Session & { readonly unjudged: UnjudgedGrant };
 
 interface Unstored {
+  /** {@link credentialId} of what was presented. */
+  readonly id: string;
   readonly former: Session;
-  readonly granted: GrantedSession;
 }
 
 /** `expired`: the grant is too old. `taken`: another session has the same access token. */
@@ -80,10 +81,10 @@ type UseOutcome = GrantResult | 'expired' | 'taken';
  */
 export class RefreshSession {
   /**
-   * Grants that the store did not take, by credential. They are lost with this process, and their sessions with them. Other replicas
-   * cannot go on from them.
+   * Grants that the store did not take, several of one session where locks were lost. They are lost with this process, and their
+   * sessions with them. Other replicas cannot go on from them.
    */
-  private readonly unstored = new Map<string, Unstored>();
+  private readonly unstored = new Map<GrantedSession, Unstored>();
 
   constructor(
     private readonly authorizationServer: AuthorizationServer,
@@ -223,9 +224,11 @@ export class RefreshSession {
   ): Promise<GrantedSession | undefined> {
     if (isGranted(session)) return session;
     if (this.unstored.size === 0) return undefined;
-    const unstored = this.unstored.get(credentialId(credential));
-    if (unstored?.former.refreshToken !== session.refreshToken) return undefined;
-    return this.keep(credential, session, unstored!.granted, lock);
+    const id = credentialId(credential);
+    const [granted] =
+      [...this.unstored].find(([, of]) => of.id === id && of.former.refreshToken === session.refreshToken) ??
+      [];
+    return granted && this.keep(credential, session, granted, lock);
   }
 
   private async askUpstream(
@@ -251,7 +254,7 @@ export class RefreshSession {
   ): Promise<GrantedSession> {
     try {
       if (await this.sessions.update(credential, granted, lock)) {
-        if (this.unstored.size > 0) this.unstored.delete(credentialId(credential));
+        this.unstored.delete(granted);
         return granted;
       }
     } catch (error) {
@@ -263,10 +266,9 @@ export class RefreshSession {
   }
 
   private storeLater(credential: string, former: Session, granted: GrantedSession): void {
-    const id = credentialId(credential);
-    if (this.unstored.has(id)) return;
-    this.unstored.set(id, { former, granted });
-    void this.tryToSettle(credential, former, granted).finally(() => this.unstored.delete(id));
+    if (this.unstored.has(granted)) return;
+    this.unstored.set(granted, { id: credentialId(credential), former });
+    void this.tryToSettle(credential, former, granted).finally(() => this.unstored.delete(granted));
   }
 
   private async tryToSettle(credential: string, former: Session, granted: GrantedSession): Promise<void> {
@@ -275,7 +277,7 @@ export class RefreshSession {
     do {
       await delay(STORE_AGAIN_MS, undefined, { ref: false });
       // Another refresh was quicker.
-      if (!this.unstored.has(credentialId(credential))) return;
+      if (!this.unstored.has(granted)) return;
       try {
         return await this.settle(credential, former, granted);
       } catch (error) {
