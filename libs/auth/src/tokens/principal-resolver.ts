@@ -73,7 +73,7 @@ export class PrincipalResolver {
     if (!verdict.active) return false;
     // A log-out may have come in between, unseen.
     if (verdict.epoch === null) return askedBefore;
-    return this.caches?.process.isOvertaken(verdict.principal, verdict.epoch) ?? false;
+    return this.caches!.process.isOvertaken(verdict.principal, verdict.epoch);
   }
 
   private async lookUp(key: string, token: CanonicalToken, requestId: string | undefined): Promise<Verdict> {
