@@ -444,7 +444,7 @@ export class SteppedCore {
   async restart(at: 0 | 1): Promise<void> {
     const { denials } = this.replicas[at];
     this.replicas[at] = await this.openReplica();
-    await denials.onApplicationShutdown();
+    await denials.close();
   }
 
   /** What a store does that loses a value. */
