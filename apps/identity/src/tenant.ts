@@ -34,34 +34,34 @@ interface Running {
  */
 export class Tenant {
   readonly events = new EventEmitter<TenantEvents>();
-  readonly #memory: MemoryAdapters;
-  #signingKeys: SigningKeys;
-  #running: Running | undefined;
+  private readonly memory: MemoryAdapters;
+  private signingKeys: SigningKeys;
+  private opened: Running | undefined;
 
   constructor(private readonly options: TenantOptions) {
     const { clock, directory } = options;
     const { clients } = directory;
-    this.#memory = createMemoryAdapters({
+    this.memory = createMemoryAdapters({
       ...options.memory,
       clock,
       refreshTokenLeewaySeconds: (clientId) => clients.get(clientId)?.refreshTokenLeewaySeconds ?? 0,
     });
-    this.#signingKeys = options.signingKeys;
+    this.signingKeys = options.signingKeys;
   }
 
   /** From now on, tokens have this `issuer`, an absolute URL that ends in a slash. */
   open(issuer: string): void {
     const { clock, dialect, users } = this.options;
-    const signingKeys = this.#signingKeys;
+    const signingKeys = this.signingKeys;
     const provider = createProvider({
       ...this.options,
       issuer,
       signingKeys,
-      memory: this.#memory,
+      memory: this.memory,
       onRefreshToken: (token) => this.events.emit('refresh_token', token),
     });
     const audience = dialect.userinfoAudience(issuer);
-    this.#running = {
+    this.opened = {
       issuer,
       handle: provider.callback(),
       tokenReader: new TokenReader(provider, { users, signingKeys, clock, audience }),
@@ -79,14 +79,14 @@ export class Tenant {
 
   /** The `kid` of each published key; the first one signs. */
   get keyIds(): readonly string[] {
-    return this.#signingKeys.keys.map(({ kid }) => kid);
+    return this.signingKeys.keys.map(({ kid }) => kid);
   }
 
   /** From now on a new key signs. The earlier ones stay published, so that their tokens stay valid. */
   async rotateSigningKey(): Promise<void> {
     const { keys } = await generateSigningKeys();
     // Only now: another rotation may have ended meanwhile.
-    this.replaceSigningKeys({ keys: [...keys, ...this.#signingKeys.keys] });
+    this.replaceSigningKeys({ keys: [...keys, ...this.signingKeys.keys] });
   }
 
   /**
@@ -95,7 +95,7 @@ export class Tenant {
    * @throws Error for the key that signs, or one that is not published
    */
   retireSigningKey(kid: string): void {
-    this.replaceSigningKeys(withoutKey(this.#signingKeys, kid));
+    this.replaceSigningKeys(withoutKey(this.signingKeys, kid));
   }
 
   answer(request: ForwardedRequest, response: ServerResponse): Promise<void> {
@@ -110,12 +110,12 @@ export class Tenant {
 
   /** oidc-provider reads its keys only when it is made. Requests under way end with the keys they began with. */
   private replaceSigningKeys(signingKeys: SigningKeys): void {
-    this.#signingKeys = signingKeys;
-    if (this.#running) this.open(this.issuer);
+    this.signingKeys = signingKeys;
+    if (this.opened) this.open(this.issuer);
   }
 
   private get running(): Running {
-    if (!this.#running) throw new Error('the tenant is not open yet');
-    return this.#running;
+    if (!this.opened) throw new Error('the tenant is not open yet');
+    return this.opened;
   }
 }

@@ -19,7 +19,7 @@ export interface Client {
 
 /** The clients of a tenant. A change counts from the next request on. */
 export class Clients implements Iterable<Client> {
-  readonly #clients = new Map<string, Client>();
+  private readonly clients = new Map<string, Client>();
 
   constructor(clients: Iterable<Client> = []) {
     for (const client of clients) this.put(client);
@@ -27,25 +27,25 @@ export class Clients implements Iterable<Client> {
 
   /** @returns the client, unless it is unknown or disabled */
   find(clientId: string): Client | undefined {
-    const client = this.#clients.get(clientId);
+    const client = this.clients.get(clientId);
     return client?.enabled ? client : undefined;
   }
 
   /** @returns the client, even a disabled one */
   get(clientId: string): Client | undefined {
-    return this.#clients.get(clientId);
+    return this.clients.get(clientId);
   }
 
   /** Adds the client, or replaces the one of its `clientId`. */
   put(client: Client): void {
-    this.#clients.set(client.clientId, client);
+    this.clients.set(client.clientId, client);
   }
 
   remove(clientId: string): void {
-    this.#clients.delete(clientId);
+    this.clients.delete(clientId);
   }
 
   [Symbol.iterator](): IterableIterator<Client> {
-    return this.#clients.values();
+    return this.clients.values();
   }
 }

@@ -30,13 +30,13 @@ export interface MemoryAdapters {
 }
 
 /** Log-ins leave the rest to refreshes of existing sessions. */
-const shareOfLogIns = 0.9;
+const SHARE_OF_LOG_INS = 0.9;
 /** Maximum entries of a refresh: the next refresh token, and an opaque access token. */
-const entriesOfRefresh = 2;
+const ENTRIES_OF_REFRESH = 2;
 /** For accepted requests that are not stored yet. */
-const entriesUnderWay = 1_000;
-const retryAfterSeconds = 60;
-const purgeEveryMs = 1_000;
+const ENTRIES_UNDER_WAY = 1_000;
+const RETRY_AFTER_SECONDS = 60;
+const PURGE_EVERY_MS = 1_000;
 
 /** One store per provider: two providers in one process share nothing. */
 export function createMemoryAdapters(options: MemoryAdapterOptions): MemoryAdapters {
@@ -46,7 +46,7 @@ export function createMemoryAdapters(options: MemoryAdapterOptions): MemoryAdapt
       const Kind = model === 'RefreshToken' ? RefreshTokens : MemoryAdapter;
       return new Kind(model, store, options);
     },
-    assertRoomForLogIn: () => store.assertRoom(shareOfLogIns),
+    assertRoomForLogIn: () => store.assertRoom(SHARE_OF_LOG_INS),
   };
 }
 
@@ -68,7 +68,7 @@ class Store {
     this.maxEntries = maxEntries;
     this.clock = clock;
     this.payloads = new LRUCache<string, AdapterPayload>({
-      max: maxEntries + entriesUnderWay,
+      max: maxEntries + ENTRIES_UNDER_WAY,
       perf: { now: () => clock.nowMs() },
       // A remembered time would be that of before a move of the clock.
       ttlResolution: 0,
@@ -90,12 +90,12 @@ class Store {
     if (this.payloads.size <= maxBefore) return;
     const nowMs = this.clock.nowMs();
     // A clock may be moved back.
-    if (Math.abs(nowMs - this.purgedAtMs) >= purgeEveryMs) {
+    if (Math.abs(nowMs - this.purgedAtMs) >= PURGE_EVERY_MS) {
       this.purgedAtMs = nowMs;
       this.payloads.purgeStale();
     }
     if (this.payloads.size <= maxBefore) return;
-    throw new Overloaded('no room for more tokens until some expire', retryAfterSeconds);
+    throw new Overloaded('no room for more tokens until some expire', RETRY_AFTER_SECONDS);
   }
 
   put(key: string, payload: AdapterPayload, expiresInSeconds?: number): void {
@@ -191,7 +191,7 @@ class RefreshTokens extends MemoryAdapter {
       throw new errors.InvalidGrant('refresh token already used');
     }
     // A consumed token cannot become unused again.
-    this.store.assertRoom(1, entriesOfRefresh);
+    this.store.assertRoom(1, ENTRIES_OF_REFRESH);
     await super.consume(id);
     this.store.family(grantId).lastConsumedKey = this.key(id);
   }

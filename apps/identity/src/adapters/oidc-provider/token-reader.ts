@@ -16,13 +16,13 @@ export interface TokenReaderOptions {
 
 /** Reads access tokens for `/userinfo`: opaque ones, and JWTs that name it in `aud`. */
 export class TokenReader {
-  readonly #publicKeys: JWTVerifyGetKey;
+  private readonly publicKeys: JWTVerifyGetKey;
 
   constructor(
     private readonly provider: Provider,
     private readonly options: TokenReaderOptions,
   ) {
-    this.#publicKeys = createLocalJWKSet({ keys: options.signingKeys.keys.map(publicPart) });
+    this.publicKeys = createLocalJWKSet({ keys: options.signingKeys.keys.map(publicPart) });
   }
 
   async read(token: string): Promise<ReadToken> {
@@ -46,7 +46,7 @@ export class TokenReader {
   /** oidc-provider does not store its JWTs, so only the signature proves them. */
   private async readJwt(jwt: string): Promise<TokenClaims | UnreadableToken> {
     try {
-      const { payload } = await jwtVerify(jwt, this.#publicKeys, {
+      const { payload } = await jwtVerify(jwt, this.publicKeys, {
         algorithms: ['RS256'],
         issuer: this.provider.issuer,
         audience: this.options.audience,

@@ -23,24 +23,24 @@ const userKey = (connection: string, email: string) => JSON.stringify([connectio
  * reveals neither known users nor the kind of a user's hash.
  */
 export class SeedCredentialCheck extends CredentialCheck {
-  readonly #users: ReadonlyMap<string, SeedUser>;
-  readonly #decoys: readonly PasswordHash[];
+  private readonly users: ReadonlyMap<string, SeedUser>;
+  private readonly decoys: readonly PasswordHash[];
 
   constructor(
     users: readonly SeedUser[],
     private readonly matches: (password: string, hash: PasswordHash) => Promise<boolean> = passwordMatches,
   ) {
     super();
-    this.#users = new Map(users.map((entry) => [userKey(entry.connection, entry.user.email), entry]));
+    this.users = new Map(users.map((entry) => [userKey(entry.connection, entry.user.email), entry]));
     const hashes = users.map(({ passwordHash }) => passwordHash);
     const works = hashes.filter((hash, i) => hashes.findIndex((other) => isSameWork(other, hash)) === i);
-    this.#decoys = works.length === 0 ? [decoyPasswordHash()] : works.map(decoyPasswordHash);
+    this.decoys = works.length === 0 ? [decoyPasswordHash()] : works.map(decoyPasswordHash);
   }
 
   override async check({ username, password, realm }: Credentials): Promise<CredentialVerdict> {
-    const found = this.#users.get(userKey(realm, username));
+    const found = this.users.get(userKey(realm, username));
     let right = false;
-    for (const decoy of this.#decoys) {
+    for (const decoy of this.decoys) {
       const own = found && isSameWork(found.passwordHash, decoy) ? found.passwordHash : undefined;
       const matches = await this.matches(password, own ?? decoy);
       right ||= own !== undefined && matches;
@@ -51,14 +51,14 @@ export class SeedCredentialCheck extends CredentialCheck {
 
 /** The default {@link UserDirectory}: the users of the seed file. */
 export class SeedUserDirectory extends UserDirectory {
-  readonly #users: ReadonlyMap<string, User>;
+  private readonly users: ReadonlyMap<string, User>;
 
   constructor(users: readonly SeedUser[]) {
     super();
-    this.#users = new Map(users.map(({ user }) => [user.userId, user]));
+    this.users = new Map(users.map(({ user }) => [user.userId, user]));
   }
 
   override find(userId: string): Promise<User | undefined> {
-    return Promise.resolve(this.#users.get(userId));
+    return Promise.resolve(this.users.get(userId));
   }
 }
