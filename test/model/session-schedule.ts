@@ -69,7 +69,7 @@ interface KnownSession {
   readonly given: GrantedToken[];
   /** What was given for each credential, by refreshes. */
   readonly next: Map<string, Set<string>>;
-  /** A refresh was granted what nobody stored, or may have been: upstream may be asked by a spent token, and end it. */
+  /** A refresh was granted what no replica stored, or may have been: upstream may be asked by a spent token, and end it. */
   isLossy: boolean;
 }
 
@@ -408,7 +408,7 @@ export class SessionSchedule {
       open.add(credentialId(credential));
       for (const refreshToken of refreshTokensOf(state.session)) owned.add(refreshToken);
     }
-    // A pair that was made for a client and given to no one: the user sees it on his list.
+    // A pair that was made for a client and that no client got: the user sees it in the list.
     const isHidden = (await sessions.entriesOf(subject)).some((entry) => !open.has(entry.credentialId));
     return isHidden ? [] : issuer.inForce(subject).filter((refreshToken) => !owned.has(refreshToken));
   }

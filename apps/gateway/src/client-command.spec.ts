@@ -379,9 +379,9 @@ describe('npm run client', () => {
       const other = join(folder, 'other.yaml');
       await writeFile(other, clientsYaml('other'));
       const ofOther = () => new ClientFile(other).inForceAs();
-      const [own, nobody] = [new URL(opsUrl()), new URL('http://127.0.0.1:1')];
+      const [own, unreachable] = [new URL(opsUrl()), new URL('http://127.0.0.1:1')];
       const noOps = new URL(`http://127.0.0.1:${gateway.port}`);
-      expect(await awaitInForce([own, nobody, noOps], () => clients.inForceAs(), 0)).toEqual([
+      expect(await awaitInForce([own, unreachable, noOps], () => clients.inForceAs(), 0)).toEqual([
         '  http://127.0.0.1:1: gives no answer',
         `  ${noOps.origin}: does not tell its clients; is this the ops listener of a gateway?`,
       ]);
@@ -437,7 +437,7 @@ describe('npm run client', () => {
     ['a URL to wait for that is none', ['disable', 'first', '--wait', '127.0.0.1:9000'], '--wait'],
     ['nothing', [], 'Usage'],
     ['an unknown command', ['remove', 'first'], 'Usage'],
-    ['an unknown client', ['rotate', 'nobody'], 'There is no client nobody'],
+    ['an unknown client', ['rotate', 'absent'], 'There is no client absent'],
     ['a client that exists', ['add', 'first', '--grants', 'password', '--scope', 'a'], 'already'],
     ['no grants', ['add', 'x', '--scope', 'a'], 'grant_types'],
     ['an unknown grant', ['add', 'x', '--grants', 'implicit', '--scope', 'a'], 'grant_types'],

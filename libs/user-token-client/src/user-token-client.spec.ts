@@ -574,8 +574,10 @@ describe('UserTokenClient', () => {
       expect(new Set(await Promise.all(verifying))).toEqual(new Set(['failed']));
       clearInterval(losing);
     }
-    const nobody = clientOf(`tcp://127.0.0.1:${await freePort()}`);
-    const verifying = Array.from({ length: 50 }, (_, i) => nobody.verify(large(i)).catch(() => 'failed'));
+    const unreachable = clientOf(`tcp://127.0.0.1:${await freePort()}`);
+    const verifying = Array.from({ length: 50 }, (_, i) =>
+      unreachable.verify(large(i)).catch(() => 'failed'),
+    );
     expect(new Set(await Promise.all(verifying))).toEqual(new Set(['failed']));
   });
 

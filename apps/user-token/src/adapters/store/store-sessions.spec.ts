@@ -401,25 +401,25 @@ describe('StoreSessions', () => {
 
   describe('lock', () => {
     it('is held by one, for its time', async () => {
-      const first = await locked('a-credential-of-somebody');
+      const first = await locked('a-credential-of-a-user');
       expect(first.isInForce).toBe(true);
-      expect(await sessions.lock(credentialId('a-credential-of-somebody'))).toBeUndefined();
+      expect(await sessions.lock(credentialId('a-credential-of-a-user'))).toBeUndefined();
       expect(await sessions.lock(credentialId('another-credential'))).toBeDefined();
       nowSeconds += LOCK_MS / 1000 - 1;
       expect(first.isInForce).toBe(true);
-      expect(await sessions.lock(credentialId('a-credential-of-somebody'))).toBeUndefined();
+      expect(await sessions.lock(credentialId('a-credential-of-a-user'))).toBeUndefined();
       nowSeconds += 1;
       expect(first.isInForce).toBe(false);
-      expect(await sessions.lock(credentialId('a-credential-of-somebody'))).toBeDefined();
+      expect(await sessions.lock(credentialId('a-credential-of-a-user'))).toBeDefined();
     });
 
     it('is free again once it was given back, though the store does not confirm', async () => {
-      const held = await locked('a-credential-of-somebody');
+      const held = await locked('a-credential-of-a-user');
       store.deleteIfEqual = () => Promise.reject(new Error('no answer'));
       await expect(held.release()).resolves.toBeUndefined();
       Reflect.deleteProperty(store, 'deleteIfEqual');
       await held.release();
-      expect(await sessions.lock(credentialId('a-credential-of-somebody'))).toBeDefined();
+      expect(await sessions.lock(credentialId('a-credential-of-a-user'))).toBeDefined();
     });
 
     it('fails where the store does not answer', async () => {
@@ -442,7 +442,7 @@ describe('StoreSessions', () => {
       expect(await find(issued.token.accessToken)).toBeUndefined();
     });
 
-    it('finds no other: of nobody, of our own front ends, or a refresh token', async () => {
+    it('finds no other: of no user, of our own front ends, or a refresh token', async () => {
       const { issued } = await started({ clientId: 'portal' });
       const own = await started();
       for (const token of [newIssuedToken('access', SUBJECT), own.credential, issued.token.refreshToken!])

@@ -140,7 +140,7 @@ describe('LogIn', () => {
   describe('while all of the user is revoked', () => {
     const revokesWithNext = () =>
       core.issuer.answersNext.push((usual) => {
-        // Written before anybody sees the answer.
+        // Written before any client sees the answer.
         revoking.push(core.replicas[1].revokeSubject.execute(ADA));
         return usual;
       });
@@ -177,7 +177,7 @@ describe('LogIn', () => {
     /** The first log-in after a log-out everywhere has to be admitted. */
     beforeEach(() => replica.revokeSubject.execute(ADA));
 
-    it('ends it and fails: the token is given to nobody', async () => {
+    it('ends it and fails: no client gets the token', async () => {
       core.refuseNext('writeAll');
       await expect(replica.tryLogIn('ada')).rejects.toMatchObject({ code: 'store_unavailable' });
       expect(await replica.sessions.entriesOf(ADA)).toEqual([]);

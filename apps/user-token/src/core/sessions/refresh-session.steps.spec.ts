@@ -31,7 +31,7 @@ describe('RefreshSession', () => {
 
   it.each([
     ['no token', 'not a token'],
-    ['a token of nobody', 'token-of-nobody_'],
+    ['a token of no user', 'token-of-no-user_'],
   ])('by %s is refused, and nothing is asked upstream', async (_title, credential) => {
     const refresh = new Operation(() => replica.tryRefresh(credential));
     expect(await refresh.outcome).toEqual({ value: refused });
@@ -119,7 +119,7 @@ describe('RefreshSession', () => {
       expect(inForce()).toEqual([]);
     });
 
-    it('while upstream was asked gives what was granted to nobody', async () => {
+    it('while upstream was asked gives what was granted to no client', async () => {
       const { accessToken } = await replica.loggedIn('ada');
       const refresh = new Operation(() => replica.tryRefresh(accessToken), {
         at: 'issuer.grantRefresh',

@@ -17,7 +17,7 @@ describe('RevokeSubject', () => {
     for (const replica of core.replicas) expect(await replica.isActive(accessToken)).toBe(false);
   }
 
-  it('ends all access of the user at every replica, of clients too, and of nobody else', async () => {
+  it('ends all access of the user at every replica, of clients too, and of no other user', async () => {
     const [own, client, foreign] = [
       await one.loggedIn('ada'),
       await one.loggedIn('ada', PORTAL),
@@ -57,7 +57,7 @@ describe('RevokeSubject', () => {
 
     it.each([
       ['a text that is no token', 'malformed', async () => 'not a token'],
-      ['a token of nobody', 'invalid', async () => 'token-of-nobody_'],
+      ['a token of no user', 'invalid', async () => 'token-of-no-user_'],
       ['a token of a client', 'not_permitted', async () => (await one.loggedIn('ada', PORTAL)).accessToken],
       [
         'a token that was logged out',

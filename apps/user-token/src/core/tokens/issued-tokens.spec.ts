@@ -76,8 +76,8 @@ describe('IssuedTokens', () => {
     );
 
     it.each([
-      ['a refresh token of nobody', () => newIssuedToken('refresh', 'auth0|ada'), 'unknown'],
-      ['an access token of nobody', () => newIssuedToken('access', 'auth0|ada'), 'unknown'],
+      ['a refresh token of no user', () => newIssuedToken('refresh', 'auth0|ada'), 'unknown'],
+      ['an access token of no user', () => newIssuedToken('access', 'auth0|ada'), 'unknown'],
       ['a word', () => 'word', 'unknown'],
       ['a JWT, which is not ours', () => 'eyJh.eyJh.eyJh', 'unsupported'],
     ])('says of %s what it is', async (_title, token, outcome) => {

@@ -75,7 +75,7 @@ describe('a front', () => {
     const issue = (client: Partial<AskingClient>, grant: Partial<UpstreamGrant> = {}, of?: Session) =>
       issuances.of({ ...portal, ...client }).issue({ ...upstream, ...grant }, principal, of);
 
-    it('mints a pair of its own that names the user to nobody', () => {
+    it('mints a pair of its own that does not name the user', () => {
       const { token, principal: own } = issue({})!;
       expect(issuedTokenKind(token.accessToken)).toBe('access');
       expect(issuedTokenKind(token.refreshToken!)).toBe('refresh');
