@@ -8,11 +8,14 @@ import { clientsYaml, isRoot } from '@app/test-support/suite/oauth-clients';
 
 jest.setTimeout(600_000);
 
+const STORE = ['store', 'store-settings'];
+const GUARD = ['auth', 'auth-settings', 'contract', 'ops', ...STORE, 'user-token-client', 'wire'];
+
 /** Libraries of each service, direct or not. */
 const SERVICES: [string, string[]][] = [
-  ['gateway', ['auth', 'ops', 'redis', 'user-token-client']],
-  ['venue', ['auth', 'ops', 'redis', 'user-token-client']],
-  ['user-token', ['ops', 'redis', 'user-token-client']],
+  ['gateway', GUARD],
+  ['venue', GUARD],
+  ['user-token', ['contract', 'ops', ...STORE, 'wire']],
   ['identity', ['ops']],
 ];
 const IN_LOCAL = ['--env', 'ENVIRONMENT=local', '--env', 'HOST=0.0.0.0'];
