@@ -46,7 +46,7 @@ describe('LogOut', () => {
 
   it.each([
     ['no token', 'not a token', 'malformed'],
-    ['a token of no user', 'token-of-no-user_', 'invalid'],
+    ['a token of no user', 'token-of-no-user', 'invalid'],
   ])('by %s ends nothing', async (_title, token, reason) => {
     expect(await one.logOut.execute(token)).toEqual({ ended: false, reason });
   });

@@ -31,7 +31,7 @@ describe('RefreshSession', () => {
 
   it.each([
     ['no token', 'not a token'],
-    ['a token of no user', 'token-of-no-user_'],
+    ['a token of no user', 'token-of-no-user'],
   ])('by %s is refused, and nothing is asked upstream', async (_title, credential) => {
     const refresh = new Operation(() => replica.tryRefresh(credential));
     expect(await refresh.outcome).toEqual({ value: refused });

@@ -57,7 +57,7 @@ describe('RevokeSubject', () => {
 
     it.each([
       ['a text that is no token', 'malformed', async () => 'not a token'],
-      ['a token of no user', 'invalid', async () => 'token-of-no-user_'],
+      ['a token of no user', 'invalid', async () => 'token-of-no-user'],
       ['a token of a client', 'not_permitted', async () => (await one.loggedIn('ada', PORTAL)).accessToken],
       [
         'a token that was logged out',
